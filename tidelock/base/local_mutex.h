@@ -1,0 +1,45 @@
+// Mutual exclusion inside one process, annotated for clang's -Wthread-safety.
+//
+// Not a lock between processes: that is lock::Mutex. Never held across a wait or a call that may block on the Runtime:
+// in a World all tasks share one thread, and a LocalMutex held at a switch would stop it.
+#pragma once
+
+#include <mutex>
+
+#if defined(__clang__)
+#define TIDELOCK_ANNOTATE(x) __attribute__((x))
+#else
+#define TIDELOCK_ANNOTATE(x)
+#endif
+
+#define TIDELOCK_GUARDED_BY(x) TIDELOCK_ANNOTATE(guarded_by(x))
+#define TIDELOCK_REQUIRES(x) TIDELOCK_ANNOTATE(requires_capability(x))
+#define TIDELOCK_EXCLUDES(x) TIDELOCK_ANNOTATE(locks_excluded(x))
+
+namespace tidelock::base {
+
+class TIDELOCK_ANNOTATE(capability("mutex")) LocalMutex {
+ public:
+  LocalMutex() = default;
+  LocalMutex(const LocalMutex&) = delete;
+  LocalMutex& operator=(const LocalMutex&) = delete;
+
+  void lock() TIDELOCK_ANNOTATE(acquire_capability()) { mutex_.lock(); }
+  void unlock() TIDELOCK_ANNOTATE(release_capability()) { mutex_.unlock(); }
+
+ private:
+  std::mutex mutex_;
+};
+
+class TIDELOCK_ANNOTATE(scoped_lockable) LocalGuard {
+ public:
+  explicit LocalGuard(LocalMutex& mutex) TIDELOCK_ANNOTATE(acquire_capability(mutex)) : mutex_(mutex) { mutex_.lock(); }
+  ~LocalGuard() TIDELOCK_ANNOTATE(release_capability()) { mutex_.unlock(); }
+  LocalGuard(const LocalGuard&) = delete;
+  LocalGuard& operator=(const LocalGuard&) = delete;
+
+ private:
+  LocalMutex& mutex_;
+};
+
+}  // namespace tidelock::base
