@@ -1,0 +1,54 @@
+# How every source of this repository is compiled: language, warnings, checks and sanitizers.
+#
+# tidelock_compile(<target>) applies it to a target. Nothing of it reaches a program that links an installed tidelock.
+
+include_guard()
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+option(TIDELOCK_CHECKS "Compile in the checks that catch misuse, such as one connection used by two tasks" OFF)
+option(TIDELOCK_WERROR "Treat warnings as errors" ON)
+option(TIDELOCK_TESTS "Build the tests" ON)
+set(TIDELOCK_SANITIZE "" CACHE STRING "Sanitizers, comma separated: address,undefined or thread")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+find_program(TIDELOCK_CCACHE ccache)
+mark_as_advanced(TIDELOCK_CCACHE)
+if(TIDELOCK_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${TIDELOCK_CCACHE})
+endif()
+
+function(tidelock_compile target)
+  target_compile_features(${target} PRIVATE cxx_std_20)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic)
+  if(TIDELOCK_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    target_compile_options(${target} PRIVATE -Wthread-safety)
+  endif()
+  if(TIDELOCK_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${TIDELOCK_SANITIZE} -fno-sanitize-recover=all
+                                             -fno-omit-frame-pointer)
+    target_link_options(${target} PRIVATE -fsanitize=${TIDELOCK_SANITIZE})
+  endif()
+  if(TIDELOCK_CHECKS)
+    target_compile_definitions(${target} PRIVATE TIDELOCK_CHECKS=1)
+  endif()
+endfunction()
+
+# What a sanitized test needs in its environment: stop at the first finding, with a stack.
+set(TIDELOCK_TEST_ENVIRONMENT "")
+if(TIDELOCK_SANITIZE MATCHES address)
+  list(APPEND TIDELOCK_TEST_ENVIRONMENT "ASAN_OPTIONS=abort_on_error=0:detect_leaks=1:strict_string_checks=1"
+       "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1")
+elseif(TIDELOCK_SANITIZE MATCHES thread)
+  list(APPEND TIDELOCK_TEST_ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+endif()

@@ -1,0 +1,130 @@
+# Rooms: one folder under tidelock/ is one object library and one test program.
+#
+#   tidelock_room(<name>)     compiles tidelock/<name>; a folder that is missing or empty is left out
+#   tidelock_library()        collects the rooms so far into the library tidelock::tidelock
+#   tidelock_program(<name>)  a room whose main.cc is the program `tidelock` and whose rest serves its own tests
+#
+# In a room every *.cc is library code, except *_test.cc and what lies in conformance/ or testing/, which go into the
+# gtest program <name>_test, and main.cc. backends/<engine>/ takes part only when that engine is on.
+
+include_guard()
+
+set_property(GLOBAL PROPERTY TIDELOCK_ROOMS "")
+
+# Sets <room>_sources and <room>_tests in the caller.
+function(tidelock_room_files room)
+  set(folder ${PROJECT_SOURCE_DIR}/tidelock/${room})
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS ${folder}/*.cc)
+  foreach(engine IN LISTS TIDELOCK_ENGINES_KNOWN)
+    if(NOT engine IN_LIST TIDELOCK_ENGINES)
+      list(FILTER files EXCLUDE REGEX "^${folder}/backends/${engine}/")
+    endif()
+  endforeach()
+  set(tests ${files})
+  set(test_pattern "(_test\\.cc$|^${folder}/(.*/)?(conformance|testing)/)")
+  list(FILTER tests INCLUDE REGEX ${test_pattern})
+  list(FILTER files EXCLUDE REGEX ${test_pattern})
+  list(FILTER files EXCLUDE REGEX "/main\\.cc$")
+  set(${room}_sources ${files} PARENT_SCOPE)
+  set(${room}_tests ${tests} PARENT_SCOPE)
+endfunction()
+
+# An object library of the given sources, compiled as part of the library.
+function(tidelock_objects target)
+  add_library(${target} OBJECT ${ARGN})
+  tidelock_compile(${target})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(${target} PRIVATE ${TIDELOCK_ENGINE_DEFINITIONS}
+                                               TIDELOCK_VERSION="${PROJECT_VERSION}")
+  if(TIDELOCK_DUCKDB)
+    target_include_directories(${target} SYSTEM PRIVATE ${TIDELOCK_DUCKDB_DIR})
+  endif()
+  target_link_libraries(${target} PRIVATE ${TIDELOCK_LIBRARIES} ${TIDELOCK_ENGINE_LIBRARIES})
+endfunction()
+
+# tidelock_test(<target> LABELS <labels> SOURCES <files> LIBRARIES <targets>): a gtest program known to ctest.
+# Suites named *Soak run in scripts/soak only.
+function(tidelock_test target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LABELS;SOURCES;LIBRARIES")
+  add_executable(${target} ${arg_SOURCES})
+  tidelock_compile(${target})
+  target_compile_definitions(${target} PRIVATE ${TIDELOCK_ENGINE_DEFINITIONS}
+                                               TIDELOCK_VERSION="${PROJECT_VERSION}")
+  if(TIDELOCK_DUCKDB)
+    target_include_directories(${target} SYSTEM PRIVATE ${TIDELOCK_DUCKDB_DIR})
+  endif()
+  target_link_libraries(${target} PRIVATE ${arg_LIBRARIES} tidelock::tidelock GTest::gmock_main)
+  gtest_discover_tests(
+    ${target}
+    DISCOVERY_MODE PRE_TEST
+    DISCOVERY_TIMEOUT 60
+    TEST_FILTER "-*Soak.*"
+    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300 ENVIRONMENT "${TIDELOCK_TEST_ENVIRONMENT}")
+endfunction()
+
+include(GoogleTest)
+
+function(tidelock_room room)
+  tidelock_room_files(${room})
+  if(NOT ${room}_sources AND NOT ${room}_tests)
+    return()
+  endif()
+  if(${room}_sources)
+    tidelock_objects(tidelock_${room} ${${room}_sources})
+    set_property(GLOBAL APPEND PROPERTY TIDELOCK_ROOMS ${room})
+  endif()
+  if(TIDELOCK_TESTS AND ${room}_tests)
+    tidelock_test(${room}_test LABELS unit SOURCES ${${room}_tests})
+  endif()
+endfunction()
+
+function(tidelock_library)
+  get_property(rooms GLOBAL PROPERTY TIDELOCK_ROOMS)
+  set(objects "")
+  foreach(room IN LISTS rooms)
+    list(APPEND objects $<TARGET_OBJECTS:tidelock_${room}>)
+  endforeach()
+  if(NOT objects)
+    return()
+  endif()
+  add_library(tidelock STATIC ${objects})
+  add_library(tidelock::tidelock ALIAS tidelock)
+  set_target_properties(tidelock PROPERTIES LINKER_LANGUAGE CXX)
+  target_compile_features(tidelock PUBLIC cxx_std_20)
+  target_include_directories(tidelock PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include>)
+  target_link_libraries(tidelock PUBLIC ${TIDELOCK_LIBRARIES} ${TIDELOCK_ENGINE_LIBRARIES})
+  if(TIDELOCK_CHECKS)
+    target_compile_definitions(tidelock PUBLIC TIDELOCK_CHECKS=1) # Headers may look at it: both sides must agree.
+  endif()
+endfunction()
+
+function(tidelock_program room)
+  tidelock_room_files(${room})
+  set(main ${PROJECT_SOURCE_DIR}/tidelock/${room}/main.cc)
+  if(NOT EXISTS ${main})
+    return()
+  endif()
+  string(JOIN " " engines ${TIDELOCK_ENGINES})
+  set(part "")
+  if(${room}_sources)
+    tidelock_objects(tidelock_${room} ${${room}_sources})
+    target_compile_definitions(tidelock_${room} PRIVATE TIDELOCK_ENGINES="${engines}")
+    target_link_libraries(tidelock_${room} PRIVATE CLI11::CLI11)
+    set(part $<TARGET_OBJECTS:tidelock_${room}>)
+  endif()
+
+  add_executable(tidelock_program ${main} ${part})
+  set_target_properties(tidelock_program PROPERTIES OUTPUT_NAME tidelock RUNTIME_OUTPUT_DIRECTORY
+                                                                         ${PROJECT_BINARY_DIR})
+  tidelock_compile(tidelock_program)
+  target_compile_definitions(tidelock_program PRIVATE ${TIDELOCK_ENGINE_DEFINITIONS} TIDELOCK_ENGINES="${engines}"
+                                                      TIDELOCK_VERSION="${PROJECT_VERSION}")
+  target_link_libraries(tidelock_program PRIVATE tidelock::tidelock CLI11::CLI11)
+
+  if(TIDELOCK_TESTS AND ${room}_tests)
+    tidelock_test(${room}_test LABELS unit SOURCES ${${room}_tests} ${part} LIBRARIES CLI11::CLI11)
+    target_compile_definitions(${room}_test PRIVATE TIDELOCK_PROGRAM="$<TARGET_FILE:tidelock_program>"
+                                                    TIDELOCK_ENGINES="${engines}")
+    add_dependencies(${room}_test tidelock_program)
+  endif()
+endfunction()
