@@ -1,8 +1,8 @@
 # Which database engines are compiled in.
 #
-# Each is an option TIDELOCK_<ENGINE>: left alone it is on when the engine is found; ON demands it; OFF leaves it out.
-# An engine that is on compiles every backends/<engine>/ folder, defines TIDELOCK_HAVE_<ENGINE>=1, and is named in
-# TIDELOCK_ENGINES, which `tidelock --version` prints.
+# Each has an option TIDELOCK_<ENGINE>: AUTO (the default) takes it when it is found, ON demands it, OFF leaves it out.
+# An engine that is on compiles every backends/<engine>/ folder, defines TIDELOCK_HAVE_<ENGINE>=1 for the library and
+# its tests, and is named by `tidelock --version`.
 
 include_guard()
 
@@ -15,20 +15,28 @@ set(TIDELOCK_ENGINES_KNOWN "")      # What there is: the backend folders that ma
 set(TIDELOCK_ENGINE_LIBRARIES "")   # What they link.
 set(TIDELOCK_ENGINE_DEFINITIONS "") # What they define, for the whole library and its tests.
 
-# tidelock_engine(<name> <found> <hint>): declares the option and decides.
+# tidelock_engine(<name> <found> <hint>): declares the option, and sets TIDELOCK_WITH_<NAME> to what comes of it.
 macro(tidelock_engine name found hint)
   string(TOUPPER ${name} engine_upper)
   list(APPEND TIDELOCK_ENGINES_KNOWN ${name})
-  option(TIDELOCK_${engine_upper} "Build the ${name} backends" ${found})
-  if(TIDELOCK_${engine_upper} AND NOT ${found})
-    message(FATAL_ERROR "TIDELOCK_${engine_upper} is ON but ${name} was not found. ${hint}")
+  set(TIDELOCK_${engine_upper} AUTO CACHE STRING "Build the ${name} backends: AUTO (when found), ON or OFF")
+  set_property(CACHE TIDELOCK_${engine_upper} PROPERTY STRINGS AUTO ON OFF)
+  set(TIDELOCK_WITH_${engine_upper} OFF)
+  if(TIDELOCK_${engine_upper} STREQUAL AUTO)
+    if(${found})
+      set(TIDELOCK_WITH_${engine_upper} ON)
+    else()
+      message(STATUS "Without ${name}: not found. ${hint}")
+    endif()
   elseif(TIDELOCK_${engine_upper})
+    if(NOT ${found})
+      message(FATAL_ERROR "TIDELOCK_${engine_upper} is ON but ${name} was not found. ${hint}")
+    endif()
+    set(TIDELOCK_WITH_${engine_upper} ON)
+  endif()
+  if(TIDELOCK_WITH_${engine_upper})
     list(APPEND TIDELOCK_ENGINES ${name})
     list(APPEND TIDELOCK_ENGINE_DEFINITIONS TIDELOCK_HAVE_${engine_upper}=1)
-  elseif(NOT ${found})
-    message(STATUS "Without ${name}: not found. ${hint}")
-  else()
-    message(STATUS "Without ${name}: TIDELOCK_${engine_upper} is OFF")
   endif()
 endmacro()
 
@@ -38,7 +46,7 @@ if(SQLite3_FOUND)
   set(tidelock_sqlite_found ON)
 endif()
 tidelock_engine(sqlite ${tidelock_sqlite_found} "scripts/setup installs libsqlite3-dev.")
-if(TIDELOCK_SQLITE)
+if(TIDELOCK_WITH_SQLITE)
   list(APPEND TIDELOCK_ENGINE_LIBRARIES SQLite::SQLite3)
 endif()
 
@@ -49,7 +57,7 @@ if(EXISTS ${TIDELOCK_DUCKDB_DIR}/duckdb.h)
 endif()
 tidelock_engine(duckdb ${tidelock_duckdb_found}
                 "scripts/setup installs it; or name the folder of duckdb.h with -DTIDELOCK_DUCKDB_DIR.")
-if(TIDELOCK_DUCKDB)
+if(TIDELOCK_WITH_DUCKDB)
   list(APPEND TIDELOCK_ENGINE_DEFINITIONS "TIDELOCK_DUCKDB_LIBRARY=\"${TIDELOCK_DUCKDB_DIR}/libduckdb.so\"")
 endif()
 
