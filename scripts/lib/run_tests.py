@@ -1,0 +1,107 @@
+"""Runs ctest and sums it up: what failed with its output, then `N passed, N failed, N skipped` as the last line.
+
+Exit status: 0 all passed; 1 a test failed, ctest itself failed, or no test ran; 2 the filter matches no test.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+
+# How ctest's report says that a test skipped itself. Any other reason for not running (no program, a failed fixture)
+# is a failure: what did not run has not passed.
+SKIPPED_ITSELF = ("SKIP_REGULAR_EXPRESSION_MATCHED", "SKIP_RETURN_CODE")
+
+
+@dataclass
+class Summary:
+    passed: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)  # name, output
+    skipped: list[tuple[str, str]] = field(default_factory=list)  # name, reason
+
+    def line(self) -> str:
+        return f"{self.passed} passed, {len(self.failed)} failed, {len(self.skipped)} skipped"
+
+
+def skip_reason(output: str) -> str:
+    """The text that a gtest gave to GTEST_SKIP, on one line."""
+    match = re.search(r"^\S+:\d+: Skipped\n(.*?)^\[  SKIPPED \]", output, re.MULTILINE | re.DOTALL)
+    return " ".join(match.group(1).split()) if match else ""
+
+
+def summarize(junit: str) -> Summary:
+    """Reads the text of a JUnit report as ctest writes it."""
+    summary = Summary()
+    for case in ElementTree.fromstring(junit).iter("testcase"):
+        name, status = case.get("name", "?"), case.get("status")
+        output = case.findtext("system-out") or ""
+        if status == "run":
+            summary.passed += 1
+            continue
+        skipped = case.find("skipped")
+        reason = skipped.get("message", "") if skipped is not None else ""
+        if status == "disabled" or any(known in reason for known in SKIPPED_ITSELF):
+            summary.skipped.append((name, skip_reason(output) or status))
+        else:
+            summary.failed.append((name, output or reason or f"ctest reports it as {status}"))
+    return summary
+
+
+def run_ctest(build: str, label: str, regex: str, jobs: int) -> tuple[int, str, str]:
+    """Returns ctest's exit status, its JUnit report (empty when it wrote none), and what it said."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = os.path.join(folder, "junit.xml")
+        command = ["ctest", "--test-dir", build, "--parallel", str(jobs), "--output-junit", report, "--progress"]
+        command += ["--test-output-size-failed", "65536"]
+        if label:
+            command += ["--label-regex", f"^{label}$"]
+        if regex:
+            command += ["--tests-regex", regex]
+        watched = sys.stdout.isatty()
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=None if watched else subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, check=False)
+        text = ""
+        if os.path.exists(report):
+            with open(report, encoding="utf-8", errors="replace") as file:
+                text = file.read()
+        return result.returncode, text, result.stdout or ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", required=True, help="build folder")
+    parser.add_argument("--label", default="", help="only tests with this label")
+    parser.add_argument("--filter", default="", help="only tests whose name matches this regular expression")
+    parser.add_argument("--jobs", type=int, default=2, help="tests at a time")
+    options = parser.parse_args()
+
+    status, junit, said = run_ctest(options.build, options.label, options.filter, options.jobs)
+    summary = summarize(junit) if junit else Summary()
+    ran = summary.passed + len(summary.failed) + len(summary.skipped)
+
+    for name, reason in summary.skipped:
+        print(f"skipped: {name}: {reason}")
+    for name, output in summary.failed:
+        print(f"FAILED: {name}\n{output.rstrip()}\n")
+    result = 1 if summary.failed else 0
+    if status != 0 and not summary.failed:
+        print(said.rstrip())
+        print(f"test: ctest itself failed with status {status}")
+        summary.failed.append(("ctest", ""))
+        result = 1
+    elif ran == 0 and options.filter:
+        print(f"test: no test's name matches '{options.filter}'; `ctest --test-dir {options.build} -N` lists them all")
+        result = 2
+    elif summary.passed + len(summary.failed) == 0:
+        print("test: no test ran")
+        result = 1
+    print(summary.line())
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

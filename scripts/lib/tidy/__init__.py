@@ -1,0 +1,1 @@
+"""The rules of scripts/check. Each module has check(repository), which returns its findings."""
