@@ -1,15 +1,18 @@
 #include "tidelock/base/files.h"
 
+#include <algorithm>
+
 #include "tidelock/base/error.h"
 
 namespace tidelock::base {
 
 std::string Files::read(const Path& path, std::uint64_t limit_bytes) {
   const auto file = open(path, OpenMode::read);
+  const auto step = static_cast<std::size_t>(std::min(std::max(file->size(), std::uint64_t{4096}), limit_bytes) + 1);
   std::string content;
   std::size_t done = 0;
-  for (;;) {  // Not by size(): files of /proc have none.
-    content.resize(std::max<std::size_t>(done + 4096, static_cast<std::size_t>(file->size())));
+  for (;;) {  // Not by size() alone: files of /proc have none.
+    content.resize(done + (done == 0 ? step : 4096));
     const auto count = file->read_at(done, std::as_writable_bytes(std::span(content).subspan(done)));
     done += count;
     if (done > limit_bytes) {
@@ -29,11 +32,11 @@ void Files::write_atomically(const Path& path, std::string_view content) {
     const auto file = open(temporary, OpenMode::create_new);
     file->write_at(0, std::as_bytes(std::span(content)));
     file->sync();
+    rename(temporary, path);
   } catch (...) {
     remove(temporary);
     throw;
   }
-  rename(temporary, path);
   sync_folder(path.has_parent_path() ? path.parent_path() : Path("."));
 }
 

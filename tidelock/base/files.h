@@ -96,7 +96,8 @@ class Files {
   // The whole file. Error: too_large when it is longer than `limit_bytes`.
   std::string read(const Path& path, std::uint64_t limit_bytes = std::uint64_t{1} << 30);
   // Replaces the file so that a reader and a power cut see the old or the new content: a temporary file beside it,
-  // sync, rename, sync of the folder.
+  // sync, rename, sync of the folder. One writer of a path at a time: the temporary file is always `path`.tmp, so that
+  // one left by a crash is replaced and does not stay.
   void write_atomically(const Path& path, std::string_view content);
 };
 

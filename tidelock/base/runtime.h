@@ -86,9 +86,12 @@ class Runtime {
   virtual Instant now() = 0;
   virtual WallTime wall_now() = 0;
 
-  // Returns false when `stop` was requested before the moment came.
+  // Returns false when `stop` was requested before the moment came, or before the call: a loop that has fallen behind
+  // its schedule can still be stopped.
   virtual bool sleep_until(Instant moment, const std::stop_token& stop = {}) = 0;
-  bool sleep_for(Duration duration, const std::stop_token& stop = {}) { return sleep_until(now() + duration, stop); }
+  bool sleep_for(Duration duration, const std::stop_token& stop = {}) {
+    return sleep_until(later(now(), duration), stop);
+  }
 
   // Lets other ready tasks run.
   virtual void yield() = 0;
@@ -110,7 +113,7 @@ class Runtime {
 
   virtual const Identity& identity() = 0;
 
-  Deadline in(Duration duration) { return Deadline(now() + duration); }
+  Deadline in(Duration duration) { return later(now(), duration); }
 };
 
 }  // namespace tidelock::base

@@ -21,6 +21,12 @@ struct BootClock {
 // A moment on this machine since its boot. Comparable only within one boot.
 using Instant = BootClock::time_point;
 
+// `moment` + `duration`, where the sum stops at the end of time instead of overflowing: a very long wait is for ever.
+constexpr Instant later(Instant moment, Duration duration) {
+  if (duration > Duration::zero() && moment > Instant::max() - duration) return Instant::max();
+  return moment + duration;
+}
+
 // A moment of the calendar, UTC. May be stepped by an operator; never measure a duration with it.
 using WallTime = std::chrono::sys_time<std::chrono::microseconds>;
 
