@@ -1,0 +1,31 @@
+// The engines that are compiled in, and opening a database by URL.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tidelock/base/files.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/base/url.h"
+#include "tidelock/sql/database.h"
+
+namespace tidelock::sql {
+
+struct Engine {
+  std::string scheme;   // Of its URLs: "sqlite".
+  std::string version;  // As the loaded library says; empty when not available.
+  bool available;       // Its library is here and of a version that works.
+  std::string note;     // Why it is not available, where it was found, what it is for.
+};
+
+// All that are compiled in, by scheme. Cheap: opens nothing, but may load a library.
+std::vector<Engine> engines();
+
+// Opens one connection, so that a wrong path or a damaged file is found here. Borrows runtime and files.
+// Errors: invalid_argument for an unknown scheme (lists the known ones) or parameter (names the nearest); not_found,
+// permission_denied, read_only, not_a_database, corrupt, newer_schema, database_locked, unsupported.
+std::unique_ptr<Database> open(base::Runtime& runtime, base::Files& files, const base::Url& url,
+                               const DatabaseOptions& options = {});
+
+}  // namespace tidelock::sql

@@ -1,0 +1,52 @@
+// Many rows into one table by the engine's fastest way (DuckDB: its appender; SQLite: one prepared insert).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "tidelock/sql/convert.h"
+
+namespace tidelock::sql {
+
+class Link;
+class Bulk;
+
+// Writes in the transaction it was made on; made on a Connection it has a transaction of its own, which finish()
+// commits. Destroyed without finish() nothing of it stays: the transaction it was made on can only be rolled back
+// (Error of its commit: misuse). While it lives its connection runs nothing else. Used by one task at a time.
+//
+//   auto bulk = tx.bulk("prices", {"symbol", "price"});
+//   for (const auto& p : prices) bulk.append(p.symbol, p.price);
+//   bulk.finish();
+class BulkWriter {
+ public:
+  BulkWriter(BulkWriter&& other) noexcept;
+  BulkWriter& operator=(BulkWriter&&) = delete;
+  ~BulkWriter();
+
+  // One row: a value for each of the columns, in their order. After an error only destroying it is left.
+  // Errors: invalid_argument for a wrong count (says both); what the engine refuses, here or in finish().
+  template <typename... Args>
+  void append(const Args&... args) {
+    append_values(bind(args...));
+  }
+  void append_values(std::span<const ValueView> row);
+  // Everything is in the table. Returns the count of rows.
+  std::int64_t finish();
+
+ private:
+  friend class Link;
+  BulkWriter(Link& link, std::uint64_t execution, std::unique_ptr<Bulk> bulk, std::size_t columns,
+             bool owns_transaction);
+
+  Link* link_;  // Null once over.
+  std::uint64_t execution_;
+  std::unique_ptr<Bulk> bulk_;
+  std::size_t columns_;
+  bool owns_transaction_;
+  std::int64_t rows_ = 0;
+};
+
+}  // namespace tidelock::sql

@@ -1,0 +1,83 @@
+// A database: one engine, one place, a pool of connections.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "tidelock/base/runtime.h"
+#include "tidelock/base/time.h"
+#include "tidelock/base/url.h"
+#include "tidelock/sql/connection.h"
+#include "tidelock/sql/driver.h"
+#include "tidelock/sql/observer.h"
+
+namespace tidelock::sql {
+
+// A URL's parameters of the same names win; read_only is `mode=ro` there.
+struct DatabaseOptions {
+  std::size_t max_connections = 8;                             // 1 to 10 000.
+  base::Duration checkout_timeout = std::chrono::seconds(30);  // Waiting for one of them.
+  base::Duration statement_timeout = kNoTimeout;               // Of every statement; see Connection for one connection.
+  base::Duration busy_timeout = std::chrono::seconds(5);       // Waiting for another writer of the same database.
+  std::size_t statement_cache = 64;                            // Prepared statements kept per connection; 1 to 100 000.
+  bool read_only = false;                                      // Nothing may be written, and the database must exist.
+
+  // Takes the parameters above out of a URL; the engine reads its own from the same `params` and calls finish().
+  // Error: invalid_argument.
+  void read(base::UrlParams& params);
+};
+
+// Thread-safe. Borrows the Runtime. Connections keep what they need alive, so that a Database may go first.
+class Database {
+ public:
+  // Made by sql::open (backends/all.h) or Toolkit::database().
+  Database(base::Runtime& runtime, std::unique_ptr<Driver> driver, DatabaseOptions options, std::string name);
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+  ~Database();
+
+  // A connection of the pool, first come, first served. Errors: timeout when all are taken until the deadline (names
+  // the size of the pool and who has held one longest); those of opening the database.
+  Connection connect();                         // Waits for checkout_timeout.
+  Connection connect(base::Deadline deadline);  // At most until then.
+
+  // As on a Connection, committed by itself.
+  template <typename... Args>
+  std::int64_t execute(std::string_view sql, const Args&... args) {
+    return connect().execute(sql, args...);
+  }
+  template <typename T, typename... Args>
+  T one(std::string_view sql, const Args&... args) {
+    return connect().template one<T>(sql, args...);
+  }
+  template <typename T, typename... Args>
+  std::optional<T> maybe(std::string_view sql, const Args&... args) {
+    return connect().template maybe<T>(sql, args...);
+  }
+  void script(std::string_view sql) { connect().script(sql); }
+
+  // From the next statement on; null: nobody. The old one may be called until its statements are over.
+  void observe(std::shared_ptr<Observer> observer);
+
+  const Dialect& dialect() const;
+  const DatabaseOptions& options() const;
+  base::Runtime& runtime() const;
+  const std::string& name() const;  // Its URL, without secrets.
+
+  struct PoolState {
+    std::size_t open;      // Connections to the engine.
+    std::size_t in_use;    //
+    std::size_t waiting;   // Tasks in connect().
+    std::uint64_t waited;  // Calls of connect() that had to wait, ever.
+  };
+  PoolState pool_state() const;
+
+ private:
+  std::shared_ptr<Pool> pool_;
+};
+
+}  // namespace tidelock::sql

@@ -1,0 +1,42 @@
+// Sees every statement of a Database: for the spy, metrics and tests.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/sql/value.h"
+
+namespace tidelock::sql {
+
+enum class Category : std::uint8_t { statement, script, bulk, begin, commit, rollback, savepoint };
+
+// Borrowed for the call.
+struct StatementEvent {
+  Category category;
+  std::uint64_t connection;   // Unique in this process.
+  std::uint64_t transaction;  // 0 outside a transaction; unique in this process.
+  std::string_view sql;       // As the caller wrote it.
+  std::span<const ValueView> values;
+  std::int64_t rows;  // Read, or changed by a statement without rows.
+  base::Instant started;
+  std::chrono::microseconds elapsed;  // Until the last row was read or the statement was given up.
+  const Error* error;                 // Null when it went well.
+  base::Runtime& runtime;             // Its context() holds the task's values: run, step, trace.
+};
+
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  // Called in the task that ran the statement, after it. Must be quick and thread-safe.
+  virtual void on_statement(const StatementEvent& event) noexcept = 0;
+  // An after-commit hook of this transaction threw. The commit stands.
+  virtual void on_hook_error(std::uint64_t transaction, const std::exception& error) noexcept;
+};
+
+}  // namespace tidelock::sql

@@ -1,0 +1,22 @@
+// `?` stands for a value in every engine; `??` is an operator that is one question mark (PostgreSQL's json). Neither
+// means anything inside a string, a quoted identifier, a comment or a dollar quote.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "tidelock/sql/dialect.h"
+
+namespace tidelock::sql {
+
+struct Placeholders {
+  std::string sql;        // As the engine wants it.
+  std::size_t count = 0;  // Of values.
+};
+
+// Pure. Errors: statement_invalid for a string, quoted identifier, comment or dollar quote that does not end (with its
+// position), for a NUL byte and for text that is not UTF-8.
+Placeholders rewrite_placeholders(std::string_view sql, const Lexis& lexis);
+
+}  // namespace tidelock::sql

@@ -1,0 +1,83 @@
+// Transactions and savepoints.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+#include "tidelock/base/time.h"
+#include "tidelock/sql/executor.h"
+
+namespace tidelock::sql {
+
+// For statements and transactions that may take as long as they take.
+inline constexpr base::Duration kNoTimeout = base::Duration::max();
+
+struct TransactionOptions {
+  std::optional<Isolation> isolation;   // Empty: the engine's default. A level it lacks is refused as unsupported.
+  bool read_only = false;               // Writes are refused as read_only; readers never wait for writers.
+  base::Duration timeout = kNoTimeout;  // Of the whole, from begin; a statement that runs then fails with timeout.
+  std::stop_token stop;                 // Statements fail with cancelled once it is requested, also one that runs.
+};
+
+class Transaction;
+
+// A part of a transaction that can be taken back. Nests; the inner ones end with the outer one. Destroying it rolls
+// back to it unless it was released. Made by Transaction::savepoint(); must not outlive its Transaction.
+class Savepoint {
+ public:
+  Savepoint(Savepoint&& other) noexcept;
+  Savepoint& operator=(Savepoint&&) = delete;
+  ~Savepoint();
+
+  // Keeps what was done since. Error: misuse after its end.
+  void release();
+  // Takes it back, and ends the savepoint.
+  void rollback();
+
+ private:
+  friend class Transaction;
+  Savepoint(Link& link, std::uint64_t scope, std::size_t depth) : link_(&link), scope_(scope), depth_(depth) {}
+
+  Link* link_;  // Null once over.
+  std::uint64_t scope_;
+  std::size_t depth_;  // 1 for the outermost.
+};
+
+// Everything run on it happens or nothing does. Rolls back in its destructor unless committed. While it is open its
+// Connection runs nothing itself (Error: misuse). Used by one task at a time.
+//
+// After an error of the disposition rerun_unit the transaction is gone in the engine: only rolling back is left, and
+// transact() does that and starts over. On engines with Dialect::poisoned_by_error every error is like that.
+class Transaction : public Executor {
+ public:
+  Transaction(Transaction&& other) noexcept;
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+
+  // The transaction is over, whatever this throws. Where the commit stands: see Dialect::position_note.
+  // Errors: unknown_outcome when it may or may not have been committed; anything else means that it was rolled back.
+  Position commit();
+  // Never throws; does nothing after the end.
+  void rollback() noexcept;
+
+  // Runs `hook` in commit(), once it is certain that the transaction is committed, in the order of adding. Never after
+  // an unknown outcome. A hook must not use this transaction; its connection is free. A std::exception of a hook
+  // changes nothing about the commit: it goes to Observer::on_hook_error, and the next hook runs.
+  void after_commit(std::function<void()> hook);
+
+  // Error: unsupported where the engine has none (Dialect::savepoints_note).
+  Savepoint savepoint();
+
+  std::uint64_t id() const { return scope_; }  // Unique in this process; what observers see.
+
+ private:
+  friend class Connection;
+  Transaction(Link& link, std::uint64_t scope) : Executor(&link, scope) {}
+
+  std::vector<std::function<void()>> hooks_;
+};
+
+}  // namespace tidelock::sql
