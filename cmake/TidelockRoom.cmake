@@ -42,10 +42,10 @@ function(tidelock_objects target)
   target_link_libraries(${target} PRIVATE ${TIDELOCK_LIBRARIES} ${TIDELOCK_ENGINE_LIBRARIES})
 endfunction()
 
-# tidelock_test(<target> LABELS <labels> SOURCES <files> LIBRARIES <targets>): a gtest program known to ctest.
-# Suites named *Soak run in scripts/soak only.
+# tidelock_test(<target> PREFIX <prefix> LABELS <labels> SOURCES <files> LIBRARIES <targets>): a gtest program whose
+# tests ctest knows as <prefix>Suite.Test. Suites named *Soak run in scripts/soak only.
 function(tidelock_test target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LABELS;SOURCES;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX" "LABELS;SOURCES;LIBRARIES")
   add_executable(${target} ${arg_SOURCES})
   tidelock_compile(${target})
   target_compile_definitions(${target} PRIVATE ${TIDELOCK_ENGINE_DEFINITIONS}
@@ -58,6 +58,7 @@ function(tidelock_test target)
     ${target}
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
+    TEST_PREFIX "${arg_PREFIX}"
     TEST_FILTER "-*Soak.*"
     PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300 ENVIRONMENT "${TIDELOCK_TEST_ENVIRONMENT}")
 endfunction()
@@ -74,7 +75,7 @@ function(tidelock_room room)
     set_property(GLOBAL APPEND PROPERTY TIDELOCK_ROOMS ${room})
   endif()
   if(TIDELOCK_TESTS AND ${room}_tests)
-    tidelock_test(${room}_test LABELS unit SOURCES ${${room}_tests})
+    tidelock_test(${room}_test PREFIX ${room}/ LABELS unit SOURCES ${${room}_tests})
   endif()
 endfunction()
 
@@ -100,10 +101,6 @@ endfunction()
 
 function(tidelock_program room)
   tidelock_room_files(${room})
-  set(main ${PROJECT_SOURCE_DIR}/tidelock/${room}/main.cc)
-  if(NOT EXISTS ${main})
-    return()
-  endif()
   string(JOIN " " engines ${TIDELOCK_ENGINES})
   set(part "")
   if(${room}_sources)
@@ -113,18 +110,23 @@ function(tidelock_program room)
     set(part $<TARGET_OBJECTS:tidelock_${room}>)
   endif()
 
-  add_executable(tidelock_program ${main} ${part})
-  set_target_properties(tidelock_program PROPERTIES OUTPUT_NAME tidelock RUNTIME_OUTPUT_DIRECTORY
-                                                                         ${PROJECT_BINARY_DIR})
-  tidelock_compile(tidelock_program)
-  target_compile_definitions(tidelock_program PRIVATE ${TIDELOCK_ENGINE_DEFINITIONS} TIDELOCK_ENGINES="${engines}"
-                                                      TIDELOCK_VERSION="${PROJECT_VERSION}")
-  target_link_libraries(tidelock_program PRIVATE tidelock::tidelock CLI11::CLI11)
+  set(main ${PROJECT_SOURCE_DIR}/tidelock/${room}/main.cc)
+  if(EXISTS ${main})
+    add_executable(tidelock_program ${main} ${part})
+    set_target_properties(tidelock_program PROPERTIES OUTPUT_NAME tidelock RUNTIME_OUTPUT_DIRECTORY
+                                                                           ${PROJECT_BINARY_DIR})
+    tidelock_compile(tidelock_program)
+    target_compile_definitions(tidelock_program PRIVATE ${TIDELOCK_ENGINE_DEFINITIONS} TIDELOCK_ENGINES="${engines}"
+                                                        TIDELOCK_VERSION="${PROJECT_VERSION}")
+    target_link_libraries(tidelock_program PRIVATE tidelock::tidelock CLI11::CLI11)
+  endif()
 
   if(TIDELOCK_TESTS AND ${room}_tests)
-    tidelock_test(${room}_test LABELS unit SOURCES ${${room}_tests} ${part} LIBRARIES CLI11::CLI11)
-    target_compile_definitions(${room}_test PRIVATE TIDELOCK_PROGRAM="$<TARGET_FILE:tidelock_program>"
-                                                    TIDELOCK_ENGINES="${engines}")
-    add_dependencies(${room}_test tidelock_program)
+    tidelock_test(${room}_test PREFIX ${room}/ LABELS unit SOURCES ${${room}_tests} ${part} LIBRARIES CLI11::CLI11)
+    target_compile_definitions(${room}_test PRIVATE TIDELOCK_ENGINES="${engines}")
+    if(TARGET tidelock_program)
+      target_compile_definitions(${room}_test PRIVATE TIDELOCK_PROGRAM="$<TARGET_FILE:tidelock_program>")
+      add_dependencies(${room}_test tidelock_program)
+    endif()
   endif()
 endfunction()
