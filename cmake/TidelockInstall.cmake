@@ -21,6 +21,7 @@ install(
   PATTERN "*.h"
   REGEX "/backends/[^/]+/" EXCLUDE
   REGEX "/(conformance|testing)(/|$)" EXCLUDE
+  REGEX "/tidelock/world/testing\\.h$" EXCLUDE
   REGEX "/tidelock/cli(/|$)" EXCLUDE)
 
 set(config ${CMAKE_INSTALL_LIBDIR}/cmake/tidelock)
