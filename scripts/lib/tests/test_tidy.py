@@ -127,6 +127,12 @@ class Symbols(RuleTest):
         with self.assertRaises(ValueError):
             symbols.read_exceptions("x.cc time\n")
 
+    def test_objects_are_those_of_the_compilation_database(self):
+        entry = (f'[{{"directory": "{self.root}/build", "file": "{self.root}/tidelock/base/a.cc", '
+                 f'"command": "ccache g++ -DX=\\"y\\" -o o/a.cc.o -c a.cc"}}]')
+        repository = self.repository({"tidelock/base/a.cc": "", "build/compile_commands.json": entry})
+        self.assertEqual(symbols.objects(repository), {"tidelock/base/a.cc": self.root / "build/o/a.cc.o"})
+
     def test_the_list_of_this_repository_is_understood(self):
         root = Path(__file__).resolve().parents[3]
         bans = symbols.read_bans((root / symbols.BANNED).read_text())

@@ -8,11 +8,12 @@ scripts/allowed-symbols.txt.
 import fnmatch
 import json
 import re
+import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidy.repository import Finding, Repository, Skipped
+from tidy.repository import Finding, Repository
 from tidy.sources import is_test
 
 BANNED = "scripts/banned-symbols.txt"
@@ -69,7 +70,8 @@ def objects(repository: Repository) -> dict[str, Path]:
         if source.is_relative_to(repository.root):
             path = str(source.relative_to(repository.root))
             if path in known and path.startswith("tidelock/"):
-                found[path] = repository.build / entry["output"]
+                words = shlex.split(entry["command"])
+                found[path] = Path(entry["directory"], words[words.index("-o") + 1])
     return found
 
 
@@ -99,9 +101,11 @@ def line_of(root: Path, path: Path, symbol: str, source: str) -> tuple[str, int]
 
 
 def check(repository: Repository) -> list[Finding]:
-    if not (repository.root / "CMakeLists.txt").is_file():
-        raise Skipped("nothing to build")
-    subprocess.run([str(repository.root / "scripts/build"), "release"], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    command = [str(repository.root / "scripts/build"), "release"]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        print((result.stdout + result.stderr).rstrip())
+        return [Finding("CMakeLists.txt", 1, "the release build fails", "see above")]
     return judge(repository, objects(repository), read_bans(repository.text(BANNED)), read_exceptions(repository.text(ALLOWED)))
 
 
