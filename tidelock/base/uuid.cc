@@ -39,25 +39,26 @@ bool dash_before(std::size_t byte) { return byte == 4 || byte == 6 || byte == 8 
 
 }  // namespace
 
-Uuid Uuid::parse(std::string_view text) {
-  const auto refuse = [&] {
-    throw Error(Code::invalid_argument,
-                fmt::format("malformed UUID {}: write 8-4-4-4-12 hexadecimal digits, for example "
-                            "01890a5d-ac96-774b-bcce-b302099a8057",
-                            quoted(text, 48)));
-  };
-  if (text.size() != 36) refuse();
+std::optional<Uuid> Uuid::try_parse(std::string_view text) {
+  if (text.size() != 36) return std::nullopt;
   Uuid uuid;
   std::size_t at = 0;
   for (std::size_t i = 0; i < 16; ++i) {
-    if (dash_before(i) && text[at++] != '-') refuse();
+    if (dash_before(i) && text[at++] != '-') return std::nullopt;
     const int high = hex_value(text[at]);
     const int low = hex_value(text[at + 1]);
-    if (high < 0 || low < 0) refuse();
+    if (high < 0 || low < 0) return std::nullopt;
     uuid.bytes[i] = static_cast<std::uint8_t>(high << 4 | low);
     at += 2;
   }
   return uuid;
+}
+
+Uuid Uuid::parse(std::string_view text) {
+  if (const auto uuid = try_parse(text)) return *uuid;
+  throw Error(Code::invalid_argument, fmt::format("malformed UUID {}: write 8-4-4-4-12 hexadecimal digits, for example "
+                                                  "01890a5d-ac96-774b-bcce-b302099a8057",
+                                                  quoted(text, 48)));
 }
 
 std::string Uuid::to_string() const {

@@ -4,6 +4,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <string_view>
@@ -19,7 +20,8 @@ struct Uuid {
 
   // 8-4-4-4-12 hexadecimal digits in either case, of any version. Error: invalid_argument.
   static Uuid parse(std::string_view text);
-  std::string to_string() const;  // In lower case.
+  static std::optional<Uuid> try_parse(std::string_view text);  // Empty where parse() throws.
+  std::string to_string() const;                                // In lower case.
 
   friend auto operator<=>(const Uuid&, const Uuid&) = default;
   friend std::ostream& operator<<(std::ostream& out, const Uuid& uuid) { return out << uuid.to_string(); }
