@@ -1,8 +1,9 @@
 // What an arbiter of locks must provide. Users see Mutex and Semaphore.
 //
-// An implementation does one request a call and keeps no policy: waiting loops, margins, renewals and deadlock checks are
-// done once, above. All calls are thread-safe. Errors of all calls: unavailable (not applied), unknown_outcome (may have
-// been applied; each call here is idempotent for one claim, so the same call may be repeated), and those named below.
+// An implementation does one request a call and keeps no policy: waiting loops, margins, renewals and deadlock checks
+// are done once, above. All calls are thread-safe. Errors of all calls: unavailable (not applied), unknown_outcome (may
+// have been applied; each call here is idempotent for one claim, so the same call may be repeated), and those named
+// below.
 #pragma once
 
 #include <cstdint>
@@ -22,25 +23,26 @@ namespace tidelock::lock {
 struct Claim {
   std::string_view key;
   base::Uuid id;
-  std::string_view owner;  // A node of the deadlock graph.
+  std::string_view owner;     // Who asks: takes the key or a place in the queue; acts for the owner of what it renews.
   std::uint32_t permits = 1;  // How many claims may hold the key at once; all holders must agree.
   base::Duration ttl{};
+  std::optional<FencingToken> token;  // Of the lease to renew or release; empty: whichever the claim has.
 };
 
 // What a backend guarantees. Constant.
 struct Guarantees {
   bool fencing_tokens = false;
-  bool fifo = false;               // Waiters are served in their order, newcomers do not barge.
-  bool waiters_visible = false;    // snapshot() lists waiters: deadlocks are found.
-  std::string whose_clock;         // Expires leases: "this process", "this machine's boot clock", …
-  std::string note;                // What a user must know, in a sentence.
+  bool fifo = false;             // Waiters are served in their order, newcomers do not barge.
+  bool waiters_visible = false;  // snapshot() lists waiters: deadlocks are found.
+  std::string whose_clock;       // Expires leases: "this process", "this machine's boot clock", …
+  std::string note;              // What a user must know, in a sentence.
 };
 
 struct Attempt {
   bool granted = false;
   std::optional<FencingToken> token;  // When granted and the backend has tokens.
   // When not granted: the moment the key may come free without anybody's notice (the earliest expiry).
-  base::Instant retry_at{};
+  base::Instant retry_at = base::Instant::max();
 };
 
 // For people and for the deadlock graph.
@@ -68,23 +70,24 @@ class Backend {
   virtual ~Backend() = default;
   virtual const Guarantees& guarantees() const = 0;
 
-  // One attempt; never waits for a holder. With Queue::yes a refused claim takes a place in the queue, or keeps the one it
-  // has; its place expires after the claim's ttl unless it tries again. A claim is refused while an earlier one waits.
-  // Errors: permits_differ, with both numbers.
+  // One attempt; never waits for a holder. A claim that holds the key already keeps its token and holds it for another
+  // ttl. With Queue::yes a refused claim takes a place in the queue, or keeps the one it has; its place expires after
+  // the claim's ttl unless it tries again. A claim is refused while an earlier one waits for what is free. Errors:
+  // permits_differ, with both numbers.
   virtual Attempt try_acquire(const Claim& claim, Queue queue, base::Deadline deadline) = 0;
 
-  // Returns when a try_acquire of this queued claim may succeed, at the deadline, or when `stop` is requested. May return
-  // early; the caller tries again.
+  // Returns when a try_acquire of this queued claim may succeed, at the deadline, or when `stop` is requested. May
+  // return early; the caller tries again.
   virtual void wait(const Claim& claim, base::Deadline deadline, const std::stop_token& stop) = 0;
 
-  // The claim holds the key for another ttl. Errors: lease_lost.
+  // The claim holds the key for another ttl. Errors: lease_lost, not_holder (the owner does not act for the holder).
   virtual void renew(const Claim& claim, base::Deadline deadline) = 0;
 
   // Frees the key or gives up the place in the queue, whichever the claim has; does nothing when it has neither. So it
-  // also undoes an acquisition of unknown outcome. Error: not_holder when the id is held by another owner.
+  // also undoes an acquisition of unknown outcome. Error: not_holder, as for renew().
   virtual void release(const Claim& claim, base::Deadline deadline) = 0;
 
-  // Every key that has a holder or a waiter, or only `key`.
+  // Every key that has a holder or a waiter, or only `key`. Sorted by key.
   virtual std::vector<KeyState> snapshot(std::optional<std::string_view> key, base::Deadline deadline) = 0;
 
   // Takes the key from its holders, who find out at their next renewal. For an operator. False when nobody held it.

@@ -12,7 +12,8 @@
 
 namespace tidelock::lock {
 
-// Strictly increasing per key, also after the arbiter lost its state: max(previous + 1, the arbiter's wall clock in µs).
+// Strictly increasing per key, also after the arbiter lost its state: max(previous + 1, the arbiter's wall clock in
+// µs).
 struct FencingToken {
   std::int64_t value = 0;
   friend constexpr auto operator<=>(FencingToken, FencingToken) = default;
@@ -21,7 +22,8 @@ struct FencingToken {
 struct LeaseOptions {
   std::chrono::milliseconds ttl{10'000};  // The backend frees the key this long after the last renewal.
   std::chrono::milliseconds margin{500};  // The holder stops this much sooner. Requires 0 <= margin < ttl.
-  // Who holds and waits, in the deadlock graph. Empty: the owner of the current task (see current_owner()).
+  // Who holds and waits, in the deadlock graph: one activity, which cannot go on while it waits. At most 255 bytes.
+  // Empty: the owner of the current task (see owner.h).
   std::string owner;
 };
 

@@ -1,7 +1,7 @@
 // Locks shared by tasks, processes and machines, held under a lease that expires.
 //
-// A lease can lapse while its holder is paused or cut off, so holding one proves nothing to the guarded resource. Send the
-// token with each write (see fence.h); the resource must refuse any token lower than the highest it has seen.
+// A lease can lapse while its holder is paused or cut off, so holding one proves nothing to the guarded resource. Send
+// the token with each write (see fence.h); the resource must refuse any token lower than the highest it has seen.
 #pragma once
 
 #include <cstdint>
@@ -16,40 +16,48 @@
 
 namespace tidelock::lock {
 
-// At most `permits` holders at a time. Thread-safe: many tasks may acquire through one Semaphore, each gets a lease of its
-// own. Borrows backend and runtime, which must outlive it; reads no other time source. Ownership is by the lease, never by
-// thread: any task may renew or release.
+// At most `permits` holders at a time. Thread-safe: many tasks may acquire through one Semaphore, each gets a lease of
+// its own. Borrows backend and runtime, which must outlive it; reads no other time source. Ownership is by the lease,
+// never by thread: any task of the owner's processes may renew or release.
 class Semaphore {
  public:
   // key: 1 to 255 bytes of UTF-8 without NUL, compared byte by byte. permits: at least 1, the same in every process.
   // Error: invalid_argument.
-  Semaphore(Backend& backend, base::Runtime& runtime, std::string key, std::uint32_t permits, LeaseOptions options = {});
+  Semaphore(Backend& backend, base::Runtime& runtime, std::string key, std::uint32_t permits,
+            LeaseOptions options = {});
   ~Semaphore();
+  Semaphore(const Semaphore&) = delete;
+  Semaphore& operator=(const Semaphore&) = delete;
 
   // One attempt; never waits for a holder. Empty when no permit is free, or others wait for one. The lease counts from
-  // before the request was sent: a slow reply shortens it and never lengthens it.
-  // Errors: unavailable (not applied: retry_call), unknown_outcome (may be applied: calling again here finds it),
-  // permits_differ.
+  // before the request was sent: a slow reply shortens it and never lengthens it, and one that comes after the lease
+  // would have expired gives none. Errors: unavailable (not applied: retry_call), unknown_outcome (may be applied:
+  // calling again here finds it), permits_differ.
   std::optional<Lease> try_acquire(base::Deadline deadline);
 
-  // Waits its turn, first come first served where the backend is fair. Empty at the deadline or when `stop` is requested;
-  // then nothing is left behind. An unknown outcome is settled by repeating the claim.
-  // Errors: as try_acquire(); deadlock (rerun_unit: release what you hold, then begin again) with the cycle spelled out.
+  // Waits its turn, first come first served where the backend is fair. Empty at the deadline or when `stop` is
+  // requested; then nothing is left behind. While the arbiter cannot be reached it tries again, and settles an unknown
+  // outcome by repeating the claim; the error is thrown when it is still so at the deadline. Errors: as try_acquire();
+  // deadlock (rerun_unit: release what you hold, then begin again) with the cycle spelled out.
   std::optional<Lease> acquire(base::Deadline deadline, const std::stop_token& stop = {});
 
   // The same lease with a later expiry and the same token; on an error the old one still stands.
-  // Errors: lease_lost (permanent: stop, another holder may be running), unavailable, unknown_outcome (idempotent: repeat).
+  // Errors: lease_lost (permanent: stop, another holder may be running), not_holder, unavailable, unknown_outcome
+  // (idempotent: repeat).
   Lease renew(const Lease& lease, base::Deadline deadline);
 
-  // Frees the permit now; does nothing once the lease has lapsed. Errors: not_holder, unavailable, unknown_outcome.
+  // Frees the permit now; does nothing once the lease has lapsed. Errors: not_holder (a lease of another key or another
+  // owner), unavailable, unknown_outcome (idempotent: repeat).
   void release(const Lease& lease, base::Deadline deadline);
 
   const std::string& key() const;
+  std::uint32_t permits() const;
   const LeaseOptions& options() const;
   base::Runtime& runtime() const;
 
  private:
   struct State;
+  class Acquisition;
   std::unique_ptr<State> state_;
 };
 
@@ -58,9 +66,5 @@ class Mutex : public Semaphore {
  public:
   Mutex(Backend& backend, base::Runtime& runtime, std::string key, LeaseOptions options = {});
 };
-
-// The owner that stands in rows for the current task: the one set by OwnerScope, else the process's owner id, with the
-// task's number for spawned tasks (one task's wait does not block the others, so they are separate nodes of the graph).
-std::string current_owner(base::Runtime& runtime);
 
 }  // namespace tidelock::lock

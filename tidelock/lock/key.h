@@ -1,0 +1,19 @@
+// The names of locks and of fenced resources.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace tidelock::lock {
+
+inline constexpr std::size_t kKeyBytesMax = 255;
+
+// 1 to 255 bytes of UTF-8 without NUL, compared byte by byte. `what` names it in the message: "lock key".
+// Error: invalid_argument.
+void check_key(std::string_view what, std::string_view key);
+
+// FNV-1a (Fowler, Noll, Vo). Part of claim ids, which travel between processes: never change it.
+std::uint32_t hash_key(std::string_view key);
+
+}  // namespace tidelock::lock
