@@ -45,44 +45,76 @@ Disposition disposition(Code code) {
 
 std::string_view name(Code code) {
   switch (code) {
-    case Code::invalid_argument: return "invalid_argument";
-    case Code::unsupported: return "unsupported";
-    case Code::misuse: return "misuse";
-    case Code::not_found: return "not_found";
-    case Code::already_exists: return "already_exists";
-    case Code::permission_denied: return "permission_denied";
-    case Code::read_only: return "read_only";
-    case Code::not_a_database: return "not_a_database";
-    case Code::corrupt: return "corrupt";
-    case Code::newer_schema: return "newer_schema";
-    case Code::statement_invalid: return "statement_invalid";
-    case Code::constraint_violation: return "constraint_violation";
-    case Code::too_large: return "too_large";
-    case Code::disk_full: return "disk_full";
-    case Code::io_error: return "io_error";
-    case Code::cancelled: return "cancelled";
-    case Code::lease_lost: return "lease_lost";
-    case Code::fenced: return "fenced";
-    case Code::not_holder: return "not_holder";
-    case Code::permits_differ: return "permits_differ";
-    case Code::internal: return "internal";
-    case Code::unavailable: return "unavailable";
-    case Code::database_locked: return "database_locked";
-    case Code::timeout: return "timeout";
-    case Code::serialization_failure: return "serialization_failure";
-    case Code::deadlock: return "deadlock";
-    case Code::connection_lost: return "connection_lost";
-    case Code::unknown_outcome: return "unknown_outcome";
+    case Code::invalid_argument:
+      return "invalid_argument";
+    case Code::unsupported:
+      return "unsupported";
+    case Code::misuse:
+      return "misuse";
+    case Code::not_found:
+      return "not_found";
+    case Code::already_exists:
+      return "already_exists";
+    case Code::permission_denied:
+      return "permission_denied";
+    case Code::read_only:
+      return "read_only";
+    case Code::not_a_database:
+      return "not_a_database";
+    case Code::corrupt:
+      return "corrupt";
+    case Code::newer_schema:
+      return "newer_schema";
+    case Code::statement_invalid:
+      return "statement_invalid";
+    case Code::constraint_violation:
+      return "constraint_violation";
+    case Code::too_large:
+      return "too_large";
+    case Code::disk_full:
+      return "disk_full";
+    case Code::io_error:
+      return "io_error";
+    case Code::cancelled:
+      return "cancelled";
+    case Code::lease_lost:
+      return "lease_lost";
+    case Code::fenced:
+      return "fenced";
+    case Code::not_holder:
+      return "not_holder";
+    case Code::permits_differ:
+      return "permits_differ";
+    case Code::internal:
+      return "internal";
+    case Code::unavailable:
+      return "unavailable";
+    case Code::database_locked:
+      return "database_locked";
+    case Code::timeout:
+      return "timeout";
+    case Code::serialization_failure:
+      return "serialization_failure";
+    case Code::deadlock:
+      return "deadlock";
+    case Code::connection_lost:
+      return "connection_lost";
+    case Code::unknown_outcome:
+      return "unknown_outcome";
   }
   std::terminate();
 }
 
 std::string_view name(Disposition disposition) {
   switch (disposition) {
-    case Disposition::permanent: return "permanent";
-    case Disposition::retry_call: return "retry_call";
-    case Disposition::rerun_unit: return "rerun_unit";
-    case Disposition::unknown: return "unknown";
+    case Disposition::permanent:
+      return "permanent";
+    case Disposition::retry_call:
+      return "retry_call";
+    case Disposition::rerun_unit:
+      return "rerun_unit";
+    case Disposition::unknown:
+      return "unknown";
   }
   std::terminate();
 }

@@ -1,7 +1,7 @@
 // The only way to files.
 //
-// RealFiles (real_files.h) is the kernel; world::Disk is a model whose unsynced writes can be lost, torn or reordered by
-// a crash. Errors: not_found, already_exists, permission_denied, read_only, disk_full, io_error, invalid_argument (a
+// RealFiles (real_files.h) is the kernel; world::Disk is a model whose unsynced writes can be lost, torn or reordered
+// by a crash. Errors: not_found, already_exists, permission_denied, read_only, disk_full, io_error, invalid_argument (a
 // folder where a file is expected and the like); each names the path.
 #pragma once
 

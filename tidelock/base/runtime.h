@@ -73,7 +73,7 @@ class Task::Body {
  public:
   virtual ~Body() = default;
   virtual void request_stop() = 0;
-  virtual std::exception_ptr join() = 0;  // Waits; null when it ended well. Called once.
+  virtual std::exception_ptr join() = 0;                        // Waits; null when it ended well. Called once.
   virtual void abandon(std::exception_ptr error) noexcept = 0;  // Nobody will look at this error.
 };
 

@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "tidelock/base/testing/expect.h"
+#include "tidelock/base/testing/error_text.h"
+#include "tidelock/world/testing.h"
 
 namespace tidelock::base {
 namespace {
