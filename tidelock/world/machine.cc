@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "tidelock/world/disk.h"
 #include "tidelock/world/process.h"
 #include "tidelock/world/scheduler.h"
 #include "tidelock/world/world.h"
@@ -23,7 +24,8 @@ base::Duration scale(base::Duration value, std::int64_t factor, std::int64_t div
 
 }  // namespace
 
-Machine::Machine(World& world, std::string name) : world_(world), name_(std::move(name)), wall_clock_(kWallStart) {
+Machine::Machine(World& world, std::string name)
+    : world_(world), name_(std::move(name)), disk_(std::make_unique<Disk>(world)), wall_clock_(kWallStart) {
   rebase();
   boot();
   boot_clock_ = world_.random_.between(1h, 24h * 30);
@@ -39,6 +41,7 @@ void Machine::boot() {
 void Machine::power_cut() {
   world_.scheduler().trace_event(boot_id_.size(), [&] { return "cuts the power of " + name_; });
   for (auto* process : processes_) process->kill();
+  disk_->cut_power();
   rebase();
   boot();
   world_.scheduler().check_alive();

@@ -11,6 +11,7 @@
 
 namespace tidelock::world {
 
+class Disk;
 class Process;
 class World;
 
@@ -22,6 +23,8 @@ class Machine {
 
   const std::string& name() const { return name_; }  // Also the host name.
   const std::string& boot_id() const { return boot_id_; }
+
+  Disk& disk() { return *disk_; }
 
   // All its processes crash; unsynced writes are lost, torn or reordered; then it boots again, with a new boot id and a
   // boot clock that starts anew. Its processes are not restarted. In a task of one of them it throws Crashed.
@@ -49,6 +52,7 @@ class Machine {
   World& world_;
   const std::string name_;
   std::string boot_id_;
+  std::unique_ptr<Disk> disk_;
   std::vector<Process*> processes_;
 
   Time rebased_at_{};

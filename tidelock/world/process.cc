@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "tidelock/base/error.h"
+#include "tidelock/world/process_files.h"
 #include "tidelock/world/scheduler.h"
 #include "tidelock/world/world.h"
 
@@ -68,6 +69,7 @@ Process::Process(World& world, Machine& machine, std::string name)
       machine_(machine),
       name_(std::move(name)),
       group_(std::make_unique<TaskGroup>(machine.name() == "machine" ? name_ : machine.name() + "/" + name_)) {
+  files_ = std::make_unique<FilesOfProcess>(*this, machine_.disk());
   machine_.processes_.push_back(this);
   begin_incarnation();
 }
@@ -116,6 +118,7 @@ void Process::kill() noexcept {
   main_runs_ = false;
   auto& scheduler = world_.scheduler();
   scheduler.trace_event(group_->incarnation, [&] { return "kills " + group_->name; });
+  files_->cut();
   scheduler.kill(*group_);
 }
 
@@ -126,6 +129,8 @@ void Process::crash() {
 
 void Process::pause() { world_.scheduler().pause(*group_); }
 void Process::resume() { world_.scheduler().resume(*group_); }
+
+base::Files& Process::files() { return *files_; }
 
 base::Instant Process::now() { return machine_.now(); }
 base::WallTime Process::wall_now() { return machine_.wall_now(); }

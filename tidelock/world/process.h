@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "tidelock/base/files.h"
 #include "tidelock/base/runtime.h"
 #include "tidelock/world/crashed.h"
 
@@ -16,6 +17,7 @@ namespace tidelock::world {
 
 class Machine;
 class World;
+class FilesOfProcess;
 struct TaskGroup;
 
 // Made by World::process(). The functions of base::Runtime may be called by the tasks of any process (a test drives
@@ -43,6 +45,9 @@ class Process final : public base::Runtime {
   // Its tasks unwind at their next wait; this call does not wait for that. In a task of this process it throws Crashed.
   void crash();
   bool crashed() const { return crashed_; }
+
+  // The disk of its machine.
+  base::Files& files();
 
   // SIGSTOP and SIGCONT: its tasks do not run, time goes on.
   void pause();
@@ -72,6 +77,7 @@ class Process final : public base::Runtime {
   Machine& machine_;
   const std::string name_;
   std::unique_ptr<TaskGroup> group_;
+  std::unique_ptr<FilesOfProcess> files_;
   std::deque<base::Identity> identities_;  // One an incarnation: a task that unwinds still has its own.
   Main main_;
   bool main_runs_ = false;

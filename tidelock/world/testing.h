@@ -1,7 +1,7 @@
 // Tests that run in a World, for GoogleTest.
 //
-//   WORLD_TEST(Queue, HandsOutInOrder) { ... }  // `world`, `runtime` in scope; the body is a task, nothing sleeps.
-//   TEST(Queue, NeverLosesAnItem) { for_seeds(200, [](World& world) { ... }); }
+//   WORLD_TEST(Queue, HandsOutInOrder) { ... }  // `world`, `runtime`, `files` in scope; the body is a task, nothing
+//   sleeps. TEST(Queue, NeverLosesAnItem) { for_seeds(200, [](World& world) { ... }); }
 //   EXPECT_THROW_CODE(queue.take(), Code::timeout);
 //
 // Environment: TIDELOCK_SEED runs that seed only; TIDELOCK_SOAK_SECONDS goes on with new seeds for so long;
@@ -120,11 +120,13 @@ template <typename Fn>
     ADD_FAILURE() << tidelock_result.message()
 
 // A test whose body is the main task of a World; a returning ASSERT ends it.
-#define WORLD_TEST(suite, name)                                                                              \
-  static void suite##_##name##_InWorld(::tidelock::world::World& world, ::tidelock::base::Runtime& runtime); \
-  TEST(suite, name) {                                                                                        \
-    ::tidelock::world::run_world_test(                                                                       \
-        [](::tidelock::world::World& world) { suite##_##name##_InWorld(world, world.runtime()); });          \
-  }                                                                                                          \
-  static void suite##_##name##_InWorld([[maybe_unused]] ::tidelock::world::World& world,                     \
-                                       [[maybe_unused]] ::tidelock::base::Runtime& runtime)
+#define WORLD_TEST(suite, name)                                                                                    \
+  static void suite##_##name##_InWorld(::tidelock::world::World& world, ::tidelock::base::Runtime& runtime,        \
+                                       ::tidelock::base::Files& files);                                            \
+  TEST(suite, name) {                                                                                              \
+    ::tidelock::world::run_world_test(                                                                             \
+        [](::tidelock::world::World& world) { suite##_##name##_InWorld(world, world.runtime(), world.files()); }); \
+  }                                                                                                                \
+  static void suite##_##name##_InWorld([[maybe_unused]] ::tidelock::world::World& world,                           \
+                                       [[maybe_unused]] ::tidelock::base::Runtime& runtime,                        \
+                                       [[maybe_unused]] ::tidelock::base::Files& files)

@@ -19,6 +19,7 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/runtime.h"
+#include "tidelock/world/disk.h"
 #include "tidelock/world/machine.h"
 #include "tidelock/world/process.h"
 #include "tidelock/world/random.h"
@@ -49,6 +50,7 @@ class World {
   Process& process(Machine& machine, std::string_view name);
   Process& process(std::string_view name = "main") { return process(machine(), name); }
   base::Runtime& runtime() { return process(); }
+  base::Files& files() { return process().files(); }
 
   // Runs `body` as the main task of process(), and everything it starts, to the end. Throws what the body throws, what
   // a main of another process throws, and what a task throws that nobody joins; all tasks have ended then. Errors:
