@@ -23,11 +23,12 @@ constexpr int kPausesPerTtl = 30;    // The pause after a renewal that failed, a
 }  // namespace
 
 struct Keeper::State {
-  State(Semaphore& kept, const Lease& first, AtEnd at_the_end)
+  State(Semaphore& kept, const Lease& first, AtEnd at_the_end, Renewed tell)
       : semaphore(kept),
         runtime(kept.runtime()),
         at_end(at_the_end),
         ttl(kept.options().ttl),
+        on_renewed(std::move(tell)),
         changed(runtime.make_signal("a renewal of " + base::quoted(kept.key()))),
         lease(first) {}
 
@@ -81,6 +82,7 @@ struct Keeper::State {
       last_failure.clear();
     }
     changed->notify_all();
+    if (on_renewed) on_renewed(renewed);
   }
 
   void note_failure(const char* what) {
@@ -119,6 +121,7 @@ struct Keeper::State {
   base::Runtime& runtime;
   const AtEnd at_end;
   const base::Duration ttl;
+  const Renewed on_renewed;
   const std::unique_ptr<base::Signal> changed;
 
   base::LocalMutex mutex;
@@ -133,8 +136,8 @@ struct Keeper::State {
   base::Task renewer;
 };
 
-Keeper::Keeper(Semaphore& semaphore, const Lease& lease, AtEnd at_end)
-    : state_(std::make_unique<State>(semaphore, lease, at_end)) {
+Keeper::Keeper(Semaphore& semaphore, const Lease& lease, AtEnd at_end, Renewed renewed)
+    : state_(std::make_unique<State>(semaphore, lease, at_end, std::move(renewed))) {
   auto* state = state_.get();
   if (!lease.valid(state->runtime.now())) {
     state->lose_by_expiry();

@@ -1,6 +1,7 @@
 // Keeps a lease alive while work goes on, and stops the work the moment the lease can no longer be proven.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -21,8 +22,10 @@ namespace tidelock::lock {
 class Keeper {
  public:
   enum class AtEnd { release, leave };  // Leave: to its expiry, or to somebody who was handed the lease.
+  // Told each renewed lease, by a task of the Keeper, before the next renewal: brief, and throws nothing.
+  using Renewed = std::function<void(const Lease&)>;
 
-  Keeper(Semaphore& semaphore, const Lease& lease, AtEnd at_end = AtEnd::release);
+  Keeper(Semaphore& semaphore, const Lease& lease, AtEnd at_end = AtEnd::release, Renewed renewed = {});
   // Stops renewing; then releases, when asked to. A renewal under way is waited for: until the lease's expiry at most.
   ~Keeper();
   Keeper(const Keeper&) = delete;
