@@ -28,8 +28,8 @@ constexpr std::array<Unit, 7> kUnits{{{"d", 86'400'000'000'000},
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 [[noreturn]] void refuse(std::string_view text, std::string_view why) {
-  throw Error(Code::invalid_argument,
-              fmt::format("malformed duration {}: {}; write for example 250ms, 15s, 1h30m", quoted(text, 40), why));
+  throw Error(Code::invalid_argument, fmt::format("malformed duration {}: {}; write for example 250ms, 15s, 1h30m",
+                                                  base::quoted(text, 40), why));
 }
 
 // Takes the leading digits off `rest`.
@@ -77,7 +77,7 @@ Duration parse_duration(std::string_view text) {
   std::size_t next_unit = 0;  // Units before it may not come any more.
   for (auto rest = text; !rest.empty();) {
     const auto whole = take_digits(rest);
-    if (whole.empty()) refuse(text, fmt::format("{} stands where a number should", quoted(rest, 10)));
+    if (whole.empty()) refuse(text, fmt::format("{} stands where a number should", base::quoted(rest, 10)));
     std::string_view fraction;
     const bool has_fraction = rest.starts_with('.');
     if (has_fraction) {
@@ -85,12 +85,12 @@ Duration parse_duration(std::string_view text) {
       fraction = take_digits(rest);
       if (fraction.empty()) refuse(text, "digits are missing after the point");
     }
-    if (rest.empty()) refuse(text, fmt::format("the unit of {} is missing", quoted(whole, 20)));
+    if (rest.empty()) refuse(text, fmt::format("the unit of {} is missing", base::quoted(whole, 20)));
 
     const auto letters = take_letters(rest);
     const auto unit = unit_index(letters);
     if (unit == kUnits.size()) {
-      refuse(text, fmt::format("{} is no unit (they are d, h, m, s, ms, us and ns)", quoted(letters, 10)));
+      refuse(text, fmt::format("{} is no unit (they are d, h, m, s, ms, us and ns)", base::quoted(letters, 10)));
     }
     if (unit < next_unit) refuse(text, "units go from large to small, each once");
     next_unit = unit + 1;

@@ -142,7 +142,7 @@ class RealTask final : public Task::Body {
         t_state.context.reset();
       });
     } catch (const std::system_error& error) {
-      throw Error(Code::unavailable, "no thread could be started for task " + quoted(name_),
+      throw Error(Code::unavailable, "no thread could be started for task " + base::quoted(name_),
                   {error.code().value(), error.what()});
     }
     pthread_setname_np(thread_.native_handle(), name_.substr(0, 15).c_str());  // What a debugger shows.
@@ -163,8 +163,8 @@ class RealTask final : public Task::Body {
       text = known.what();
     } catch (...) {
     }
-    std::fprintf(stderr, "tidelock: task %s ended with an error that nobody joined for: %s\n", quoted(name_).c_str(),
-                 text.c_str());
+    std::fprintf(stderr, "tidelock: task %s ended with an error that nobody joined for: %s\n",
+                 base::quoted(name_).c_str(), text.c_str());
     std::terminate();
   }
 
@@ -286,7 +286,7 @@ std::string parse_owner(std::string_view text) {
       fmt::format("TIDELOCK_OWNER is {}: an owner id is a UUID, which may be followed by a suffix of up to {} "
                   "letters, digits and . : / - _, for example 01890a5d-ac96-774b-bcce-b302099a8057/job-7; unset "
                   "it to get a new one",
-                  quoted(text, 128), kSuffixLimit));
+                  base::quoted(text, 128), kSuffixLimit));
 }
 
 }  // namespace tidelock::base

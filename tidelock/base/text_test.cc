@@ -11,27 +11,27 @@ namespace {
 using namespace std::string_view_literals;
 
 TEST(Text, AQuotedTextStaysOnOneLineAndCannotSteerATerminal) {
-  EXPECT_EQ(quoted("plain"), "\"plain\"");
-  EXPECT_EQ(quoted(""), "\"\"");
-  EXPECT_EQ(quoted("a \"b\" \\ c"), R"("a \"b\" \\ c")");
-  EXPECT_EQ(quoted("a\nb\tc\x1b[31m\0"sv), R"("a\nb\tc\x1b[31m\x00")");
-  EXPECT_EQ(quoted("\xC2\x9B"), R"("\xc2\x9b")");  // A control character of the C1 set.
+  EXPECT_EQ(base::quoted("plain"), "\"plain\"");
+  EXPECT_EQ(base::quoted(""), "\"\"");
+  EXPECT_EQ(base::quoted("a \"b\" \\ c"), R"("a \"b\" \\ c")");
+  EXPECT_EQ(base::quoted("a\nb\tc\x1b[31m\0"sv), R"("a\nb\tc\x1b[31m\x00")");
+  EXPECT_EQ(base::quoted("\xC2\x9B"), R"("\xc2\x9b")");  // A control character of the C1 set.
 }
 
 TEST(Text, QuotingKeepsUtf8AndEscapesWhatIsNot) {
-  EXPECT_EQ(quoted("Zürich €"), "\"Zürich €\"");
-  EXPECT_EQ(quoted("a\xFF\xC3"), R"("a\xff\xc3")");
+  EXPECT_EQ(base::quoted("Zürich €"), "\"Zürich €\"");
+  EXPECT_EQ(base::quoted("a\xFF\xC3"), R"("a\xff\xc3")");
 }
 
 TEST(Text, ALongQuotedTextIsCutBetweenCharacters) {
-  EXPECT_EQ(quoted("abcdef", 3), "\"abc…\"");
-  EXPECT_EQ(quoted("aü", 2), "\"a…\"");
-  EXPECT_EQ(quoted("abc", 3), "\"abc\"");
+  EXPECT_EQ(base::quoted("abcdef", 3), "\"abc…\"");
+  EXPECT_EQ(base::quoted("aü", 2), "\"a…\"");
+  EXPECT_EQ(base::quoted("abc", 3), "\"abc\"");
 }
 
 TEST(Text, Utf8IsCheckedStrictly) {
   for (const auto good : {"", "ascii", "ü€😀", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF4\x8F\xBF\xBF"}) {
-    EXPECT_FALSE(find_invalid_utf8(good)) << quoted(good);
+    EXPECT_FALSE(find_invalid_utf8(good)) << base::quoted(good);
   }
   struct Case {
     std::string_view text;
@@ -45,7 +45,7 @@ TEST(Text, Utf8IsCheckedStrictly) {
                                                   {"\xF0\x80\x80\x80", 0},  // Overlong.
                                                   {"\xF4\x90\x80\x80", 0},  // Above U+10FFFF.
                                                   {"\xF8\x88\x80\x80\x80", 0}}) {
-    EXPECT_EQ(find_invalid_utf8(text), at) << quoted(text);
+    EXPECT_EQ(find_invalid_utf8(text), at) << base::quoted(text);
   }
 }
 

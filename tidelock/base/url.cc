@@ -239,8 +239,9 @@ const std::string* UrlParams::find(std::string_view name) {
 }
 
 void UrlParams::refuse(std::string_view name, const std::string& value, std::string_view wanted) const {
-  throw Error(Code::invalid_argument, fmt::format("parameter {} of {} is {}; it should be {}", name, url_.to_string(),
-                                                  names_a_secret(name) ? std::string(kMasked) : quoted(value), wanted));
+  throw Error(Code::invalid_argument,
+              fmt::format("parameter {} of {} is {}; it should be {}", name, url_.to_string(),
+                          names_a_secret(name) ? std::string(kMasked) : base::quoted(value), wanted));
 }
 
 std::string UrlParams::text(std::string_view name, std::string_view fallback) {
@@ -305,7 +306,7 @@ void UrlParams::finish() const {
     if (known_.contains(name)) continue;
     const auto nearest = nearest_name(name, known);
     throw Error(Code::invalid_argument,
-                fmt::format("unknown parameter {} in {}; known are: {}{}", quoted(name), url_.to_string(),
+                fmt::format("unknown parameter {} in {}; known are: {}{}", base::quoted(name), url_.to_string(),
                             listed(known), nearest ? fmt::format(". Did you mean {}?", *nearest) : ""));
   }
 }

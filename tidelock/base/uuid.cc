@@ -58,7 +58,7 @@ Uuid Uuid::parse(std::string_view text) {
   if (const auto uuid = try_parse(text)) return *uuid;
   throw Error(Code::invalid_argument, fmt::format("malformed UUID {}: write 8-4-4-4-12 hexadecimal digits, for example "
                                                   "01890a5d-ac96-774b-bcce-b302099a8057",
-                                                  quoted(text, 48)));
+                                                  base::quoted(text, 48)));
 }
 
 std::string Uuid::to_string() const {
