@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <utility>
 
@@ -11,7 +10,6 @@
 namespace tidelock::sql {
 
 class Link;
-class Bulk;
 
 // Writes in the transaction it was made on; made on a Connection it has a transaction of its own, which finish()
 // commits. Destroyed without finish() nothing of it stays: the transaction it was made on can only be rolled back
@@ -22,7 +20,7 @@ class Bulk;
 //   bulk.finish();
 class BulkWriter {
  public:
-  BulkWriter(BulkWriter&& other) noexcept;
+  BulkWriter(BulkWriter&& other) noexcept : link_(std::exchange(other.link_, nullptr)), execution_(other.execution_) {}
   BulkWriter& operator=(BulkWriter&&) = delete;
   ~BulkWriter();
 
@@ -38,15 +36,10 @@ class BulkWriter {
 
  private:
   friend class Link;
-  BulkWriter(Link& link, std::uint64_t execution, std::unique_ptr<Bulk> bulk, std::size_t columns,
-             bool owns_transaction);
+  BulkWriter(Link& link, std::uint64_t execution) : link_(&link), execution_(execution) {}
 
   Link* link_;  // Null once over.
   std::uint64_t execution_;
-  std::unique_ptr<Bulk> bulk_;
-  std::size_t columns_;
-  bool owns_transaction_;
-  std::int64_t rows_ = 0;
 };
 
 }  // namespace tidelock::sql

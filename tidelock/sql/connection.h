@@ -28,7 +28,7 @@ class Connection : public Executor {
   // Valid until this Connection is gone, and harmless afterwards.
   Canceller canceller() const;
 
-  std::uint64_t id() const;  // Unique in this process; what observers see.
+  std::uint64_t id() const;  // Unique in its Database; what observers see.
 
  private:
   friend class Database;

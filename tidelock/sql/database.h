@@ -17,7 +17,7 @@
 
 namespace tidelock::sql {
 
-// A URL's parameters of the same names win; read_only is `mode=ro` there.
+// A URL's parameters of the same names win; the last two are `mode` there: rwc (the default), rw (must exist), ro.
 struct DatabaseOptions {
   std::size_t max_connections = 8;                             // 1 to 10 000.
   base::Duration checkout_timeout = std::chrono::seconds(30);  // Waiting for one of them.
@@ -25,6 +25,7 @@ struct DatabaseOptions {
   base::Duration busy_timeout = std::chrono::seconds(5);       // Waiting for another writer of the same database.
   std::size_t statement_cache = 64;                            // Prepared statements kept per connection; 1 to 100 000.
   bool read_only = false;                                      // Nothing may be written, and the database must exist.
+  bool must_exist = false;                                     // Refuse a missing database instead of making it.
 
   // Takes the parameters above out of a URL; the engine reads its own from the same `params` and calls finish().
   // Error: invalid_argument.

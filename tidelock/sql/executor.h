@@ -68,7 +68,7 @@ class Executor {
 
   Link* link_;  // Null once moved from or ended.
   std::uint64_t
-      scope_;  // Which connection or transaction this is, unique in this process. The Link knows which one is on.
+      scope_;  // Which connection or transaction this is, unique in its Database. The Link knows which one is on.
 
  private:
   [[noreturn]] static void throw_no_row(std::string_view sql);

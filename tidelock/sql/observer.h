@@ -19,8 +19,8 @@ enum class Category : std::uint8_t { statement, script, bulk, begin, commit, rol
 // Borrowed for the call.
 struct StatementEvent {
   Category category;
-  std::uint64_t connection;   // Unique in this process.
-  std::uint64_t transaction;  // 0 outside a transaction; unique in this process.
+  std::uint64_t connection;   // Unique in its Database.
+  std::uint64_t transaction;  // 0 outside a transaction; unique in its Database.
   std::string_view sql;       // As the caller wrote it.
   std::span<const ValueView> values;
   std::int64_t rows;  // Read, or changed by a statement without rows.

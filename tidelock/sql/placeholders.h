@@ -11,12 +11,13 @@
 namespace tidelock::sql {
 
 struct Placeholders {
-  std::string sql;        // As the engine wants it.
-  std::size_t count = 0;  // Of values.
+  std::string sql;         // As the engine wants it.
+  std::size_t count = 0;   // Of values.
+  std::string first_word;  // In upper case: "SELECT". Empty when the text does not begin with a word.
 };
 
 // Pure. Errors: statement_invalid for a string, quoted identifier, comment or dollar quote that does not end (with its
-// position), for a NUL byte and for text that is not UTF-8.
+// position, in bytes from 1), for a numbered parameter such as ?1, for a NUL byte and for text that is not UTF-8.
 Placeholders rewrite_placeholders(std::string_view sql, const Lexis& lexis);
 
 }  // namespace tidelock::sql

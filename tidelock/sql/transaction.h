@@ -71,7 +71,8 @@ class Transaction : public Executor {
   // Error: unsupported where the engine has none (Dialect::savepoints_note).
   Savepoint savepoint();
 
-  std::uint64_t id() const { return scope_; }  // Unique in this process; what observers see.
+  bool is_open() const;                        // Neither committed nor rolled back by a call here.
+  std::uint64_t id() const { return scope_; }  // Unique in its Database; what observers see.
 
  private:
   friend class Connection;

@@ -34,6 +34,9 @@ struct Null {
   friend constexpr auto operator<=>(Null, Null) = default;
 };
 
+// Whether it is a decimal number in plain notation.
+bool is_plain_decimal(std::string_view text);
+
 // An exact decimal number in plain notation: optional '-', digits, optional '.' and digits; no exponent.
 class Decimal {
  public:

@@ -1,0 +1,42 @@
+#include "tidelock/sql/connection.h"
+
+#include <utility>
+
+#include "tidelock/sql/link.h"
+#include "tidelock/sql/pool.h"
+
+namespace tidelock::sql {
+
+Connection::Connection(std::shared_ptr<Pool> pool, Link& link)
+    : Executor(&link, link.lease()), pool_(std::move(pool)) {}
+
+Connection::Connection(Connection&& other) noexcept
+    : Executor(std::exchange(other.link_, nullptr), other.scope_), pool_(std::move(other.pool_)) {}
+
+Connection& Connection::operator=(Connection&& other) noexcept {
+  if (this != &other) {
+    give_back();
+    link_ = std::exchange(other.link_, nullptr);
+    scope_ = other.scope_;
+    pool_ = std::move(other.pool_);
+  }
+  return *this;
+}
+
+Connection::~Connection() { give_back(); }
+
+void Connection::give_back() noexcept {
+  if (link_ == nullptr) return;
+  pool_->give_back(*std::exchange(link_, nullptr));
+}
+
+Transaction Connection::begin(const TransactionOptions& options) {
+  auto& on = link();
+  return Transaction(on, on.begin(scope_, options));
+}
+
+void Connection::set_statement_timeout(base::Duration timeout) { link().set_statement_timeout(scope_, timeout); }
+Canceller Connection::canceller() const { return Canceller(pool_, link(), scope_); }
+std::uint64_t Connection::id() const { return link().id(); }
+
+}  // namespace tidelock::sql

@@ -1,0 +1,38 @@
+#include "tidelock/sql/database.h"
+
+#include <utility>
+
+#include "tidelock/sql/pool.h"
+
+namespace tidelock::sql {
+
+void DatabaseOptions::read(base::UrlParams& params) {
+  using namespace std::chrono_literals;
+  constexpr base::Duration kLongest = 24h * 365;
+  max_connections = static_cast<std::size_t>(
+      params.integer("max_connections", static_cast<std::int64_t>(max_connections), 1, 10'000));
+  statement_cache = static_cast<std::size_t>(
+      params.integer("statement_cache", static_cast<std::int64_t>(statement_cache), 1, 100'000));
+  checkout_timeout = params.duration("checkout_timeout", checkout_timeout, 0s, kLongest);
+  busy_timeout = params.duration("busy_timeout", busy_timeout, 0s, kLongest);
+  statement_timeout = params.duration("statement_timeout", statement_timeout, 1us, kLongest);
+  const auto mode = params.choice("mode", read_only ? "ro" : must_exist ? "rw" : "rwc", {"ro", "rw", "rwc"});
+  read_only = mode == "ro";
+  must_exist = mode != "rwc";
+}
+
+Database::Database(base::Runtime& runtime, std::unique_ptr<Driver> driver, DatabaseOptions options, std::string name)
+    : pool_(std::make_shared<Pool>(runtime, std::move(driver), std::move(options), std::move(name))) {}
+Database::~Database() = default;
+
+Connection Database::connect() { return Connection(pool_, pool_->checkout(std::nullopt)); }
+Connection Database::connect(base::Deadline deadline) { return Connection(pool_, pool_->checkout(deadline)); }
+
+void Database::observe(std::shared_ptr<Observer> observer) { pool_->observe(std::move(observer)); }
+const Dialect& Database::dialect() const { return pool_->dialect(); }
+const DatabaseOptions& Database::options() const { return pool_->options(); }
+base::Runtime& Database::runtime() const { return pool_->runtime(); }
+const std::string& Database::name() const { return pool_->name(); }
+Database::PoolState Database::pool_state() const { return pool_->state(); }
+
+}  // namespace tidelock::sql

@@ -1,0 +1,277 @@
+#include "tidelock/sql/link.h"
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "tidelock/base/duration.h"
+#include "tidelock/base/text.h"
+#include "tidelock/sql/link_internal.h"
+#include "tidelock/sql/placeholders.h"
+
+namespace tidelock::sql {
+namespace {
+
+// What must go through begin() and savepoint(), or the connection would not know that a transaction is open.
+bool controls_transactions(std::string_view word) {
+  for (const auto known : {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}) {
+    if (word == known) return true;
+  }
+  return false;
+}
+
+void check_text(std::string_view text, std::size_t number) {
+  const auto nul = text.find('\0');
+  const auto invalid = nul == text.npos ? base::find_invalid_utf8(text) : nul;
+  if (!invalid) [[likely]]
+    return;
+  throw Error(Code::invalid_argument, "value " + std::to_string(number) + " has " +
+                                          (nul == text.npos ? "bytes that are not UTF-8" : "a NUL byte") + " at byte " +
+                                          std::to_string(*invalid + 1) + ": " + base::quoted(text) +
+                                          "; bind it as a Blob");
+}
+
+[[noreturn]] void throw_wrong_count(std::size_t wanted, std::size_t given, std::string_view sql) {
+  throw Error(Code::invalid_argument, "the statement takes " + std::to_string(wanted) +
+                                          (wanted == 1 ? " value" : " values") + " and was given " +
+                                          std::to_string(given) + ": " + base::quoted(sql));
+}
+
+}  // namespace
+
+void check_values(std::span<const ValueView> values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (const auto* text = std::get_if<std::string_view>(&values[i])) {
+      check_text(*text, i + 1);
+    } else if (const auto* json = std::get_if<JsonView>(&values[i])) {
+      check_text(json->text, i + 1);
+    } else if (const auto* decimal = std::get_if<DecimalView>(&values[i]);
+               decimal && !is_plain_decimal(decimal->text)) {
+      throw Error(Code::invalid_argument,
+                  "value " + std::to_string(i + 1) + " is no decimal number: " + base::quoted(decimal->text));
+    }
+  }
+}
+
+void Link::Observation::report(std::int64_t rows, const Error* error) const noexcept {
+  std::vector<ValueView> views;
+  views.reserve(values_.size());
+  for (const auto& value : values_) views.push_back(view(value));
+  auto& runtime = link_.pool_.runtime();
+  observer_.on_statement({.category = category_,
+                          .connection = link_.id_,
+                          .transaction = transaction_,
+                          .sql = sql_,
+                          .values = views,
+                          .rows = rows,
+                          .started = started_,
+                          .elapsed = std::chrono::duration_cast<std::chrono::microseconds>(runtime.now() - started_),
+                          .error = error,
+                          .runtime = runtime});
+}
+
+Link::Link(Pool& pool, std::uint64_t id, std::size_t statement_cache)
+    : pool_(pool), id_(id), statements_(statement_cache) {}
+Link::~Link() { close(); }
+
+void Link::open(base::Deadline deadline) { session_ = pool_.driver().open(deadline); }
+
+void Link::start_lease(std::uint64_t scope) {
+  lease_ = scope_ = scope;
+  statement_timeout_ = pool_.options().statement_timeout;
+}
+
+bool Link::end_lease() noexcept {
+  bulk_.reset();
+  end_cursor();
+  if (in_transaction()) rollback(scope_);
+  lease_ = scope_ = 0;
+  return session_->reset() && !broken_;
+}
+
+void Link::close() noexcept {
+  bulk_.reset();
+  statements_.clear();
+  session_.reset();
+  broken_ = false;
+}
+
+void Link::throw_misuse(std::uint64_t scope) const {
+  if (scope == scope_) {
+    throw Error(Code::misuse, "connection " + std::to_string(id_) + " runs " + base::quoted(running_) +
+                                  ": read its rows to the end or call finish() first, or take another connection");
+  }
+  if (scope == lease_ && lease_ != 0) {
+    throw Error(Code::misuse, "a transaction is open on connection " + std::to_string(id_) +
+                                  ": run the statement on the transaction, or end it first");
+  }
+  throw_over();
+}
+
+void Link::throw_over() const {
+  throw Error(Code::misuse,
+              "used after its end: the transaction was committed or rolled back, or its connection was given "
+              "back to " +
+                  pool_.name());
+}
+
+const std::shared_ptr<CachedStatement>& Link::prepare(std::uint64_t scope, std::string_view sql) {
+  const Use use(*this);
+  check(scope);
+  if (const auto* known = statements_.find(sql)) [[likely]]
+    return *known;
+  auto placeholders = rewrite_placeholders(sql, pool_.dialect().lexis);
+  if (controls_transactions(placeholders.first_word)) {
+    throw Error(Code::misuse, placeholders.first_word +
+                                  " is not run as a statement: call Connection::begin() and commit(), "
+                                  "rollback() or savepoint() of the transaction");
+  }
+  check_alive();
+  auto statement = std::make_shared<CachedStatement>();
+  statement->text = sql;
+  try {
+    statement->prepared = session_->prepare(placeholders.sql);
+  } catch (const Error& error) {
+    if (in_transaction()) doom_after(error);
+    throw;
+  }
+  statement->parameters = statement->prepared->parameter_count();
+  if (statement->parameters != placeholders.count) {
+    throw Error(Code::statement_invalid,
+                "the engine counts " + std::to_string(statement->parameters) + " parameters where the statement has " +
+                    std::to_string(placeholders.count) + " of the form ?: write every parameter as a bare ? in " +
+                    base::quoted(sql));
+  }
+  return statements_.add(std::move(statement));
+}
+
+base::Deadline Link::statement_deadline() const {
+  if (statement_timeout_ == kNoTimeout) return transaction_deadline_;
+  const auto own = base::later(pool_.runtime().now(), statement_timeout_);
+  return std::min(base::Deadline(own), transaction_deadline_);
+}
+
+void Link::start(CachedStatement& statement, std::span<const ValueView> values) {
+  if (statement.prepared == nullptr) throw_over();
+  if (values.size() != statement.parameters) throw_wrong_count(statement.parameters, values.size(), statement.text);
+  check_values(values);
+  check_alive();
+  const auto deadline = statement_deadline();
+  if (auto* const observer = pool_.observer()) [[unlikely]] {
+    observation_ =
+        std::make_unique<Observation>(*this, *observer, Category::statement, transaction_id(), statement.text, values);
+  }
+  cursor_ = {statement.prepared.get(), ++last_execution_, 0};
+  running_ = statement.text;
+  rows_ = 0;
+  try {
+    statement.prepared->start(values, deadline);
+  } catch (const Error& error) {
+    failed(&error);
+    throw;
+  } catch (...) {
+    failed(nullptr);
+    throw;
+  }
+}
+
+std::int64_t Link::execute(std::uint64_t scope, CachedStatement& statement, std::span<const ValueView> values) {
+  const Use use(*this);
+  check(scope);
+  start(statement, values);
+  try {
+    if (statement.prepared->column_count() != 0) {
+      while (statement.prepared->next()) {
+      }
+    }
+    rows_ = statement.prepared->changes();
+  } catch (const Error& error) {
+    failed(&error);
+    throw;
+  } catch (...) {
+    failed(nullptr);
+    throw;
+  }
+  end_cursor();
+  return rows_;
+}
+
+Rows Link::query(std::uint64_t scope, CachedStatement& statement, std::span<const ValueView> values) {
+  const Use use(*this);
+  check(scope);
+  start(statement, values);
+  return Rows(*this, last_execution_);
+}
+
+const Cursor& Link::cursor(std::uint64_t execution) const {
+  if (cursor_.execution != execution) [[unlikely]]
+    throw_over();
+  return cursor_;
+}
+
+bool Link::next(std::uint64_t execution) {
+  const Use use(*this);
+  if (cursor_.execution != execution) [[unlikely]]
+    throw_over();
+  try {
+    if (cursor_.prepared->next()) [[likely]] {
+      // Only now: a statement that was made for an older schema is prepared anew when it begins to run.
+      if (rows_++ == 0) cursor_.columns = cursor_.prepared->column_count();
+      return true;
+    }
+  } catch (const Error& error) {
+    failed(&error);
+    throw;
+  } catch (...) {
+    failed(nullptr);
+    throw;
+  }
+  end_cursor();
+  return false;
+}
+
+void Link::finish(std::uint64_t execution) noexcept {
+  if (cursor_.execution == execution) end_cursor();
+}
+
+void Link::failed(const Error* error) noexcept {
+  if (in_transaction()) {
+    error != nullptr ? doom_after(*error) : doom(Error(Code::internal, "an exception other than Error"));
+  }
+  if (error == nullptr) broken_ = true;
+  end_cursor(error);
+}
+
+void Link::end_cursor(const Error* error) noexcept {
+  if (cursor_.execution == 0) return;
+  if (cursor_.prepared != nullptr) cursor_.prepared->finish();
+  cursor_ = {};
+  if (observation_ != nullptr) [[unlikely]] {
+    observation_->report(rows_, error);
+    observation_.reset();
+  }
+}
+
+void Link::script(std::uint64_t scope, std::string_view sql) {
+  const Use use(*this);
+  check(scope);
+  rewrite_placeholders(sql, pool_.dialect().lexis);  // Refuses what is not text, and what does not end.
+  check_alive();
+  try {
+    observed(Category::script, transaction_id(), sql, [&] { session_->run_script(sql, statement_deadline()); });
+  } catch (const Error& error) {
+    if (in_transaction()) doom_after(error);
+    throw;
+  }
+}
+
+void Link::set_statement_timeout(std::uint64_t scope, base::Duration timeout) {
+  if (scope != lease_) throw_misuse(scope);
+  if (timeout <= base::Duration::zero()) {
+    throw Error(Code::invalid_argument, "a statement timeout of " + base::format_duration(timeout) +
+                                            ": it must be longer than 0, or kNoTimeout");
+  }
+  statement_timeout_ = timeout;
+}
+
+}  // namespace tidelock::sql

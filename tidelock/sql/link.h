@@ -1,0 +1,134 @@
+// A connection to the engine as the pool keeps it: the session, its statements, and what runs on it now.
+//
+// Connections, transactions, statements and rows are thin faces of it. A Link lives as long as its Pool, so that a face
+// which was kept too long meets its number here, finds it changed, and reports misuse instead of touching freed memory.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidelock/base/runtime.h"
+#include "tidelock/sql/driver.h"
+#include "tidelock/sql/observer.h"
+#include "tidelock/sql/statement.h"
+#include "tidelock/sql/statement_cache.h"
+#include "tidelock/sql/transaction.h"
+
+namespace tidelock::sql {
+
+// Used by one task at a time: the one that has its lease.
+class Link {
+ public:
+  Link(Pool& pool, std::uint64_t id, std::size_t statement_cache);
+  ~Link();
+
+  std::uint64_t id() const { return id_; }
+  const Pool& pool() const { return pool_; }
+
+  // For the Pool.
+  bool is_open() const { return session_ != nullptr; }
+  std::uint64_t lease() const { return lease_; }
+  void open(base::Deadline deadline);
+  void start_lease(std::uint64_t scope);
+  bool end_lease() noexcept;  // Ends what runs and rolls back. False: close it.
+  void close() noexcept;
+  void cancel() noexcept { session_->cancel(); }  // From any task; the Pool sees to it that the session lives.
+
+  // For the faces. `scope` says who asks: only the connection or transaction that is on may.
+  CachedStatement& statement(std::uint64_t scope, std::string_view sql) { return *prepare(scope, sql); }
+  const std::shared_ptr<CachedStatement>& prepare(std::uint64_t scope, std::string_view sql);
+  std::int64_t execute(std::uint64_t scope, CachedStatement& statement, std::span<const ValueView> values);
+  Rows query(std::uint64_t scope, CachedStatement& statement, std::span<const ValueView> values);
+  void script(std::uint64_t scope, std::string_view sql);
+  void set_statement_timeout(std::uint64_t scope, base::Duration timeout);
+
+  const Cursor& cursor(std::uint64_t execution) const;  // Error: misuse when this execution is over.
+  bool next(std::uint64_t execution);
+  void finish(std::uint64_t execution) noexcept;
+
+  BulkWriter bulk(std::uint64_t scope, std::string_view table, std::span<const std::string> columns);
+  void bulk_append(std::uint64_t execution, std::span<const ValueView> row);
+  std::int64_t bulk_finish(std::uint64_t execution);
+  void bulk_drop(std::uint64_t execution) noexcept;
+
+  std::uint64_t begin(std::uint64_t scope, const TransactionOptions& options);  // The scope of the transaction.
+  Position commit(std::uint64_t scope);
+  void rollback(std::uint64_t scope) noexcept;
+  bool is_on(std::uint64_t scope) const { return scope == scope_; }
+
+  std::size_t savepoint(std::uint64_t scope);  // Its depth.
+  void release_savepoint(std::uint64_t scope, std::size_t depth);
+  void rollback_to_savepoint(std::uint64_t scope, std::size_t depth);
+  void drop_savepoint(std::uint64_t scope, std::size_t depth) noexcept;
+
+ private:
+  class Use;          // Catches two tasks in here at once.
+  class Observation;  // One event for the observer.
+  struct CancelOnStop {
+    Link* link;
+    std::uint64_t lease;
+    void operator()() const noexcept;
+  };
+
+  bool in_transaction() const { return scope_ != lease_; }
+  std::uint64_t transaction_id() const { return in_transaction() ? scope_ : 0; }
+  void check(std::uint64_t scope) const {
+    if (scope != scope_ || cursor_.execution != 0) [[unlikely]]
+      throw_misuse(scope);
+  }
+  void check_depth(std::uint64_t scope, std::size_t depth) const;
+  void check_alive() const;  // Error: why the transaction is doomed; cancelled on a requested stop.
+  [[noreturn]] void throw_misuse(std::uint64_t scope) const;
+  [[noreturn]] void throw_over() const;
+  base::Deadline statement_deadline() const;
+
+  void start(CachedStatement& statement, std::span<const ValueView> values);
+  void failed(const Error* error) noexcept;      // Of what the cursor runs.
+  void doom(Error reason) noexcept;              // The transaction can only be rolled back.
+  void doom_after(const Error& error) noexcept;  // Where this error does that.
+  void end_cursor(const Error* error = nullptr) noexcept;
+  void end_transaction() noexcept;
+  template <typename Body>
+  auto observed(Category category, std::uint64_t transaction, std::string_view sql, Body&& body);
+
+  Pool& pool_;
+  const std::uint64_t id_;
+  std::unique_ptr<Session> session_;
+  StatementCache statements_;
+
+  std::uint64_t lease_ = 0;  // The scope of the Connection that has it; 0: idle.
+  std::uint64_t scope_ = 0;  // Who may run statements: lease_, or the transaction on it.
+  bool broken_ = false;      // The session is of no further use.
+  base::Duration statement_timeout_ = kNoTimeout;
+
+  Cursor cursor_;
+  std::uint64_t last_execution_ = 0;
+  std::string_view running_;  // Its text, while cursor_ runs.
+  std::int64_t rows_ = 0;     // Read or appended by it.
+  std::unique_ptr<Observation> observation_;
+
+  std::unique_ptr<Bulk> bulk_;
+  std::string bulk_text_;
+  std::size_t bulk_columns_ = 0;
+  bool bulk_owns_transaction_ = false;
+
+  base::Deadline transaction_deadline_ = base::Deadline::never();
+  std::stop_token stop_;
+  std::optional<std::stop_callback<CancelOnStop>> on_stop_;
+  std::size_t savepoints_ = 0;    // How many are open.
+  std::optional<Error> doomed_;   // Why the transaction can only be rolled back.
+  std::size_t doomed_depth_ = 0;  // Savepoints that were open then.
+
+#if TIDELOCK_CHECKS
+  std::atomic<std::uint64_t> user_ = 0;  // The task in here, plus 1.
+#endif
+};
+
+}  // namespace tidelock::sql

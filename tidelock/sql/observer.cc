@@ -1,0 +1,7 @@
+#include "tidelock/sql/observer.h"
+
+namespace tidelock::sql {
+
+void Observer::on_hook_error(std::uint64_t, const std::exception&) noexcept {}
+
+}  // namespace tidelock::sql

@@ -1,0 +1,162 @@
+#include "tidelock/sql/pool.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "tidelock/base/duration.h"
+
+namespace tidelock::sql {
+
+Pool::Pool(base::Runtime& runtime, std::unique_ptr<Driver> driver, DatabaseOptions options, std::string name)
+    : runtime_(runtime),
+      driver_(std::move(driver)),
+      dialect_(driver_->dialect()),
+      options_(std::move(options)),
+      name_(std::move(name)) {
+  slots_.reserve(options_.max_connections);
+  for (std::size_t i = 0; i < options_.max_connections; ++i) {
+    slots_.push_back(std::make_unique<Slot>(*this, i + 1, options_.statement_cache));
+  }
+  for (auto slot = slots_.rbegin(); slot != slots_.rend(); ++slot) idle_.push_back(slot->get());
+}
+
+Pool::~Pool() = default;
+
+Link& Pool::lend(Slot& slot, std::uint64_t task, base::Instant now) {
+  slot.task = task;
+  slot.since = now;
+  slot.lease = next_number();
+  slot.link.start_lease(slot.lease);
+  return slot.link;
+}
+
+Link& Pool::checkout(std::optional<base::Deadline> deadline) {
+  const auto task = runtime_.current_task();
+  const auto now = runtime_.now();
+  const auto until = deadline ? *deadline : base::later(now, options_.checkout_timeout);
+  Link* link = nullptr;
+  {
+    const base::LocalGuard guard(mutex_);
+    if (!idle_.empty()) [[likely]] {
+      link = &lend(*idle_.back(), task, now);
+      idle_.pop_back();
+    }
+  }
+  if (link == nullptr) {
+    auto& slot = wait(until);
+    const auto got = runtime_.now();
+    const base::LocalGuard guard(mutex_);
+    link = &lend(slot, task, got);
+  }
+  if (!link->is_open()) {
+    try {
+      link->open(until);
+    } catch (...) {
+      put_back(slot_of(*link));
+      throw;
+    }
+  }
+  return *link;
+}
+
+Pool::Slot& Pool::wait(base::Deadline deadline) {
+  Waiter waiter{.signal = runtime_.make_signal("a connection of " + name_)};
+  {
+    const base::LocalGuard guard(mutex_);
+    if (!idle_.empty()) {  // Came back meanwhile.
+      auto* const slot = idle_.back();
+      idle_.pop_back();
+      return *slot;
+    }
+    waiters_.push_back(&waiter);
+    ++waited_;
+  }
+  try {
+    for (;;) {
+      const auto seen = waiter.signal->count();
+      {
+        const base::LocalGuard guard(mutex_);
+        if (waiter.granted != nullptr) return *waiter.granted;
+      }
+      if (!waiter.signal->wait(seen, deadline)) break;
+    }
+  } catch (...) {  // A World stops the task.
+    if (auto* const slot = leave(waiter)) put_back(*slot);
+    throw;
+  }
+  if (auto* const slot = leave(waiter)) return *slot;
+  throw_exhausted();
+}
+
+Pool::Slot* Pool::leave(Waiter& waiter) {
+  const base::LocalGuard guard(mutex_);
+  std::erase(waiters_, &waiter);
+  return waiter.granted;
+}
+
+void Pool::throw_exhausted() {
+  const auto now = runtime_.now();
+  const base::LocalGuard guard(mutex_);
+  const Slot* oldest = slots_.front().get();
+  for (const auto& slot : slots_) {
+    if (slot->lease != 0 && (oldest->lease == 0 || slot->since < oldest->since)) oldest = slot.get();
+  }
+  throw Error(Code::timeout, "all " + std::to_string(slots_.size()) + " connections of " + name_ +
+                                 " are taken; connection " + std::to_string(oldest->link.id()) +
+                                 " is held longest, by task " + std::to_string(oldest->task) + " for " +
+                                 base::format_duration(now - oldest->since) +
+                                 ": give connections back sooner, or raise max_connections");
+}
+
+void Pool::give_back(Link& link) noexcept {
+  if (!link.end_lease()) {
+    {
+      const base::LocalGuard guard(mutex_);
+      slot_of(link).lease = 0;  // Nobody cancels a session that is being closed.
+    }
+    link.close();
+  }
+  put_back(slot_of(link));
+}
+
+void Pool::put_back(Slot& slot) noexcept {
+  const base::LocalGuard guard(mutex_);
+  slot.lease = 0;
+  if (!waiters_.empty()) {
+    auto& waiter = *waiters_.front();
+    waiters_.pop_front();
+    waiter.granted = &slot;
+    waiter.signal->notify_all();  // Under the mutex: the waiter, and its signal, may be gone right after.
+  } else if (slot.link.is_open()) {
+    idle_.push_back(&slot);
+  } else {
+    idle_.insert(idle_.begin(), &slot);
+  }
+}
+
+void Pool::cancel(Link& link, std::uint64_t lease) noexcept {
+  const base::LocalGuard guard(mutex_);
+  if (slot_of(link).lease == lease && link.is_open()) link.cancel();
+}
+
+Database::PoolState Pool::state() const {
+  const base::LocalGuard guard(mutex_);
+  Database::PoolState state{.open = 0, .in_use = 0, .waiting = waiters_.size(), .waited = waited_};
+  for (const auto& slot : slots_) {
+    if (slot->lease != 0) ++state.in_use;
+  }
+  state.open = state.in_use;
+  for (const auto* slot : idle_) {
+    if (slot->link.is_open()) ++state.open;
+  }
+  return state;
+}
+
+void Pool::observe(std::shared_ptr<Observer> observer) {
+  const base::LocalGuard guard(mutex_);
+  observer_.store(observer.get(), std::memory_order_release);
+  if (observer != nullptr) observers_.push_back(std::move(observer));
+}
+
+}  // namespace tidelock::sql

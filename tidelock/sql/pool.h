@@ -1,0 +1,79 @@
+// The connections of a Database: handed out first come, first served.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tidelock/base/local_mutex.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/sql/database.h"
+#include "tidelock/sql/link.h"
+
+namespace tidelock::sql {
+
+// Thread-safe.
+class Pool {
+ public:
+  Pool(base::Runtime& runtime, std::unique_ptr<Driver> driver, DatabaseOptions options, std::string name);
+  ~Pool();
+
+  // Empty: waits for DatabaseOptions::checkout_timeout.
+  Link& checkout(std::optional<base::Deadline> deadline) TIDELOCK_EXCLUDES(mutex_);
+  void give_back(Link& link) noexcept TIDELOCK_EXCLUDES(mutex_);
+  // Cancels what runs under this lease, and nothing else.
+  void cancel(Link& link, std::uint64_t lease) noexcept TIDELOCK_EXCLUDES(mutex_);
+  Database::PoolState state() const TIDELOCK_EXCLUDES(mutex_);
+
+  void observe(std::shared_ptr<Observer> observer) TIDELOCK_EXCLUDES(mutex_);
+  Observer* observer() const { return observer_.load(std::memory_order_acquire); }
+
+  std::uint64_t next_number() { return numbers_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  base::Runtime& runtime() const { return runtime_; }
+  Driver& driver() const { return *driver_; }
+  const Dialect& dialect() const { return dialect_; }
+  const DatabaseOptions& options() const { return options_; }
+  const std::string& name() const { return name_; }
+
+ private:
+  struct Slot {
+    Link link;
+    std::uint64_t lease = 0;  // 0: idle. Guarded by the Pool's mutex.
+    std::uint64_t task = 0;   // Who has it.
+    base::Instant since{};
+    Slot(Pool& pool, std::uint64_t id, std::size_t statement_cache) : link(pool, id, statement_cache) {}
+  };
+  struct Waiter {
+    std::unique_ptr<base::Signal> signal;
+    Slot* granted = nullptr;
+  };
+
+  Link& lend(Slot& slot, std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
+  Slot& wait(base::Deadline deadline) TIDELOCK_EXCLUDES(mutex_);
+  Slot* leave(Waiter& waiter) TIDELOCK_EXCLUDES(mutex_);  // What was granted to it, if anything.
+  void put_back(Slot& slot) noexcept TIDELOCK_EXCLUDES(mutex_);
+  [[noreturn]] void throw_exhausted() TIDELOCK_EXCLUDES(mutex_);
+  Slot& slot_of(Link& link) { return *slots_[link.id() - 1]; }
+
+  base::Runtime& runtime_;
+  const std::unique_ptr<Driver> driver_;
+  const Dialect& dialect_;
+  const DatabaseOptions options_;
+  const std::string name_;
+  std::atomic<std::uint64_t> numbers_ = 0;
+  std::atomic<Observer*> observer_ = nullptr;
+
+  mutable base::LocalMutex mutex_;
+  std::vector<std::unique_ptr<Slot>> slots_;                 // All of them, made at the start; constant.
+  std::vector<Slot*> idle_ TIDELOCK_GUARDED_BY(mutex_);      // Used last: last. Those without a session come first.
+  std::deque<Waiter*> waiters_ TIDELOCK_GUARDED_BY(mutex_);  // Not empty only while nothing is idle.
+  std::uint64_t waited_ TIDELOCK_GUARDED_BY(mutex_) = 0;
+  std::vector<std::shared_ptr<Observer>> observers_
+      TIDELOCK_GUARDED_BY(mutex_);  // Kept: statements may still call them.
+};
+
+}  // namespace tidelock::sql
