@@ -18,7 +18,7 @@ void Disk::begin(Access access, const char* call, const base::Path& path, std::u
   if (options_.takes_time) {
     const bool slow = access == Access::sync && random_.chance(options_.slow_sync_rate);
     const auto& range = slow ? options_.slow_sync_time : access == Access::sync ? options_.sync_time : options_.io_time;
-    scheduler.wait(nullptr, scheduler.now() + random_.between(range.low, range.high), call, path.native());
+    scheduler.wait(nullptr, scheduler.now() + random_.between(range), call, path.native());
   }
   space_.capacity_bytes = options_.capacity_bytes;
   if (options_.read_only && (access == Access::write || access == Access::change)) {

@@ -1,12 +1,12 @@
 // A model of a machine's disk: what is not synced can be lost, torn or reordered by a power cut, and I/O can fail.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include "tidelock/base/files.h"
-#include "tidelock/base/time.h"
 #include "tidelock/world/file_content.h"
 #include "tidelock/world/random.h"
 #include "tidelock/world/tree.h"
@@ -15,11 +15,6 @@ namespace tidelock::world {
 
 class Process;
 class World;
-
-struct TimeRange {
-  base::Duration low;
-  base::Duration high;
-};
 
 // May be changed at any time. Rates are per call, 0 to 1.
 struct DiskOptions {

@@ -18,6 +18,7 @@ constexpr auto kWallStart = std::chrono::sys_days(std::chrono::year(2025) / 1 / 
 
 // value * factor / divisor, rounded down, without overflow in between.
 base::Duration scale(base::Duration value, std::int64_t factor, std::int64_t divisor) {
+  if (factor == divisor) return value;
   __extension__ using Wide = __int128;
   return base::Duration(static_cast<std::int64_t>(static_cast<Wide>(value.count()) * factor / divisor));
 }
@@ -28,14 +29,14 @@ Machine::Machine(World& world, std::string name)
     : world_(world), name_(std::move(name)), disk_(std::make_unique<Disk>(world)), wall_clock_(kWallStart) {
   rebase();
   boot();
-  boot_clock_ = world_.random_.between(1h, 24h * 30);
+  boot_clock_ = world_.random_.between({1h, 24h * 30});
 }
 
 Machine::~Machine() = default;
 
 void Machine::boot() {
   boot_id_ = world_.make_uuid();
-  boot_clock_ = world_.random_.between(5s, 60s);
+  boot_clock_ = world_.random_.between({5s, 60s});
 }
 
 void Machine::power_cut() {
@@ -79,7 +80,8 @@ Time Machine::when(base::Instant moment) const {
   if (moment == base::Instant::max()) return kNever;
   const auto ahead = moment - now();
   if (ahead <= 0ns) return world_.elapsed();
-  if (drift_ppm_ == 0) return ahead > kNever - world_.elapsed() ? kNever : world_.elapsed() + ahead;
+  constexpr auto kFar = kNever / 4;
+  if (ahead > kFar) return kNever;
   auto at = rebased_at_ + scale(moment.time_since_epoch() - boot_clock_, kMillion, kMillion + drift_ppm_);
   while (base::Instant(boot_clock_ + scale(at - rebased_at_, kMillion + drift_ppm_, kMillion)) < moment) at += 1ns;
   return at;

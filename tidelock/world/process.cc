@@ -82,6 +82,7 @@ void Process::begin_incarnation() {
 }
 
 void Process::start(Main main) {
+  if (world_.scheduler().current().dying()) throw Crashed();
   if (main_runs_) throw Error(Code::misuse, "process " + group_->name + " runs already");
   if (crashed_) begin_incarnation();
   main_ = std::move(main);
@@ -105,9 +106,12 @@ void Process::start(Main main) {
 }
 
 void Process::restart() {
-  if (main_ == nullptr) throw Error(Code::misuse, "process " + group_->name + " was never started");
   if (!crashed_) crash();
-  start(main_);
+  if (main_ != nullptr) {
+    start(main_);
+  } else {
+    begin_incarnation();
+  }
 }
 
 void Process::wait_for_end() { world_.scheduler().wait_for_end(*group_); }
@@ -119,6 +123,7 @@ void Process::kill() noexcept {
   auto& scheduler = world_.scheduler();
   scheduler.trace_event(group_->incarnation, [&] { return "kills " + group_->name; });
   files_->cut();
+  world_.network().kill_links_of(*this);
   scheduler.kill(*group_);
 }
 
@@ -156,8 +161,7 @@ std::unique_ptr<base::Signal> Process::make_signal(std::string_view name) {
 
 base::Task Process::spawn(std::string name, std::function<void(std::stop_token)> body) {
   auto& scheduler = world_.scheduler();
-  scheduler.check_alive();
-  if (crashed_) throw Crashed();
+  if (crashed_ || scheduler.current().dying()) throw Crashed();
   return base::Task(std::make_unique<TaskOfWorld>(
       scheduler,
       scheduler.spawn(*group_, group_->next_number++, std::move(name), std::move(body), scheduler.current().context)));

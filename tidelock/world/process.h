@@ -36,7 +36,7 @@ class Process final : public base::Runtime {
   // Runs `main` as task 0. An exception that leaves it fails the World. After a crash this is a new incarnation of the
   // process, with a new pid and owner. Error: misuse while an earlier main runs.
   void start(Main main);
-  // crash(), when it still runs, then start() with the same main.
+  // crash(), when it was not, then start() with the same main, if there ever was one.
   void restart();
   // Waits until no task of this process is left.
   void wait_for_end();

@@ -16,6 +16,12 @@ constexpr std::uint64_t scramble(std::uint64_t value) {
   return value ^ (value >> 31);
 }
 
+// Both ends included.
+struct TimeRange {
+  base::Duration low;
+  base::Duration high;
+};
+
 // xoshiro256++ (Blackman, Vigna: Scrambled Linear Pseudorandom Number Generators, 2019).
 class Random {
  public:
@@ -44,9 +50,9 @@ class Random {
   double unit() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
   bool chance(double probability) { return unit() < probability; }
 
-  // Both ends included.
-  base::Duration between(base::Duration low, base::Duration high) {
-    return low + base::Duration(static_cast<std::int64_t>(unit() * static_cast<double>((high - low).count() + 1)));
+  base::Duration between(TimeRange range) {
+    const auto width = static_cast<double>((range.high - range.low).count() + 1);
+    return range.low + base::Duration(static_cast<std::int64_t>(unit() * width));
   }
 
  private:

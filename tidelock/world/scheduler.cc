@@ -40,7 +40,13 @@ Scheduler::Scheduler(std::uint64_t seed, SchedulerOptions options)
   outside_.state = ScheduledTask::State::running;
 }
 
-Scheduler::~Scheduler() { kill_all(); }
+Scheduler::~Scheduler() {
+  kill_all();
+  if (failure_ && std::uncaught_exceptions() == 0) {
+    std::fputs("world: it failed, and nobody was told: call World::run()\n", stderr);
+    std::terminate();
+  }
+}
 
 std::shared_ptr<ScheduledTask> Scheduler::spawn(TaskGroup& group, std::uint64_t number, std::string name,
                                                 std::function<void(std::stop_token)> body,
@@ -72,10 +78,7 @@ void Scheduler::yield() {
   yielding_ = current_;
   give_way();
   check_alive();
-  if (outside() && failing_) {
-    kill_all();
-    throw_failure();
-  }
+  check_failure(true);
 }
 
 bool Scheduler::wait(WaitQueue* queue, Time at, const char* what, std::string_view name, Interrupt interrupt) {
@@ -87,10 +90,7 @@ bool Scheduler::wait(WaitQueue* queue, Time at, const char* what, std::string_vi
   self.killable = killable;
   block(queue, at);
   if (killable) check_alive();
-  if (outside() && failing_) {
-    kill_all();
-    if (killable) throw_failure();
-  }
+  check_failure(killable);
   return !self.timed_out;
 }
 
@@ -284,15 +284,16 @@ void Scheduler::fail_with_report(Code code, const std::string& what) {
   fail(std::make_exception_ptr(Error(code, report)));
 }
 
-void Scheduler::throw_failure() {
-  failing_ = false;
-  std::rethrow_exception(std::exchange(failure_, nullptr));
+void Scheduler::check_failure(bool may_throw) {
+  if (!outside() || !failure_) return;
+  kill_all();
+  if (may_throw) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void Scheduler::run_to_end() {
-  while (!live_.empty() && !failing_) wait(&all_ended_, kNever, "the end of", "all tasks", Interrupt::never);
-  if (failing_) kill_all();
-  if (failure_) throw_failure();
+  check_failure(true);
+  while (!live_.empty()) wait(&all_ended_, kNever, "the end of", "all tasks");
+  check_failure(true);
 }
 
 void Scheduler::kill_all() noexcept {

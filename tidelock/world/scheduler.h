@@ -163,7 +163,7 @@ class Scheduler {
   ScheduledTask& choose();
   bool count_step();
   void fail_with_report(Code code, const std::string& what);
-  void throw_failure();
+  void check_failure(bool may_throw);
 
   const SchedulerOptions options_;
   Random random_;

@@ -14,7 +14,9 @@ World::World(std::uint64_t seed, WorldOptions options)
       runtime_random_(seed, 2),
       buggify_(options.buggify.value_or((scramble(seed) & 1) != 0)),
       scheduler_(std::make_unique<Scheduler>(seed, SchedulerOptions{options.stack_bytes, options.step_limit,
-                                                                    options.step_limit_at_once, options.trace_log})) {}
+                                                                    options.step_limit_at_once, options.trace_log})) {
+  network_ = std::make_unique<Network>(*this);
+}
 
 World::~World() { scheduler_->kill_all(); }
 
@@ -33,18 +35,21 @@ Process& World::process(Machine& machine, std::string_view name) {
 }
 
 void World::run(const std::function<void()>& body) {
-  run([&](base::Runtime&) { body(); });
+  run([body](base::Runtime&) { body(); });
 }
 
 void World::run(const std::function<void(base::Runtime&)>& body) {
-  process().start([&](Process& process) { body(process); });
+  process().start([body](Process& process) { body(process); });
   run();
 }
 
 void World::run() { scheduler_->run_to_end(); }
 
-void World::run_until(base::Instant moment) { process().sleep_until(moment); }
-void World::run_for(base::Duration duration) { process().sleep_for(duration); }
+void World::run_until(base::Instant moment) { scheduler_->wait(nullptr, machine().when(moment), "a moment", {}); }
+
+void World::run_for(base::Duration duration) {
+  scheduler_->wait(nullptr, scheduler_->now() + duration, "a moment", {});
+}
 
 base::Duration World::elapsed() const { return scheduler_->now(); }
 

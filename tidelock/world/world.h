@@ -21,6 +21,7 @@
 #include "tidelock/base/runtime.h"
 #include "tidelock/world/disk.h"
 #include "tidelock/world/machine.h"
+#include "tidelock/world/network.h"
 #include "tidelock/world/process.h"
 #include "tidelock/world/random.h"
 
@@ -51,6 +52,7 @@ class World {
   Process& process(std::string_view name = "main") { return process(machine(), name); }
   base::Runtime& runtime() { return process(); }
   base::Files& files() { return process().files(); }
+  Network& network() { return *network_; }
 
   // Runs `body` as the main task of process(), and everything it starts, to the end. Throws what the body throws, what
   // a main of another process throws, and what a task throws that nobody joins; all tasks have ended then. Errors:
@@ -96,6 +98,7 @@ class World {
   std::int64_t next_pid_ = 1000;
   std::deque<std::unique_ptr<Machine>> machines_;
   std::deque<std::unique_ptr<Process>> processes_;
+  std::unique_ptr<Network> network_;
   std::unique_ptr<Scheduler> scheduler_;  // Ends first: its tasks use the rest.
 };
 
