@@ -28,7 +28,7 @@ class BulkWriter {
   // Errors: invalid_argument for a wrong count (says both); what the engine refuses, here or in finish().
   template <typename... Args>
   void append(const Args&... args) {
-    append_values(bind(args...));
+    append_values(sql::bind(args...));
   }
   void append_values(std::span<const ValueView> row);
   // Everything is in the table. Returns the count of rows.

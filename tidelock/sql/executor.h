@@ -25,11 +25,11 @@ class Executor {
   // Rows changed. Statements are prepared once per connection and text (DatabaseOptions::statement_cache).
   template <typename... Args>
   std::int64_t execute(std::string_view sql, const Args&... args) {
-    return execute_values(sql, bind(args...));
+    return execute_values(sql, sql::bind(args...));
   }
   template <typename... Args>
   Rows query(std::string_view sql, const Args&... args) {
-    return query_values(sql, bind(args...));
+    return query_values(sql, sql::bind(args...));
   }
   // The one column of the one row. Errors: not_found without a row; invalid_argument for a second row or column.
   template <typename T, typename... Args>
@@ -42,7 +42,7 @@ class Executor {
   template <typename T, typename... Args>
   std::optional<T> maybe(std::string_view sql, const Args&... args) {
     static_assert(!kBorrows<T>, "the row is gone when this returns: take an owning type");
-    Rows rows = query_values(sql, bind(args...));
+    Rows rows = query_values(sql, sql::bind(args...));
     if (rows.column_count() != 1) throw_not_one(sql, "column", rows.column_count());
     if (!rows.next()) return std::nullopt;
     std::optional<T> value(rows.row().template get<T>(0));

@@ -141,11 +141,11 @@ class Statement {
   // Rows changed. Rows returned, if any, are passed over.
   template <typename... Args>
   std::int64_t execute(const Args&... args) {
-    return execute_values(bind(args...));
+    return execute_values(sql::bind(args...));
   }
   template <typename... Args>
   Rows query(const Args&... args) {
-    return query_values(bind(args...));
+    return query_values(sql::bind(args...));
   }
   std::int64_t execute_values(std::span<const ValueView> values);
   Rows query_values(std::span<const ValueView> values);
