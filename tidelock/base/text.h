@@ -10,7 +10,8 @@
 namespace tidelock::base {
 
 // `text` in double quotes, on one line and safe for a terminal: quotes, backslashes, control characters and bytes that
-// are not UTF-8 are escaped (\", \\, \n, \x1b). What is longer than `limit_bytes` is cut and ends in …
+// are not UTF-8 are escaped (\", \\, \n, \x1b). What is longer than `limit_bytes` is cut and ends in … Call it as
+// base::quoted: without the namespace, a std::string may find std::quoted.
 std::string quoted(std::string_view text, std::size_t limit_bytes = 120);
 
 // Where `text` stops being UTF-8 as RFC 3629 defines it (no overlong forms, no surrogates, nothing above U+10FFFF);
