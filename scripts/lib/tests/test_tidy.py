@@ -147,6 +147,11 @@ class Headers(RuleTest):
                  "tidelock/base/good.h": "#pragma once\n#include <string>\nstd::string name();\n"}
         self.assertEqual(self.found(headers, files), ["tidelock/base/bad.h:3"])
 
+    def test_only_a_source_that_includes_it_first_proves_a_header(self):
+        files = {"a.h": "#pragma once\nstd::string name();\n", "b.cc": '#include <string>\n#include "a.h"\n'}
+        self.assertEqual(self.found(headers, files), ["a.h:2"])
+        self.assertEqual(self.found(headers, files | {"b.cc": '// Its compilation shows it.\n\n#include "a.h"\n'}), [])
+
     def test_a_header_is_looked_at_again_when_what_it_includes_changed(self):
         files = {"a.h": "#pragma once\n#include <string>\n", "b.h": '#pragma once\n#include "a.h"\nstd::string name();\n'}
         self.assertEqual(self.found(headers, files), [])
