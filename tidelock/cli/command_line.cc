@@ -1,0 +1,319 @@
+#include "tidelock/cli/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "tidelock/base/duration.h"
+#include "tidelock/base/text.h"
+#include "tidelock/cli/exit_code.h"
+#include "tidelock/cli/failure.h"
+
+namespace tidelock::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr auto kMinTtl = milliseconds(100);
+constexpr auto kMaxTtl = milliseconds(std::chrono::hours(24));
+
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() {
+    column_width(24);
+    label("SUBCOMMAND", "COMMAND");
+    label("Subcommands", "Commands");
+    label("OPTIONS", "options");
+    label("Positionals", "Arguments");
+  }
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    auto usage = CLI::Formatter::make_usage(app, std::move(name));
+    if (app->get_name() == "run") usage.insert(usage.size() - 1, " -- COMMAND [ARGUMENT...]");
+    return "\n" + usage;
+  }
+};
+
+// The options as typed; turned into a Command once all of them are known.
+struct Typed {
+  std::string name, on = kDefaultState, ttl = "15s", margin, grace, wait, permits = "1";
+  bool no_wait = false, verbose = false, leave_background = false, json = false, yes = false, version = false;
+};
+
+class Parser {
+ public:
+  Parser();
+  Command parse(const std::vector<std::string>& arguments);
+
+ private:
+  CLI::App* command(CLI::App* parent, const char* name, const char* what, const std::string& footer);
+  void add_on(CLI::App* app) {
+    app->add_option("--on", typed_.on, fmt::format("Where the locks live (default {})", kDefaultState))
+        ->option_text("URL");
+  }
+  void add_name(CLI::App* app) {
+    app->add_option("NAME", typed_.name, "Name of the lock: 1 to 255 bytes of UTF-8")->option_text(" ");
+  }
+  void add_json(CLI::App* app) { app->add_flag("--json", typed_.json, "Print JSON, also for errors"); }
+  void add_run();
+  void add_list();
+  void add_show();
+  void add_break();
+
+  CLI::App* deepest();
+  std::string path(const CLI::App* app) const;
+  std::string see_help() { return fmt::format("see `{} --help`", path(deepest())); }
+  [[noreturn]] void refuse_extra(const std::string& extra);
+  void need_name();
+  milliseconds time(const std::string& option, const std::string& text);
+  LockRun run_command(std::vector<std::string> command);
+
+  CLI::App app_{"Keeps shared data correct when batch jobs, live services and replicas touch it at once.", "tidelock"};
+  CLI::App* run_ = nullptr;
+  CLI::App* list_ = nullptr;
+  CLI::App* show_ = nullptr;
+  CLI::App* break_ = nullptr;
+  Typed typed_;
+};
+
+Parser::Parser() {
+  app_.formatter(std::make_shared<HelpFormatter>());
+  app_.set_help_flag("-h,--help", "Print this help and exit");
+  app_.add_flag("--version", typed_.version, "Print the version and the engines and exit");
+  app_.footer(
+      "Examples:\n"
+      "  tidelock lock run nightly -- ./nightly.sh    # never two of them at once\n"
+      "  tidelock lock list                           # who holds what, and who waits\n"
+      "\n"
+      "`tidelock COMMAND --help` says more about each command.\n"
+      "\n" +
+      exit_code_help());
+  auto* lock = command(&app_, "lock", "Run commands one at a time under a lock; see and break locks",
+                       "Examples:\n"
+                       "  tidelock lock run backup -- rsync -a data/ mirror/\n"
+                       "  tidelock lock list\n"
+                       "  tidelock lock show backup --json\n"
+                       "  tidelock lock break backup --yes");
+  run_ =
+      command(lock, "run", "Run a command while holding a lock",
+              "Waits in line for the lock, runs the command, and frees the lock when it ended. While the command runs\n"
+              "the lease is renewed; should that fail, the command gets SIGTERM, and SIGKILL after --grace, --margin\n"
+              "before anybody else can get the lock. What the command left running is ended with it.\n"
+              "\n"
+              "The command sees TIDELOCK_LOCK (the name), TIDELOCK_OWNER (who holds it) and TIDELOCK_FENCING_TOKEN (a\n"
+              "number that grows with each holder: let what you write to refuse a smaller one).\n"
+              "\n"
+              "Examples:\n"
+              "  tidelock lock run nightly -- ./nightly.sh\n"
+              "  tidelock lock run nightly --no-wait -- ./nightly.sh     # exit code 75 when another one runs\n"
+              "  tidelock lock run report --wait 10m --ttl 1m -- make report\n"
+              "  tidelock lock run download --permits 3 -- ./fetch.sh    # three at a time\n"
+              "  tidelock lock run job --on sqlite:/srv/shared/locks.db -- sh -c 'echo $TIDELOCK_FENCING_TOKEN'\n"
+              "\n" +
+                  exit_code_help());
+  list_ = command(lock, "list", "List the locks that are held or waited for",
+                  "Examples:\n"
+                  "  tidelock lock list\n"
+                  "  tidelock lock list --json | jq '.locks[].name'");
+  show_ = command(lock, "show", "Show the holders and waiters of one lock",
+                  "Examples:\n"
+                  "  tidelock lock show nightly\n"
+                  "  tidelock lock show nightly --json | jq '.holders[0].pid'");
+  break_ =
+      command(lock, "break", "Take a lock from its holders",
+              "The holders find out at their next renewal, which ends their commands; until then they go on, beside\n"
+              "the next holder, and only the fencing token tells their writes apart. Meant for a holder that hangs:\n"
+              "one that died loses the lock by itself when its ttl ends.\n"
+              "\n"
+              "Examples:\n"
+              "  tidelock lock break nightly          # says what would happen\n"
+              "  tidelock lock break nightly --yes");
+  add_run();
+  add_list();
+  add_show();
+  add_break();
+}
+
+CLI::App* Parser::command(CLI::App* parent, const char* name, const char* what, const std::string& footer) {
+  auto* app = parent->add_subcommand(name, what);
+  app->footer(footer);
+  app->group("Commands");
+  return app;
+}
+
+void Parser::add_run() {
+  add_name(run_);
+  run_->add_option("--ttl", typed_.ttl, "The lock is free this long after its holder vanished (default 15s)")
+      ->option_text("TIME");
+  auto* wait =
+      run_->add_option("--wait", typed_.wait, "Give up waiting after this long (default: never)")->option_text("TIME");
+  run_->add_flag("--no-wait", typed_.no_wait, "Give up at once when the lock is held")
+      ->excludes(wait)
+      ->option_text(" ");
+  run_->add_option("--permits", typed_.permits, "How many may hold it at once; the same everywhere (default 1)")
+      ->option_text("N");
+  run_->add_option("--margin", typed_.margin,
+                   "The command is dead this long before the ttl ends (default: ttl/10, at most 500ms)")
+      ->option_text("TIME");
+  run_->add_option("--grace", typed_.grace,
+                   "Time between SIGTERM and SIGKILL for a command that must end (default: ttl/5, at most 5s)")
+      ->option_text("TIME");
+  run_->add_flag("--leave-background", typed_.leave_background,
+                 "When the command ended, leave alone what it left running; it goes on without the lock");
+  add_on(run_);
+  run_->add_flag("--verbose", typed_.verbose, "Say what happens to the lock on stderr");
+}
+
+void Parser::add_list() {
+  add_on(list_);
+  add_json(list_);
+}
+
+void Parser::add_show() {
+  add_name(show_);
+  add_on(show_);
+  add_json(show_);
+}
+
+void Parser::add_break() {
+  add_name(break_);
+  add_on(break_);
+  break_->add_flag("--yes", typed_.yes, "Do it; without it, only say what would happen");
+  add_json(break_);
+}
+
+CLI::App* Parser::deepest() {
+  auto* app = &app_;
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return app;
+}
+
+std::string Parser::path(const CLI::App* app) const {
+  return app->get_parent() == nullptr ? app->get_name() : path(app->get_parent()) + " " + app->get_name();
+}
+
+void Parser::refuse_extra(const std::string& extra) {
+  auto* app = deepest();
+  std::vector<std::string> known;
+  const bool is_option = extra.size() > 1 && extra.starts_with('-');
+  if (is_option) {
+    for (const auto* option : app->get_options([](const CLI::Option* each) { return each->nonpositional(); })) {
+      for (const auto& name : option->get_lnames()) known.push_back("--" + name);
+    }
+  } else {
+    for (const auto* sub : app->get_subcommands([](const CLI::App*) { return true; })) known.push_back(sub->get_name());
+    if (known.empty() && app == run_) {
+      throw UsageError(fmt::format("unexpected argument {}", base::quoted(extra)),
+                       "put -- before the command, as in `tidelock lock run NAME -- COMMAND`");
+    }
+    if (known.empty()) throw UsageError(fmt::format("unexpected argument {}", base::quoted(extra)), see_help());
+  }
+  const auto name = extra.substr(0, extra.find('='));
+  const auto nearest = base::nearest_name(is_option ? name : extra, known);
+  throw UsageError(
+      fmt::format("unknown {} {}", is_option ? "option" : "command", base::quoted(is_option ? name : extra)),
+      nearest ? fmt::format("did you mean {}? Else {}", *nearest, see_help()) : see_help());
+}
+
+void Parser::need_name() {
+  if (deepest()->get_option("NAME")->count() == 0) throw UsageError("no NAME of a lock is given", see_help());
+}
+
+milliseconds Parser::time(const std::string& option, const std::string& text) {
+  base::Duration duration{};
+  try {
+    duration = base::parse_duration(text);
+  } catch (const Error& error) {
+    throw UsageError(fmt::format("{}: {}", option, error.message()), see_help());
+  }
+  const auto whole = std::chrono::duration_cast<milliseconds>(duration);
+  if (whole != duration) {
+    throw UsageError(fmt::format("{} {} is finer than a millisecond", option, text), "give whole milliseconds");
+  }
+  return whole;
+}
+
+LockRun Parser::run_command(std::vector<std::string> command) {
+  need_name();
+  LockRun run;
+  run.name = typed_.name;
+  run.on = typed_.on;
+  run.ttl = time("--ttl", typed_.ttl);
+  if (run.ttl < kMinTtl || run.ttl > kMaxTtl) {
+    throw UsageError(fmt::format("--ttl {} is out of range", typed_.ttl), "give 100ms to 24h");
+  }
+  run.margin = typed_.margin.empty() ? default_margin(run.ttl) : time("--margin", typed_.margin);
+  run.grace = typed_.grace.empty() ? default_grace(run.ttl) : time("--grace", typed_.grace);
+  if (run.margin + run.grace >= run.ttl) {
+    throw UsageError(
+        fmt::format("--ttl {} is not longer than --margin {} and --grace {} together", base::format_duration(run.ttl),
+                    base::format_duration(run.margin), base::format_duration(run.grace)),
+        "give a longer --ttl");
+  }
+  if (typed_.no_wait) run.wait = base::Duration::zero();
+  if (!typed_.wait.empty()) run.wait = time("--wait", typed_.wait);
+  const auto* end = typed_.permits.data() + typed_.permits.size();
+  const auto [stop, error] = std::from_chars(typed_.permits.data(), end, run.permits);
+  if (error != std::errc() || stop != end || run.permits == 0) {
+    throw UsageError(fmt::format("--permits {} is not a number of permits", base::quoted(typed_.permits)),
+                     fmt::format("give 1 to {}", std::numeric_limits<std::uint32_t>::max()));
+  }
+  run.verbose = typed_.verbose;
+  run.leave_background = typed_.leave_background;
+  if (command.empty()) {
+    throw UsageError("no command to run is given", "put it behind --, as in `tidelock lock run NAME -- COMMAND`");
+  }
+  if (command.front().empty()) throw UsageError("the command to run is empty", "name a program behind --");
+  run.command = std::move(command);
+  return run;
+}
+
+Command Parser::parse(const std::vector<std::string>& arguments) {
+  auto own = arguments;
+  std::vector<std::string> command;
+  if (own.size() >= 2 && own[0] == "lock" && own[1] == "run") {
+    const auto separator = std::find(own.begin(), own.end(), "--");
+    if (separator != own.end()) command.assign(separator + 1, own.end());
+    own.erase(separator, own.end());
+  }
+  std::reverse(own.begin(), own.end());  // As CLI11 takes them.
+  try {
+    app_.parse(std::move(own));
+  } catch (const CLI::CallForHelp&) {
+    return ShowHelp{app_.help()};
+  } catch (const CLI::ExtrasError&) {
+    refuse_extra(deepest()->remaining().empty() ? app_.remaining(true).front() : deepest()->remaining().front());
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what(), see_help());
+  }
+  if (typed_.version) return ShowVersion{};
+  const auto* app = deepest();
+  if (app == run_) return run_command(std::move(command));
+  if (app == list_) return LockList{typed_.on, typed_.json};
+  if (app == show_ || app == break_) {
+    need_name();
+    if (app == show_) return LockShow{typed_.name, typed_.on, typed_.json};
+    return LockBreak{typed_.name, typed_.on, typed_.yes, typed_.json};
+  }
+  throw UsageError("no command is given", see_help());
+}
+
+}  // namespace
+
+milliseconds default_margin(milliseconds ttl) { return std::min(milliseconds(500), ttl / 10); }
+
+milliseconds default_grace(milliseconds ttl) { return std::min(milliseconds(5000), ttl / 5); }
+
+Command parse_command_line(const std::vector<std::string>& arguments) { return Parser().parse(arguments); }
+
+bool wants_json(const std::vector<std::string>& arguments) {
+  const auto end = std::find(arguments.begin(), arguments.end(), "--");
+  return std::find(arguments.begin(), end, "--json") != end;
+}
+
+}  // namespace tidelock::cli

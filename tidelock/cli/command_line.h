@@ -1,0 +1,61 @@
+// What a command line asks for. Pure: reads nothing but its arguments.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "tidelock/base/time.h"
+
+namespace tidelock::cli {
+
+// Where locks live when no --on says otherwise.
+inline constexpr const char* kDefaultState = "sqlite:.tidelock/state.db";
+
+struct ShowVersion {};
+struct ShowHelp {
+  std::string text;
+};
+struct LockRun {
+  std::string name;
+  std::string on = kDefaultState;
+  std::chrono::milliseconds ttl{15'000};
+  std::chrono::milliseconds margin{};  // The command is dead this long before the ttl ends.
+  std::chrono::milliseconds grace{};   // Between SIGTERM and SIGKILL. Always ttl > margin + grace.
+  std::optional<base::Duration> wait;  // Empty: for as long as it takes. Zero: one attempt.
+  std::uint32_t permits = 1;
+  bool verbose = false;
+  bool leave_background = false;  // What the command left running is left alone when it ends.
+  std::vector<std::string> command;
+};
+struct LockList {
+  std::string on = kDefaultState;
+  bool json = false;
+};
+struct LockShow {
+  std::string name;
+  std::string on = kDefaultState;
+  bool json = false;
+};
+struct LockBreak {
+  std::string name;
+  std::string on = kDefaultState;
+  bool yes = false;
+  bool json = false;
+};
+using Command = std::variant<ShowVersion, ShowHelp, LockRun, LockList, LockShow, LockBreak>;
+
+// The parts of a ttl that are used when the command line does not say: a tenth, at most 500ms, and a fifth, at most 5s.
+std::chrono::milliseconds default_margin(std::chrono::milliseconds ttl);
+std::chrono::milliseconds default_grace(std::chrono::milliseconds ttl);
+
+// `arguments` without the program's name. Errors: UsageError.
+Command parse_command_line(const std::vector<std::string>& arguments);
+
+// Whether errors are to be printed as JSON; also known when the command line cannot be parsed.
+bool wants_json(const std::vector<std::string>& arguments);
+
+}  // namespace tidelock::cli

@@ -1,0 +1,276 @@
+#include "tidelock/cli/lock_run.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <optional>
+#include <ostream>
+#include <stop_token>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "tidelock/base/duration.h"
+#include "tidelock/base/error.h"
+#include "tidelock/base/poll.h"
+#include "tidelock/base/text.h"
+#include "tidelock/cli/arbiter.h"
+#include "tidelock/cli/exit_code.h"
+#include "tidelock/cli/failure.h"
+#include "tidelock/cli/guard.h"
+#include "tidelock/cli/lock_view.h"
+#include "tidelock/cli/lock_wait.h"
+#include "tidelock/cli/signals.h"
+#include "tidelock/cli/terminal.h"
+#include "tidelock/cli/wakeup.h"
+#include "tidelock/lock/keeper.h"
+#include "tidelock/lock/mutex.h"
+#include "tidelock/lock/owner.h"
+
+namespace tidelock::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr base::Duration kRelease = 5s;
+
+// One command, from the moment the lock is held until nothing of it runs.
+class HeldRun {
+ public:
+  HeldRun(const LockRun& options, Outside outside, Signals& signals, Guard& guard, lock::Semaphore& semaphore,
+          const lock::Lease& lease, const std::string& owner)
+      : options_(options),
+        outside_(outside),
+        signals_(signals),
+        guard_(guard),
+        keeper_(semaphore, lease, lock::Keeper::AtEnd::leave,
+                [&guard](const lock::Lease& renewed) { guard.extend(renewed.expires); }),
+        on_loss_(keeper_.stop_token(), Woken{lost_}),
+        own_group_(::getpgrp()) {
+    std::vector<std::string> environment{"TIDELOCK_LOCK=" + options.name, "TIDELOCK_OWNER=" + owner};
+    if (lease.token) environment.push_back(fmt::format("TIDELOCK_FENCING_TOKEN={}", lease.token->value));
+    guard_.run(lease.expires, environment);
+  }
+
+  // Returns when nothing of the command runs any more.
+  Outcome wait() {
+    while (!ended_) {
+      base::Poll poll(outside_.runtime);
+      const auto from_guard = poll.add(guard_.descriptor());
+      const auto from_outside = poll.add(signals_.descriptor());
+      const auto from_keeper = poll.add(lost_.descriptor());
+      poll.wait(patience_);
+      if (poll.ready(from_outside)) forward_signals();
+      if (poll.ready(from_keeper)) end_because_lost();
+      if (poll.ready(from_guard)) {
+        hear_guard();
+      } else if (patience_.passed(outside_.runtime.now())) {
+        take_over_from_guard("did not answer");
+      }
+    }
+    return outcome();
+  }
+
+ private:
+  struct Woken {
+    Wakeup& wakeup;
+    void operator()() const { wakeup.wake(); }
+  };
+
+  void forward_signals() {
+    while (const auto signal = signals_.read()) {
+      if (*signal == SIGCONT) {
+        go_on();
+        continue;
+      }
+      say(fmt::format("passing on {}", ::strsignal(*signal)));
+      was_signalled_ = true;
+      guard_.send_signal(*signal);
+    }
+  }
+
+  void end_because_lost() {
+    lost_.reset();
+    guard_.end();
+    // A guard that does its work is done by the lease's end. Should it be stopped: there is the margin left.
+    patience_ = std::max(keeper_.lease().expires, outside_.runtime.now()) + options_.margin / 2;
+  }
+
+  void hear_guard() {
+    const auto report = guard_.read_report();
+    if (!report) return take_over_from_guard("was killed");
+    command_ = report->command;
+    switch (report->kind) {
+      case GuardReport::Kind::started:
+        return say(fmt::format("process {} runs", command_));
+      case GuardReport::Kind::stopped:
+        return stop_with_command(report->status);
+      case GuardReport::Kind::ended:
+        ended_ = *report;
+        return;
+    }
+  }
+
+  // When the user stopped the command from the terminal, the shell must see this program stop. Renewals stop with it,
+  // so the guard ends the command when the lease runs out before the user goes on.
+  void stop_with_command(int signal) {
+    if (terminal_.none() || signal == SIGSTOP) return;
+    terminal_.hand_over(command_, own_group_);
+    outside_.err << fmt::format("tidelock: stopped, and the lock {} is lost unless it goes on within {}",
+                                base::quoted(options_.name),
+                                rough(keeper_.lease().expires - options_.grace - outside_.runtime.now()))
+                 << std::endl;
+    ::kill(0, SIGTSTP);  // The rest of a pipeline.
+    stop_here();
+    go_on();
+  }
+
+  void go_on() {
+    if (command_ == 0) return;
+    terminal_.hand_over(own_group_, command_);
+    guard_.send_signal(SIGCONT);
+  }
+
+  void take_over_from_guard(const char* why) {
+    guard_.kill_everything();
+    if (command_ != 0) terminal_.hand_over(command_, own_group_);
+    ended_ = GuardReport{.kind = GuardReport::Kind::ended,
+                         .command = command_,
+                         .status = SIGKILL,
+                         .by_signal = true,
+                         .start_error = 0,
+                         .ended_by = EndedBy::order,
+                         .was_foreground = false,
+                         .background = 0};
+    guard_failure_ = why;
+  }
+
+  Outcome outcome() {
+    const auto name = base::quoted(options_.name);
+    if (const auto lost = keeper_.lost()) return give_up(lost->message());
+    if (!guard_failure_.empty()) return give_up(fmt::format("the guard process {}", guard_failure_));
+    if (ended_->ended_by != EndedBy::itself) {
+      return give_up(fmt::format("the lease on {} could not be renewed in time", name));
+    }
+    release();
+    if (ended_->start_error != 0) {
+      const bool missing = ended_->start_error == ENOENT;
+      const Failure failure{.code = missing ? Code::not_found : Code::permission_denied,
+                            .what = fmt::format("cannot run {}: {}", base::quoted(options_.command.front()),
+                                                std::generic_category().message(ended_->start_error)),
+                            .next = missing ? "check its name and PATH" : "make it an executable file",
+                            .exit = number(missing ? Exit::not_found : Exit::not_executable)};
+      outside_.err << failure.line() << std::endl;
+      return {failure.exit, std::nullopt};
+    }
+    if (ended_->background > 0) {
+      outside_.err << fmt::format(
+                          "tidelock: {} {} that the command left running had to be ended: use "
+                          "--leave-background to let them go on without the lock",
+                          ended_->background, ended_->background == 1 ? "process" : "processes")
+                   << std::endl;
+    }
+    return as_the_command_ended();
+  }
+
+  Outcome as_the_command_ended() {
+    Outcome outcome{exit_for_status(ended_->status, ended_->by_signal), std::nullopt};
+    if (!ended_->by_signal || (ended_->status != SIGINT && ended_->status != SIGQUIT)) return outcome;
+    // The user wants everything ended that hangs on the key, a script around this program too. Its shell looks for the
+    // signal: it got none, when the key went to the command's group alone, and takes an exit code for an answer.
+    if (ended_->was_foreground && !was_signalled_) ::kill(0, ended_->status);
+    outcome.signal = ended_->status;
+    return outcome;
+  }
+
+  Outcome give_up(const std::string& why) {
+    const Failure failure{
+        .code = Code::lease_lost,
+        .what = fmt::format("{}{}", why, command_ == 0 ? "; the command was not started" : "; the command was ended"),
+        .next = "see who holds the lock with `tidelock lock list`",
+        .exit = number(Exit::lease_lost)};
+    outside_.err << failure.line() << std::endl;
+    try {  // It may be ours still, as the guard does not wait for the last moment.
+      keeper_.release(outside_.runtime.in(kRelease));
+    } catch (const Error&) {
+      // Lost, as was said.
+    }
+    return {failure.exit, std::nullopt};
+  }
+
+  void release() {
+    try {
+      keeper_.release(outside_.runtime.in(kRelease));
+      say("the lock is free");
+    } catch (const Error& error) {
+      outside_.err << fmt::format("tidelock: warning: {} could not be freed and expires by itself within {}: {} [{}]",
+                                  base::quoted(options_.name), base::format_duration(options_.ttl), error.what(),
+                                  name(error.code()))
+                   << std::endl;
+    }
+  }
+
+  void say(const std::string& what) {
+    if (options_.verbose) outside_.err << "tidelock: " << what << std::endl;
+  }
+
+  const LockRun& options_;
+  Outside outside_;
+  Signals& signals_;
+  Guard& guard_;
+  Wakeup lost_;
+  lock::Keeper keeper_;
+  std::stop_callback<Woken> on_loss_;
+  Terminal terminal_;
+  const pid_t own_group_;
+  pid_t command_ = 0;
+  bool was_signalled_ = false;
+  base::Deadline patience_ = base::Deadline::never();  // With the guard.
+  std::optional<GuardReport> ended_;
+  std::string guard_failure_;
+};
+
+Outcome not_acquired(const LockRun& options, lock::Backend& backend, Outside outside) {
+  const auto held = who_holds(backend, outside.runtime, options.name);
+  const bool waited = options.wait != base::Duration::zero();
+  const Failure failure{
+      .code = Code::timeout,
+      .what =
+          fmt::format("did not get {}{}{}{}", base::quoted(options.name),
+                      waited ? " within " + base::format_duration(*options.wait) : "", held.empty() ? "" : ": ", held),
+      .next = waited ? "wait longer, or run it again later" : "run it again later, or wait with --wait",
+      .exit = number(Exit::not_acquired)};
+  outside.err << failure.line() << std::endl;
+  return {failure.exit, std::nullopt};
+}
+
+}  // namespace
+
+Outcome run_under_lock(const LockRun& options, Outside outside) {
+  Signals signals;
+  Guard guard(outside.runtime, outside.files,
+              {.command = options.command, .grace = options.grace, .leave_background = options.leave_background},
+              signals.inherited());
+  const auto arbiter = Arbiter::open(outside, options.on);
+  // The command's own locks are below this owner: a wait of theirs is known as one of ours.
+  const auto owner = lock::process_owner(outside.runtime.identity());
+  lock::Semaphore semaphore(arbiter.backend(), outside.runtime, options.name, options.permits,
+                            {.ttl = options.ttl, .margin = options.margin, .owner = owner});
+  const auto asked = outside.runtime.now();
+  const auto got = wait_for_lock(options, arbiter.backend(), semaphore, signals, outside);
+  if (got.signal) return {number(Exit::by_signal) + *got.signal, got.signal};
+  if (!got.lease) return not_acquired(options, arbiter.backend(), outside);
+  if (options.verbose) {
+    outside.err << fmt::format("tidelock: got {} after {}{}", base::quoted(options.name),
+                               rough(outside.runtime.now() - asked),
+                               got.lease->token ? fmt::format(" with token {}", got.lease->token->value) : "")
+                << std::endl;
+  }
+  return HeldRun(options, outside, signals, guard, semaphore, *got.lease, owner).wait();
+}
+
+}  // namespace tidelock::cli

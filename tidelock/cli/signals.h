@@ -1,0 +1,53 @@
+// The signals that are sent to the program: read from a descriptor instead of interrupting it.
+#pragma once
+
+#include <csignal>
+#include <optional>
+
+#include "tidelock/base/descriptor.h"
+
+namespace tidelock::cli {
+
+// What a process inherited, so that the command it runs gets the same.
+struct SignalState {
+  sigset_t blocked;
+  struct sigaction pipe;
+  struct sigaction child;
+
+  // Changes nothing.
+  static SignalState current();
+  // Async-signal-safe.
+  void restore() const;
+};
+
+// Blocks SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT and SIGTSTP for this process, so that they can be
+// read here. One that the program inherited as ignored, as under nohup, stays ignored. Also ignores SIGPIPE, and lets
+// children be waited for. Make it while the process has one thread; the destructor undoes it. Used by one task at a
+// time.
+class Signals {
+ public:
+  Signals();
+  ~Signals();
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  const SignalState& inherited() const { return inherited_; }
+
+  // Readable when read() has something.
+  int descriptor() const { return descriptor_.get(); }
+  // Empty when there is none; never waits.
+  std::optional<int> read();
+
+ private:
+  SignalState inherited_;
+  base::Descriptor descriptor_;
+};
+
+// Ends this process by the signal, as if it had never been held back; only for signals that end a process.
+[[noreturn]] void end_by_signal(int signal);
+
+// Stops this process as the terminal's stop key does; returns when it goes on. Every thread must block SIGTSTP. Returns
+// at once where nobody could make it go on (POSIX: an orphaned process group).
+void stop_here();
+
+}  // namespace tidelock::cli

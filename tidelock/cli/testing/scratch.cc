@@ -1,0 +1,85 @@
+#include "tidelock/cli/testing/scratch.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/poll.h"
+
+namespace tidelock::cli::testing {
+
+using namespace std::chrono_literals;
+
+Scratch::Scratch(base::Files& files) : files_(files) {
+  auto pattern = (std::filesystem::temp_directory_path() / "tidelock-test-XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) throw Error(Code::io_error, "no folder could be made for a test");
+  path_ = pattern;
+}
+
+Scratch::~Scratch() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::optional<std::string> Scratch::line(const std::string& name) const {
+  try {
+    const auto content = files_.read(path_ / name);
+    const auto end = content.find('\n');
+    if (end != content.npos) return content.substr(0, end);
+  } catch (const Error&) {
+    // Not there yet.
+  }
+  return std::nullopt;
+}
+
+::testing::AssertionResult eventually(base::Runtime& runtime, const std::function<bool()>& holds) {
+  const auto deadline = runtime.in(kPatience);
+  while (!holds()) {
+    if (deadline.passed(runtime.now())) return ::testing::AssertionFailure() << "it did not happen in time";
+    runtime.sleep_for(2ms);
+  }
+  return ::testing::AssertionSuccess();
+}
+
+LifeLine::LifeLine() {
+  auto pipe = base::make_pipe();
+  read_end_ = std::move(pipe.read_end);
+  write_end_ = std::move(pipe.write_end);
+  ::fcntl(write_end_.get(), F_SETFD, 0);
+}
+
+::testing::AssertionResult LifeLine::ends(base::Runtime& runtime) {
+  release();
+  const auto deadline = runtime.in(kPatience);
+  for (;;) {
+    base::Poll poll(runtime);
+    poll.add(read_end_.get());
+    if (!poll.wait(deadline)) return ::testing::AssertionFailure() << "a process is still there";
+    std::array<std::byte, 256> ignored;
+    if (base::read_some(read_end_, ignored) == std::size_t{0}) return ::testing::AssertionSuccess();
+  }
+}
+
+std::string LifeLine::read_line(base::Runtime& runtime) {
+  const auto deadline = runtime.in(kPatience);
+  for (std::string line;;) {
+    base::Poll poll(runtime);
+    poll.add(read_end_.get());
+    std::byte byte{};
+    if (!poll.wait(deadline) || base::read_some(read_end_, std::span(&byte, 1)).value_or(0) == 0) {
+      ADD_FAILURE() << "no line came, only \"" << line << "\"";
+      return line;
+    }
+    if (byte == std::byte{'\n'}) return line;
+    line.push_back(static_cast<char>(byte));
+  }
+}
+
+}  // namespace tidelock::cli::testing
