@@ -11,6 +11,16 @@
 
 namespace tidelock::base {
 
+namespace {
+
+bool is_ignored(int signal) {
+  struct sigaction action {};
+  ::sigaction(signal, nullptr, &action);
+  return action.sa_handler == SIG_IGN;
+}
+
+}  // namespace
+
 ProgramSignals::ProgramSignals(Runtime& runtime, std::initializer_list<int> signals) : runtime_(runtime) {
   sigset_t set;
   sigemptyset(&set);
@@ -18,6 +28,7 @@ ProgramSignals::ProgramSignals(Runtime& runtime, std::initializer_list<int> sign
     if (signal == SIGKILL || signal == SIGSTOP || sigaddset(&set, signal) != 0) {
       throw Error(Code::invalid_argument, fmt::format("signal {} cannot be read by a program", signal));
     }
+    if (is_ignored(signal)) sigdelset(&set, signal);  // Blocked, it would be kept and read all the same.
   }
   signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals_) throw errno_error(errno, {}, "signals cannot be read");
