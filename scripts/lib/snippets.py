@@ -95,6 +95,8 @@ def cpp_source(document: str, text: str) -> str:
         kind = "WORLD_SNIPPET" if block.mode == "world" else "SNIPPET"
         tests.append(f'{kind}({suite}, {name}) {{\n#line {block.line} "{document}"\n' + "\n".join(body) + "\n}\n")
     head = f"// Generated from {document} by scripts/lib/snippets.py.\n"
+    if not tests:
+        return head  # Nothing to compile, not even the includes.
     return head + '#include "tests/snippets/snippet.h"\n' + "".join(includes) + "\n" + "\n".join(tests)
 
 
@@ -103,7 +105,7 @@ def ctest_commands(root: Path, programs: Path, documents: list[Path]) -> str:
     lines = []
     for document in documents:
         if any(block.language == "sh" for block in blocks(document.read_text(encoding="utf-8"))):
-            name = f"docs/{document.relative_to(root)}"
+            name = f"docs/{str(document.relative_to(root)).removeprefix('docs/')}"
             command = " ".join(f'"{part}"' for part in (sys.executable, __file__, "sh", document, programs))
             lines.append(f'add_test("{name}" {command})')
             lines.append(f'set_tests_properties("{name}" PROPERTIES LABELS docs TIMEOUT 120)')

@@ -1,0 +1,15 @@
+#include <tidelock/base/real_files.h>
+#include <tidelock/base/real_runtime.h>
+#include <tidelock/sql/backends/all.h>
+
+#include <cstdint>
+#include <iostream>
+
+int main() {
+  tidelock::base::RealRuntime runtime;
+  tidelock::base::RealFiles files(runtime);
+  const auto database = tidelock::sql::open(runtime, files, tidelock::base::Url::parse("sqlite::memory:"));
+  const auto answer = database->one<std::int64_t>("select 6 * ?", 7);
+  std::cout << "6 * 7 = " << answer << '\n';
+  return answer == 42 ? 0 : 1;
+}

@@ -1,0 +1,68 @@
+// What a snippet of the documentation has at hand; CONTRIBUTING.md describes the marks.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>  // mkdtemp
+
+#include <chrono>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+
+#include "tidelock/base/real_files.h"
+#include "tidelock/base/real_runtime.h"
+#include "tidelock/world/testing.h"
+
+namespace tidelock::snippets {
+
+// A new folder that is the current one while this lives. Each test is a process of its own.
+class NewFolder {
+ public:
+  NewFolder() : before_(std::filesystem::current_path()) {
+    std::string name = (std::filesystem::temp_directory_path() / "tidelock-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder could be made");
+    path_ = name;
+    std::filesystem::current_path(path_);
+  }
+  ~NewFolder() {
+    std::filesystem::current_path(before_);
+    std::filesystem::remove_all(path_);
+  }
+  NewFolder(const NewFolder&) = delete;
+  NewFolder& operator=(const NewFolder&) = delete;
+
+ private:
+  std::filesystem::path before_;
+  std::filesystem::path path_;
+};
+
+class Snippet : public ::testing::Test {
+ private:
+  NewFolder folder_;
+  base::RealRuntime real_runtime_;
+  base::RealFiles real_files_{real_runtime_};
+
+ protected:
+  base::Runtime& runtime = real_runtime_;
+  base::Files& files = real_files_;
+};
+
+}  // namespace tidelock::snippets
+
+using namespace tidelock;              // NOLINT(google-build-using-namespace): a snippet starts with these.
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+
+// The body of a test, on the real Runtime.
+#define SNIPPET(suite, name)                   \
+  using suite = ::tidelock::snippets::Snippet; \
+  TEST_F(suite, name)
+
+// The body of a test, as the main task of a World.
+#define WORLD_SNIPPET(suite, name)                                                                           \
+  static void suite##_##name##_InWorld(::tidelock::world::World& world, ::tidelock::base::Runtime& runtime); \
+  SNIPPET(suite, name) {                                                                                     \
+    ::tidelock::world::run_world_test(                                                                       \
+        [](::tidelock::world::World& world) { suite##_##name##_InWorld(world, world.runtime()); });          \
+  }                                                                                                          \
+  static void suite##_##name##_InWorld([[maybe_unused]] ::tidelock::world::World& world,                     \
+                                       [[maybe_unused]] ::tidelock::base::Runtime& runtime)
