@@ -12,14 +12,6 @@
 namespace tidelock::sql {
 namespace {
 
-// What must go through begin() and savepoint(), or the connection would not know that a transaction is open.
-bool controls_transactions(std::string_view word) {
-  for (const auto known : {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}) {
-    if (word == known) return true;
-  }
-  return false;
-}
-
 void check_text(std::string_view text, std::size_t number) {
   const auto nul = text.find('\0');
   const auto invalid = nul == text.npos ? base::find_invalid_utf8(text) : nul;

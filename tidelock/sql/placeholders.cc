@@ -164,6 +164,13 @@ class Scanner {
 
 }  // namespace
 
+bool controls_transactions(std::string_view first_word) {
+  for (const auto* known : {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}) {
+    if (first_word == known) return true;
+  }
+  return false;
+}
+
 Placeholders rewrite_placeholders(std::string_view sql, const Lexis& lexis) {
   if (const auto at = sql.find('\0'); at != sql.npos) refuse(sql, at, "a NUL byte");
   if (const auto at = base::find_invalid_utf8(sql)) refuse(sql, *at, "bytes that are not UTF-8");

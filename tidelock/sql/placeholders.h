@@ -16,6 +16,10 @@ struct Placeholders {
   std::string first_word;  // In upper case: "SELECT". Empty when the text does not begin with a word.
 };
 
+// Whether a statement with this first word begins or ends a transaction or savepoint, which only begin() and the like
+// may do: a Link must know of it.
+bool controls_transactions(std::string_view first_word);
+
 // Pure. Errors: statement_invalid for a string, quoted identifier, comment or dollar quote that does not end (with its
 // position, in bytes from 1), for a numbered parameter such as ?1, for a NUL byte and for text that is not UTF-8.
 Placeholders rewrite_placeholders(std::string_view sql, const Lexis& lexis);

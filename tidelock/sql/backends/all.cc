@@ -1,0 +1,78 @@
+#include "tidelock/sql/backends/all.h"
+
+#include <utility>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/text.h"
+#if TIDELOCK_HAVE_SQLITE
+#include "tidelock/sql/backends/sqlite/driver.h"
+#endif
+#if TIDELOCK_HAVE_DUCKDB
+#include "tidelock/sql/backends/duckdb/api.h"
+#include "tidelock/sql/backends/duckdb/driver.h"
+#endif
+
+namespace tidelock::sql {
+namespace {
+
+#if TIDELOCK_HAVE_DUCKDB
+std::unique_ptr<Driver> make_duckdb_driver(base::Runtime& runtime, base::Files& files, const base::Url& url,
+                                           base::UrlParams& params, const DatabaseOptions& options) {
+  auto settings = duckdb::read_settings(url, params, options.read_only);
+  params.finish();
+  if (options.must_exist && !settings.in_memory() && !files.info(settings.path)) {
+    throw Error(Code::not_found, settings.path + " does not exist: without mode=ro or mode=rw it is made");
+  }
+  return std::make_unique<duckdb::DuckDriver>(runtime, files, std::move(settings));
+}
+
+Engine duckdb_engine() {
+  try {
+    return {"duckdb", duckdb::api().version, true, ""};
+  } catch (const Error& error) {
+    return {"duckdb", "", false, error.message()};
+  }
+}
+#endif
+
+std::unique_ptr<Driver> make_driver(base::Runtime& runtime, base::Files& files, const base::Url& url,
+                                    base::UrlParams& params, const DatabaseOptions& options) {
+#if TIDELOCK_HAVE_SQLITE
+  if (url.scheme == "sqlite") return sqlite::make_driver(runtime, files, url, params, options);
+#endif
+#if TIDELOCK_HAVE_DUCKDB
+  if (url.scheme == "duckdb") return make_duckdb_driver(runtime, files, url, params, options);
+#endif
+  std::vector<std::string> known;
+  for (const auto& engine : engines()) known.push_back(engine.scheme + ":");
+  const auto nearest = base::nearest_name(url.scheme + ":", known);
+  throw Error(Code::invalid_argument, "no database engine " + base::quoted(url.scheme + ":") + " is compiled in" +
+                                          (nearest ? "; did you mean " + *nearest : "") + "; there are " +
+                                          base::listed(known));
+}
+
+}  // namespace
+
+std::vector<Engine> engines() {
+  std::vector<Engine> all;
+#if TIDELOCK_HAVE_DUCKDB
+  all.push_back(duckdb_engine());
+#endif
+#if TIDELOCK_HAVE_SQLITE
+  all.push_back({"sqlite", sqlite::version(), true, ""});
+#endif
+  return all;
+}
+
+std::unique_ptr<Database> open(base::Runtime& runtime, base::Files& files, const base::Url& url,
+                               const DatabaseOptions& options) {
+  base::UrlParams params(url);
+  auto merged = options;
+  merged.read(params);
+  auto driver = make_driver(runtime, files, url, params, merged);
+  auto database = std::make_unique<Database>(runtime, std::move(driver), merged, url.to_string());
+  database->connect();
+  return database;
+}
+
+}  // namespace tidelock::sql
