@@ -6,9 +6,11 @@
 #include <atomic>
 #include <bit>
 #include <cstring>
+#include <exception>
 #include <utility>
 #include <vector>
 
+#include "tidelock/base/backoff.h"
 #include "tidelock/base/duration.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/local_mutex.h"
@@ -26,8 +28,7 @@ using Queue = Backend::Queue;
 constexpr base::Duration kFarewell = 1s;  // For undoing a claim when its own deadline has passed.
 constexpr base::Duration kDeadlockCheckFirst = 250ms;
 constexpr base::Duration kDeadlockCheckMax = 4s;
-constexpr base::Duration kRetryFirst = 10ms;
-constexpr base::Duration kRetryMax = 500ms;
+constexpr base::BackoffOptions kRetry = {.base = 10ms, .factor = 2, .cap = 500ms, .jitter = base::Jitter::equal};
 constexpr int kRefreshesPerTtl = 3;  // Of a place in the queue: two may fail before it expires.
 
 // Between half of `most` and all of it, so that those who failed together do not come back together.
@@ -109,9 +110,11 @@ struct Semaphore::State {
       throw Error(Code::not_holder,
                   fmt::format("the lease {} is of another key than {}", lease.claim.to_string(), base::quoted(key)));
     }
-    const std::string_view owner = options.owner.empty() ? runtime.identity().owner : options.owner;
-    return {key, lease.claim, owner, permits, options.ttl, lease.token};
+    return {key, lease.claim, asker(), permits, options.ttl, lease.token};
   }
+
+  // Acts for every task of this process.
+  std::string_view asker() const { return options.owner.empty() ? runtime.identity().owner : options.owner; }
 
   base::Instant expiry(base::Instant sent) const { return sent + (options.ttl - options.margin); }
 
@@ -143,8 +146,7 @@ class Semaphore::Acquisition {
   }
 
   // One request; empty when it was refused or the reply came too late to be of use.
-  std::optional<Lease> request(Queue queue, base::Deadline deadline) {
-    const auto sent = state_.runtime.now();
+  std::optional<Lease> request(Queue queue, base::Instant sent, base::Deadline deadline) {
     try {
       attempt_ = state_.backend.try_acquire(claim(), queue, deadline);
     } catch (const Error& error) {
@@ -164,7 +166,9 @@ class Semaphore::Acquisition {
   bool leave() noexcept {
     if (!at_arbiter_) return true;
     try {
-      state_.backend.release(claim(), state_.runtime.in(kFarewell));
+      auto left = claim();
+      left.owner = state_.asker();  // Another task may have sent what is undone.
+      state_.backend.release(left, state_.runtime.in(kFarewell));
       at_arbiter_ = false;
       return true;
     } catch (...) {  // The next attempt repeats the claim; without one it expires.
@@ -186,7 +190,7 @@ class Semaphore::Acquisition {
             state_.permits, options.ttl, std::nullopt};
   }
 
-  bool pause_after(const Error& error, base::Deadline deadline, const std::stop_token& stop);
+  std::nullopt_t give_up(const Error& failure);
   void check_for_deadlock();
 
   State& state_;
@@ -194,49 +198,51 @@ class Semaphore::Acquisition {
   base::Uuid claim_id_;
   bool at_arbiter_ = false;  // The claim may hold the key or a place in the queue without a lease of ours.
   Attempt attempt_;
-  base::Duration retry_pause_ = kRetryFirst;
 };
 
 std::optional<Lease> Semaphore::Acquisition::wait_turn(base::Deadline deadline, const std::stop_token& stop) {
   auto& runtime = state_.runtime;
+  base::Backoff backoff(kRetry);
   auto check_after = kDeadlockCheckFirst;
-  auto next_check = state_.backend.guarantees().waiters_visible ? runtime.now() + check_after : base::Instant::max();
+  std::optional<base::Instant> next_check;
   while (!stop.stop_requested()) {
     const auto sent = runtime.now();
+    std::optional<Error> failure;
     try {
-      if (auto lease = request(Queue::yes, std::min(deadline, base::Deadline(sent + state_.options.ttl)))) return lease;
-      retry_pause_ = kRetryFirst;
+      if (auto lease = request(Queue::yes, sent, std::min(deadline, base::Deadline(sent + state_.options.ttl))))
+        return lease;
     } catch (const Error& error) {
-      if (!pause_after(error, deadline, stop)) return std::nullopt;
-      continue;
+      if (error.disposition() == Disposition::permanent) throw;
+      failure = error;
     }
     const auto now = runtime.now();
+    if (failure) {
+      if (deadline.passed(now)) return give_up(*failure);
+      runtime.sleep_until(std::min(deadline.at(), now + backoff.next(runtime.random())), stop);
+      continue;
+    }
+    backoff.reset();
     if (deadline.passed(now)) break;
     if (attempt_.granted) continue;  // Too late to be of use; we still hold it, so ask again.
-    if (now >= next_check) {
+    if (!next_check) {
+      next_check = state_.backend.guarantees().waiters_visible ? now + check_after : base::Instant::max();
+    } else if (now >= *next_check) {
       check_for_deadlock();
       check_after = std::min(2 * check_after, kDeadlockCheckMax);
       next_check = runtime.now() + jittered(runtime, check_after);
     }
     const auto refresh = sent + state_.options.ttl / kRefreshesPerTtl;
-    state_.backend.wait(claim(), std::min({deadline.at(), attempt_.retry_at, refresh, next_check}), stop);
+    state_.backend.wait(claim(), std::min({deadline.at(), attempt_.retry_at, refresh, *next_check}), stop);
   }
   return std::nullopt;
 }
 
-// In the handler of a request's error: true when it is time for the next, false when there is no time left and nothing
-// is left behind; throws the error again otherwise.
-bool Semaphore::Acquisition::pause_after(const Error& error, base::Deadline deadline, const std::stop_token& stop) {
-  if (error.disposition() == Disposition::permanent) throw;
-  auto& runtime = state_.runtime;
-  if (deadline.passed(runtime.now())) {
-    const bool settled = leave();
-    if (error.code() == Code::timeout || (error.code() == Code::unknown_outcome && settled)) return false;
-    throw;
-  }
-  runtime.sleep_until(std::min(deadline.at(), runtime.now() + jittered(runtime, retry_pause_)), stop);
-  retry_pause_ = std::min(2 * retry_pause_, kRetryMax);
-  return true;
+// The last request before the deadline failed. What it may have done is undone; then it only came too late, if it was
+// answered late or not at all.
+std::nullopt_t Semaphore::Acquisition::give_up(const Error& failure) {
+  const bool settled = leave();
+  if (failure.code() == Code::timeout || (failure.code() == Code::unknown_outcome && settled)) return std::nullopt;
+  throw failure;
 }
 
 void Semaphore::Acquisition::check_for_deadlock() {
@@ -261,7 +267,7 @@ Semaphore::~Semaphore() = default;
 std::optional<Lease> Semaphore::try_acquire(base::Deadline deadline) {
   Acquisition acquisition(*state_);
   try {
-    auto lease = acquisition.request(Queue::no, deadline);
+    auto lease = acquisition.request(Queue::no, state_->runtime.now(), deadline);
     if (!lease) acquisition.leave();
     return lease;
   } catch (...) {
@@ -272,14 +278,16 @@ std::optional<Lease> Semaphore::try_acquire(base::Deadline deadline) {
 
 std::optional<Lease> Semaphore::acquire(base::Deadline deadline, const std::stop_token& stop) {
   Acquisition acquisition(*state_);
+  std::optional<Lease> lease;
+  std::exception_ptr error;
   try {
-    auto lease = acquisition.wait_turn(deadline, stop);
-    if (!lease) acquisition.leave();
-    return lease;
+    lease = acquisition.wait_turn(deadline, stop);
   } catch (...) {
-    acquisition.leave();
-    throw;
+    error = std::current_exception();
   }
+  if (!lease) acquisition.leave();
+  if (error) std::rethrow_exception(error);
+  return lease;
 }
 
 Lease Semaphore::renew(const Lease& lease, base::Deadline deadline) {

@@ -27,20 +27,26 @@ std::string process_owner(const base::Identity& identity);
 // True when both are the same, or `above` is a part of the path of `owner`.
 bool acts_for(std::string_view above, std::string_view owner);
 
-// The text of a task's owner, made without an allocation.
+// The text of a task's owner, made without an allocation. Borrows `process_owner`.
 class TaskOwner {
  public:
-  TaskOwner(std::string_view process_owner, std::uint64_t task) {
-    text_.append(process_owner.data(), process_owner.data() + process_owner.size());
+  TaskOwner(std::string_view process_owner, std::uint64_t task) : view_(process_owner) {
     if (task == 0) return;
     const fmt::format_int number(task);
+    text_.reserve(process_owner.size() + 1 + number.size());
+    text_.append(process_owner);
     text_.push_back('.');
     text_.append(number.data(), number.data() + number.size());
+    view_ = {text_.data(), text_.size()};
   }
-  std::string_view view() const { return {text_.data(), text_.size()}; }
+  TaskOwner(const TaskOwner&) = delete;
+  TaskOwner& operator=(const TaskOwner&) = delete;
+
+  std::string_view view() const { return view_; }
 
  private:
   static constexpr std::size_t kUsualBytes = 96;
+  std::string_view view_;
   fmt::basic_memory_buffer<char, kUsualBytes> text_;
 };
 

@@ -1,0 +1,298 @@
+// The contract of Semaphore::acquire(): waiting, order, giving up, deadlocks.
+#include <vector>
+
+#include "tidelock/lock/conformance/lock_conformance.h"
+#include "tidelock/lock/keeper.h"
+
+namespace tidelock::lock::conformance {
+namespace {
+
+using QueueConformance = LockConformance;
+
+TEST_P(QueueConformance, AWaiterGetsTheLockWhenItIsReleased) {
+  run([&] {
+    const auto lease = alice().try_acquire();
+    ASSERT_TRUE(lease);
+    std::optional<Lease> next;
+    base::Instant got;
+    auto waiting = spawn(bob(), [&] {
+      next = bob().acquire();
+      got = bob().process.now();
+    });
+    advance(2s);
+    EXPECT_FALSE(next);
+    const auto released = now();
+    alice().release(*lease);
+    waiting.join();
+    ASSERT_TRUE(next);
+    EXPECT_GT(next->token, lease->token);
+    EXPECT_LT(got - released, 20ms);
+  });
+}
+
+TEST_P(QueueConformance, AWaiterGetsTheLockWhenItsHolderDies) {
+  run([&] {
+    const auto begin = now();
+    ASSERT_TRUE(alice().try_acquire());
+    alice().process.crash();
+    const auto next = bob().acquire();
+    ASSERT_TRUE(next);
+    EXPECT_GE(now() - begin, 10s);
+    EXPECT_LT(now() - begin, 10s + 20ms);
+  });
+}
+
+TEST_P(QueueConformance, WaitersAreServedInOrder) {
+  run([&] {
+    const auto lease = alice().try_acquire();
+    ASSERT_TRUE(lease);
+    std::vector<int> order;
+    std::vector<base::Task> waiters;
+    for (int i = 0; i < 8; ++i) {
+      auto& party = i % 2 == 0 ? bob() : carol();
+      waiters.push_back(spawn(party, [&, i] {
+        const auto mine = party.acquire();
+        ASSERT_TRUE(mine);
+        order.push_back(i);
+        party.release(*mine);
+      }));
+      advance(100ms);
+    }
+    alice().release(*lease);
+    for (auto& waiter : waiters) waiter.join();
+    EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
+    EXPECT_TRUE(snapshot().empty());
+  });
+}
+
+TEST_P(QueueConformance, NewcomersDoNotBarge) {
+  run([&] {
+    const auto lease = alice().try_acquire();
+    ASSERT_TRUE(lease);
+    std::optional<Lease> next;
+    auto waiting = spawn(bob(), [&] { next = bob().acquire(); });
+    advance(100ms);
+    bob().process.pause();  // It cannot take what is free, and nobody else may.
+    alice().release(*lease);
+    EXPECT_FALSE(carol().try_acquire());
+    EXPECT_FALSE(alice().try_acquire());
+    bob().process.resume();
+    waiting.join();
+    EXPECT_TRUE(next);
+  });
+}
+
+TEST_P(QueueConformance, AWaiterKeepsItsPlaceForAsLongAsItWaits) {
+  run([&] {
+    auto lease = alice().try_acquire();
+    ASSERT_TRUE(lease);
+    std::vector<char> order;
+    auto first = spawn(bob(), [&] {
+      const auto mine = bob().acquire();
+      order.push_back('b');
+      bob().release(*mine);
+    });
+    advance(100ms);
+    auto second = spawn(carol(), [&] {
+      const auto mine = carol().acquire();
+      order.push_back('c');
+      carol().release(*mine);
+    });
+    for (int i = 0; i < 12; ++i) {  // A minute: six times the ttl of a place.
+      advance(5s);
+      lease = alice().mutex.renew(*lease, alice().soon());
+    }
+    alice().release(*lease);
+    first.join();
+    second.join();
+    EXPECT_EQ(order, (std::vector<char>{'b', 'c'}));
+  });
+}
+
+TEST_P(QueueConformance, AWaiterThatDiesDoesNotBlockTheQueue) {
+  run([&] {
+    const auto lease = alice().try_acquire();
+    ASSERT_TRUE(lease);
+    auto dying = spawn(bob(), [&] { static_cast<void>(bob().acquire()); });
+    advance(100ms);
+    std::optional<Lease> next;
+    auto waiting = spawn(carol(), [&] { next = carol().acquire(); });
+    advance(100ms);
+    bob().process.crash();
+    dying.join();
+    alice().release(*lease);
+    waiting.join();
+    EXPECT_TRUE(next);
+    EXPECT_LE(now() - lease->expires, 2s);  // The place expired with its own ttl.
+  });
+}
+
+TEST_P(QueueConformance, CancelLeavesNothingBehind) {
+  run([&] {
+    const auto lease = alice().try_acquire();
+    ASSERT_TRUE(lease);
+    std::stop_source stop;
+    std::optional<Lease> none;
+    auto waiting = spawn(bob(), [&] { none = bob().mutex.acquire(base::Deadline::never(), stop.get_token()); });
+    advance(2s);
+    const auto asked = now();
+    stop.request_stop();
+    waiting.join();
+    EXPECT_EQ(now(), asked);
+    EXPECT_FALSE(none);
+    alice().release(*lease);
+    EXPECT_TRUE(snapshot().empty());
+  });
+}
+
+TEST_P(QueueConformance, StoppedBeforehandItTakesNothing) {
+  run([&] {
+    std::stop_source stop;
+    stop.request_stop();
+    EXPECT_FALSE(bob().mutex.acquire(base::Deadline::never(), stop.get_token()));
+    EXPECT_TRUE(snapshot().empty());
+  });
+}
+
+TEST_P(QueueConformance, TheDeadlineLeavesNothingBehind) {
+  run([&] {
+    const auto lease = alice().try_acquire();
+    ASSERT_TRUE(lease);
+    const auto begin = now();
+    EXPECT_FALSE(bob().mutex.acquire(begin + 3s));
+    EXPECT_GE(now(), begin + 3s);
+    EXPECT_LT(now(), begin + 3s + 20ms);
+    alice().release(*lease);
+    EXPECT_TRUE(snapshot().empty());
+  });
+}
+
+TEST_P(QueueConformance, ADeadlineThatHasPassedStillMakesOneAttempt) {
+  run([&] {
+    EXPECT_TRUE(alice().mutex.acquire(now()));
+    EXPECT_FALSE(bob().mutex.acquire(now()));
+  });
+}
+
+TEST_P(QueueConformance, ALostReplyIsSettledByRepeating) {
+  run([&] {
+    alice().line.next(Fault::drop_reply);
+    const auto lease = alice().acquire();
+    ASSERT_TRUE(lease);
+    const auto states = snapshot();
+    ASSERT_EQ(states.size(), 1u);
+    EXPECT_EQ(states[0].holders.size(), 1u);
+    EXPECT_TRUE(states[0].waiters.empty());
+    alice().release(*lease);
+    EXPECT_TRUE(bob().try_acquire());
+  });
+}
+
+TEST_P(QueueConformance, AnUnreachableArbiterIsAskedAgainUntilTheDeadline) {
+  run([&] {
+    for (int i = 0; i < 4; ++i) alice().line.next(Fault::refuse);
+    EXPECT_TRUE(alice().acquire());
+    for (int i = 0; i < 100; ++i) bob().line.next(Fault::refuse);
+    EXPECT_THROW_CODE(bob().mutex.acquire(now() + 5s), Code::unavailable);
+  });
+}
+
+TEST_P(QueueConformance, GivingUpAfterALostReplyFreesTheKey) {
+  run([&] {
+    alice().line.next(Fault::drop_reply);
+    EXPECT_FALSE(alice().mutex.acquire(now() + 2s));
+    EXPECT_TRUE(snapshot().empty());
+  });
+}
+
+TEST_P(QueueConformance, ALateReplyIsAskedForAgain) {
+  run([&] {
+    alice().line.next(Fault::delay_reply, 9500ms);
+    const auto lease = alice().acquire();
+    ASSERT_TRUE(lease);
+    EXPECT_EQ(lease->expires, now() + 9s);
+    EXPECT_FALSE(bob().try_acquire());
+  });
+}
+
+TEST_P(QueueConformance, OfTwoThatWaitForEachOtherTheYoungerOneGivesUp) {
+  run([&] {
+    Mutex alice_y(alice().line, alice().process, "y", usual_options());
+    Mutex bob_y(bob().line, bob().process, "y", usual_options());
+    std::string cycle;
+    bool alice_has_both = false;
+    auto first = spawn(alice(), [&] {
+      const auto x = alice().acquire();
+      alice().process.sleep_for(1s);
+      Keeper keeper(alice().mutex, *x);
+      const auto y = alice_y.acquire(alice().process.in(1min));
+      alice_has_both = y.has_value();
+      alice_y.release(*y, alice().soon());
+    });
+    auto second = spawn(bob(), [&] {
+      const auto y = bob_y.acquire(bob().soon());
+      bob().process.sleep_for(2s);
+      try {
+        static_cast<void>(bob().acquire());
+        ADD_FAILURE() << "got x";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::deadlock);
+        EXPECT_EQ(error.disposition(), Disposition::rerun_unit);
+        cycle = error.what();
+      }
+      bob_y.release(*y, bob().soon());
+    });
+    const auto begin = now();
+    first.join();
+    second.join();
+    EXPECT_TRUE(alice_has_both);
+    EXPECT_LT(now() - begin, 4s);
+    EXPECT_NE(cycle.find(" holds x, waits for y since "), cycle.npos) << cycle;
+    EXPECT_NE(cycle.find(" holds y, waits for x since "), cycle.npos) << cycle;
+    EXPECT_TRUE(snapshot().empty());
+  });
+}
+
+TEST_P(QueueConformance, AHolderThatWaitsForItselfIsTold) {
+  run([&] {
+    const auto lease = alice().try_acquire();
+    ASSERT_TRUE(lease);
+    EXPECT_THROW_CODE(alice().mutex.acquire(now() + 8s), Code::deadlock);
+    EXPECT_LT(now() - lease->expires, -8s);
+  });
+}
+
+TEST_P(QueueConformance, ManyTasksOfManyProcessesNeverOverlap) {
+  run([&] {
+    int inside = 0;
+    int done = 0;
+    std::optional<FencingToken> last;
+    std::vector<base::Task> tasks;
+    for (auto* party : {&alice(), &bob(), &carol()}) {
+      for (int i = 0; i < 5; ++i) {
+        tasks.push_back(spawn(*party, [&, party] {
+          for (int round = 0; round < 10; ++round) {
+            const auto lease = party->acquire();
+            ASSERT_TRUE(lease);
+            EXPECT_EQ(++inside, 1);
+            EXPECT_GT(lease->token, last);
+            last = lease->token;
+            party->process.sleep_for(1ms);
+            --inside;
+            party->release(*lease);
+            ++done;
+          }
+        }));
+      }
+    }
+    for (auto& task : tasks) task.join();
+    EXPECT_EQ(done, 150);
+    EXPECT_TRUE(snapshot().empty());
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, QueueConformance, ::testing::ValuesIn(arbiters()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace tidelock::lock::conformance
