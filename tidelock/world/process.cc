@@ -82,18 +82,21 @@ void Process::begin_incarnation() {
 }
 
 void Process::start(Main main) {
+  launch(main);
+  main_ = std::move(main);
+}
+
+void Process::launch(Main main) {
   if (world_.scheduler().current().dying()) throw Crashed();
   if (main_runs_) throw Error(Code::misuse, "process " + group_->name + " runs already");
   if (crashed_) begin_incarnation();
-  main_ = std::move(main);
   main_runs_ = true;
   auto& scheduler = world_.scheduler();
   const auto incarnation = group_->incarnation;
   scheduler.spawn(
       *group_, 0, "main",
-      [this, &scheduler, incarnation](const std::stop_token&) {
+      [this, &scheduler, incarnation, main = std::move(main)](const std::stop_token&) {
         try {
-          const auto main = main_;
           main(*this);
         } catch (const Crashed&) {
           if (!scheduler.current().dying()) scheduler.fail(std::current_exception());
@@ -108,7 +111,7 @@ void Process::start(Main main) {
 void Process::restart() {
   if (!crashed_) crash();
   if (main_ != nullptr) {
-    start(main_);
+    launch(main_);
   } else {
     begin_incarnation();
   }

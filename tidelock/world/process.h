@@ -71,6 +71,7 @@ class Process final : public base::Runtime {
   friend class World;
 
   void begin_incarnation();
+  void launch(Main main);
   void kill() noexcept;  // As crash(), without the exception.
 
   World& world_;

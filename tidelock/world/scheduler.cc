@@ -29,8 +29,9 @@ std::string ScheduledTask::label() const {
 
 void ScheduledTask::fire() { scheduler.expire(*this); }
 
-Scheduler::Scheduler(std::uint64_t seed, SchedulerOptions options)
+Scheduler::Scheduler(std::uint64_t seed, SchedulerOptions options, std::function<void()> kill_groups)
     : options_(options),
+      kill_groups_(std::move(kill_groups)),
       random_(seed, 0x5c4ed),
       trace_(options.trace_log),
       stacks_(options.stack_bytes),
@@ -41,7 +42,6 @@ Scheduler::Scheduler(std::uint64_t seed, SchedulerOptions options)
 }
 
 Scheduler::~Scheduler() {
-  kill_all();
   if (failure_ && std::uncaught_exceptions() == 0) {
     std::fputs("world: it failed, and nobody was told: call World::run()\n", stderr);
     std::terminate();
@@ -301,9 +301,7 @@ void Scheduler::kill_all() noexcept {
   failing_ = false;
   steps_end_ = steps_ + options_.step_limit;
   steps_at_once_ = 0;
-  for (std::size_t i = 0; i < live_.size(); ++i) {
-    if (!live_[i]->dying()) kill(live_[i]->group);
-  }
+  kill_groups_();
   while (!live_.empty()) block(&all_ended_, kNever);
   killing_all_ = false;
 }

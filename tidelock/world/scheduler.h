@@ -100,7 +100,8 @@ struct SchedulerOptions {
 
 class Scheduler {
  public:
-  Scheduler(std::uint64_t seed, SchedulerOptions options);
+  // kill_groups: calls kill() for every group there is.
+  Scheduler(std::uint64_t seed, SchedulerOptions options, std::function<void()> kill_groups);
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -166,6 +167,7 @@ class Scheduler {
   void check_failure(bool may_throw);
 
   const SchedulerOptions options_;
+  const std::function<void()> kill_groups_;
   Random random_;
   Trace trace_;
   StackPool stacks_;

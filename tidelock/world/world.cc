@@ -13,12 +13,18 @@ World::World(std::uint64_t seed, WorldOptions options)
       random_(seed, 1),
       runtime_random_(seed, 2),
       buggify_(options.buggify.value_or((scramble(seed) & 1) != 0)),
-      scheduler_(std::make_unique<Scheduler>(seed, SchedulerOptions{options.stack_bytes, options.step_limit,
-                                                                    options.step_limit_at_once, options.trace_log})) {
+      scheduler_(std::make_unique<Scheduler>(
+          seed,
+          SchedulerOptions{options.stack_bytes, options.step_limit, options.step_limit_at_once, options.trace_log},
+          [this] { kill_processes(); })) {
   network_ = std::make_unique<Network>(*this);
 }
 
 World::~World() { scheduler_->kill_all(); }
+
+void World::kill_processes() noexcept {
+  for (const auto& process : processes_) process->kill();
+}
 
 Machine& World::machine(std::string_view name) {
   for (const auto& machine : machines_) {
@@ -39,7 +45,7 @@ void World::run(const std::function<void()>& body) {
 }
 
 void World::run(const std::function<void(base::Runtime&)>& body) {
-  process().start([body](Process& process) { body(process); });
+  process().launch([body](Process& process) { body(process); });
   run();
 }
 

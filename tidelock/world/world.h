@@ -34,7 +34,7 @@ struct WorldOptions {
   std::uint64_t step_limit = 200'000'000;        // Choices of a task to run, until the World fails.
   std::uint64_t step_limit_at_once = 2'000'000;  // The same while no time passes: tasks that poll each other.
   std::size_t trace_log = 0;                     // Lines of story to keep, for trace_log().
-  std::optional<bool> buggify;                   // Whether chance() may be true; empty: every other seed.
+  std::optional<bool> buggify{};                 // Whether chance() may be true; empty: every other seed.
 };
 
 class World {
@@ -55,7 +55,8 @@ class World {
   Network& network() { return *network_; }
 
   // Runs `body` as the main task of process(), and everything it starts, to the end. Throws what the body throws, what
-  // a main of another process throws, and what a task throws that nobody joins; all tasks have ended then. Errors:
+  // a main of another process throws, and what a task throws that nobody joins; all tasks have ended then,
+  // and a World that failed has killed its processes (start() or restart() revives one). Errors:
   // deadlock (nobody can run; the message lists who waits for what since when), timeout (a step limit).
   void run(const std::function<void()>& body);
   void run(const std::function<void(base::Runtime&)>& body);
@@ -90,6 +91,7 @@ class World {
   friend class Process;
 
   std::string make_uuid();
+  void kill_processes() noexcept;
 
   const std::uint64_t seed_;
   Random random_;          // Of the world itself and of test code.
