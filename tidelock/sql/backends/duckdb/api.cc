@@ -15,8 +15,10 @@ namespace {
 constexpr const char* kEnvironment = "TIDELOCK_DUCKDB_LIBRARY";
 
 [[noreturn]] void throw_unusable(const std::string& what) {
-  throw Error(Code::unsupported, what + ": install libduckdb.so of DuckDB 1.5 (scripts/setup puts it where it is found), "
-                                        "or set " + std::string(kEnvironment) + " to its path");
+  throw Error(Code::unsupported, what +
+                                     ": install libduckdb.so of DuckDB 1.5 (scripts/setup puts it where it is found), "
+                                     "or set " +
+                                     std::string(kEnvironment) + " to its path");
 }
 
 template <typename Function>
@@ -69,7 +71,8 @@ Api load_library(const std::vector<std::string>& candidates) {
 #undef TIDELOCK_DUCKDB_FIND
   api.version = api.library_version();
   if (api.version.starts_with('v')) api.version.erase(0, 1);
-  if (!is_supported_version(api.version)) throw_unusable(path + " is DuckDB " + base::quoted(api.version) + ", not 1.5");
+  if (!is_supported_version(api.version))
+    throw_unusable(path + " is DuckDB " + base::quoted(api.version) + ", not 1.5");
   return api;
 }
 

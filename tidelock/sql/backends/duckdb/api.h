@@ -30,8 +30,8 @@ void duckdb_unsafe_vector_assign_string_element_len(duckdb_vector vector, idx_t 
   X(bind_uint32) X(bind_uint64) X(bind_hugeint) X(bind_float) X(bind_double) X(bind_decimal)                         \
   X(bind_varchar_length) X(bind_blob) X(bind_date) X(bind_time) X(bind_timestamp) X(bind_timestamp_tz) X(bind_value) \
   X(create_uuid) X(destroy_value)                                                                                    \
-  X(pending_prepared_streaming) X(pending_error) X(execute_pending) X(destroy_pending)                               \
-  X(result_error) X(result_error_type) X(result_return_type) X(result_is_streaming) X(rows_changed)                  \
+  X(execute_prepared) X(pending_prepared_streaming) X(pending_error) X(execute_pending) X(destroy_pending)           \
+  X(result_error) X(result_error_type) X(result_return_type) X(result_is_streaming) X(rows_changed) X(row_count)     \
   X(column_count) X(column_name) X(column_type) X(column_logical_type) X(fetch_chunk) X(destroy_result)              \
   X(create_data_chunk) X(data_chunk_get_size) X(data_chunk_set_size) X(data_chunk_get_vector) X(data_chunk_reset)    \
   X(destroy_data_chunk) X(vector_get_data) X(vector_get_validity) X(vector_ensure_validity_writable) X(vector_size)  \
@@ -46,6 +46,9 @@ void duckdb_unsafe_vector_assign_string_element_len(duckdb_vector vector, idx_t 
 // clang-format on
 
 namespace tidelock::sql::duckdb {
+
+// MERGE INTO, which has no name in the stable header.
+inline constexpr auto kMergeStatement = static_cast<duckdb_statement_type>(30);
 
 // Constant once loaded.
 struct Api {

@@ -1,6 +1,5 @@
 #include "tidelock/sql/backends/duckdb/bind.h"
 
-#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -44,39 +43,50 @@ struct Binder {
 
 duckdb_state Binder::operator()(std::int64_t value) const {
   switch (parameter.type) {
-    case DUCKDB_TYPE_TINYINT: return as<std::int8_t>(api.bind_int8, value);
-    case DUCKDB_TYPE_SMALLINT: return as<std::int16_t>(api.bind_int16, value);
-    case DUCKDB_TYPE_INTEGER: return as<std::int32_t>(api.bind_int32, value);
-    case DUCKDB_TYPE_UTINYINT: return as<std::uint8_t>(api.bind_uint8, value);
-    case DUCKDB_TYPE_USMALLINT: return as<std::uint16_t>(api.bind_uint16, value);
-    case DUCKDB_TYPE_UINTEGER: return as<std::uint32_t>(api.bind_uint32, value);
-    case DUCKDB_TYPE_UBIGINT: return as<std::uint64_t>(api.bind_uint64, value);
-    case DUCKDB_TYPE_HUGEINT: return api.bind_hugeint(statement, index, to_hugeint(value));
-    default: return api.bind_int64(statement, index, value);
+    case DUCKDB_TYPE_TINYINT:
+      return as<std::int8_t>(api.bind_int8, value);
+    case DUCKDB_TYPE_SMALLINT:
+      return as<std::int16_t>(api.bind_int16, value);
+    case DUCKDB_TYPE_INTEGER:
+      return as<std::int32_t>(api.bind_int32, value);
+    case DUCKDB_TYPE_UTINYINT:
+      return as<std::uint8_t>(api.bind_uint8, value);
+    case DUCKDB_TYPE_USMALLINT:
+      return as<std::uint16_t>(api.bind_uint16, value);
+    case DUCKDB_TYPE_UINTEGER:
+      return as<std::uint32_t>(api.bind_uint32, value);
+    case DUCKDB_TYPE_UBIGINT:
+      return as<std::uint64_t>(api.bind_uint64, value);
+    case DUCKDB_TYPE_HUGEINT:
+      return api.bind_hugeint(statement, index, to_hugeint(value));
+    default:
+      return api.bind_int64(statement, index, value);
   }
 }
 
 duckdb_state Binder::operator()(DecimalView value) const {
   const auto number = parse_decimal(value.text);
-  if (!number) throw_bad_decimal(value.text, what());
+  if (!number) throw_too_many_digits(value.text, what());
   duckdb_decimal decimal{static_cast<std::uint8_t>(number->width), static_cast<std::uint8_t>(number->scale),
                          to_hugeint(number->unscaled)};
   if (parameter.type == DUCKDB_TYPE_DECIMAL) {
     if (const auto same = rescale(*number, parameter.width, parameter.scale)) {
-      decimal = {static_cast<std::uint8_t>(parameter.width), static_cast<std::uint8_t>(parameter.scale), to_hugeint(*same)};
+      decimal = {static_cast<std::uint8_t>(parameter.width), static_cast<std::uint8_t>(parameter.scale),
+                 to_hugeint(*same)};
     }
   }
   return api.bind_decimal(statement, index, decimal);
 }
 
 duckdb_state Binder::operator()(std::string_view value) const {
-  check_text(value, what());
+  check_size(value.size(), what());
   return api.bind_varchar_length(statement, index, value.data() != nullptr ? value.data() : "", value.size());
 }
 
 duckdb_state Binder::operator()(BlobView value) const {
   check_size(value.size(), what());
-  return api.bind_blob(statement, index, value.data() != nullptr ? static_cast<const void*>(value.data()) : "", value.size());
+  return api.bind_blob(statement, index, value.data() != nullptr ? static_cast<const void*>(value.data()) : "",
+                       value.size());
 }
 
 duckdb_state Binder::operator()(Date value) const {
@@ -85,7 +95,8 @@ duckdb_state Binder::operator()(Date value) const {
 }
 
 duckdb_state Binder::operator()(Timestamp value) const {
-  if (is_infinity(value)) throw Error(Code::invalid_argument, what() + " is a timestamp that DuckDB takes for infinity");
+  if (is_infinity(value))
+    throw Error(Code::invalid_argument, what() + " is a timestamp that DuckDB takes for infinity");
   const duckdb_timestamp timestamp{value.time_since_epoch().count()};
   return parameter.type == DUCKDB_TYPE_TIMESTAMP_TZ ? api.bind_timestamp_tz(statement, index, timestamp)
                                                     : api.bind_timestamp(statement, index, timestamp);
@@ -120,27 +131,13 @@ void bind_value(const Api& api, duckdb_prepared_statement statement, idx_t index
   throw Error(Code::invalid_argument, "parameter " + std::to_string(index) + ": DuckDB does not take the value");
 }
 
-void check_text(std::string_view text, const std::string& what) {
-  check_size(text.size(), what);
-  if (!text.empty() && std::memchr(text.data(), 0, text.size()) != nullptr) {
-    throw Error(Code::invalid_argument, what + " is text with a NUL byte: give a blob");
-  }
-  if (const auto position = base::find_invalid_utf8(text)) {
-    throw Error(Code::invalid_argument, what + " is text that is not UTF-8 from byte " + std::to_string(*position) +
-                                            " on (" + base::quoted(text, 40) + "): give a blob");
-  }
-}
-
 void check_size(std::size_t size_bytes, const std::string& what) {
   if (size_bytes <= std::numeric_limits<std::uint32_t>::max()) return;
   throw Error(Code::too_large, what + " has " + std::to_string(size_bytes) + " bytes; DuckDB holds less than 4 GiB");
 }
 
-void throw_bad_decimal(std::string_view text, const std::string& what) {
-  if (is_plain_decimal(text)) {
-    throw Error(Code::too_large, what + " (" + base::quoted(text) + ") has more digits than the 38 of DuckDB's decimals");
-  }
-  throw Error(Code::invalid_argument, what + " (" + base::quoted(text) + ") is no decimal in plain notation");
+void throw_too_many_digits(std::string_view text, const std::string& what) {
+  throw Error(Code::too_large, what + ": " + base::quoted(text) + " has more digits than the 38 of DuckDB's decimals");
 }
 
 bool is_infinity(Date date) {

@@ -25,16 +25,14 @@ struct Parameter {
 // Of all parameters of a statement, in order.
 std::vector<Parameter> parameters_of(const Api& api, duckdb_prepared_statement statement);
 
-// `index` counts from 1. The value is copied by the engine. Errors: invalid_argument for text that is no UTF-8 or holds
-// a NUL, a date or timestamp that the engine takes for infinity, a malformed decimal; too_large for a decimal of more
-// than 38 digits and for text or blobs from 4 GiB on.
+// `index` counts from 1. The value is copied by the engine. Errors: invalid_argument for a date or timestamp that the
+// engine takes for infinity; too_large for a decimal of more than 38 digits and for text or blobs from 4 GiB on.
 void bind_value(const Api& api, duckdb_prepared_statement statement, idx_t index, const Parameter& parameter,
                 const ValueView& value);
 
 // The checks of bind_value(), for values that reach the engine another way. `what` begins the message: "parameter 1".
-void check_text(std::string_view text, const std::string& what);
 void check_size(std::size_t size_bytes, const std::string& what);
-[[noreturn]] void throw_bad_decimal(std::string_view text, const std::string& what);
+[[noreturn]] void throw_too_many_digits(std::string_view text, const std::string& what);
 
 // What the engine reads as infinity.
 bool is_infinity(Date date);

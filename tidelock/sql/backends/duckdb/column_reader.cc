@@ -5,7 +5,6 @@
 #include <cstring>
 #include <limits>
 
-#include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 
 namespace tidelock::sql::duckdb {
@@ -24,19 +23,27 @@ std::string name_or_null(const char* name) { return name != nullptr ? name : "";
 }  // namespace
 
 ColumnReader::ColumnReader(const Api& api, duckdb_result& result, idx_t index)
-    : api_(&api), index_(index), name_(name_or_null(api.column_name(&result, index))),
+    : api_(&api),
+      index_(index),
+      name_(name_or_null(api.column_name(&result, index))),
       type_(api.column_type(&result, index)) {
   const TypeHandle type(api, api.column_logical_type(&result, index));
   switch (type_) {
-    case DUCKDB_TYPE_DECIMAL: read_ = choose_decimal(type); break;
-    case DUCKDB_TYPE_ENUM: read_ = choose_enum(type); break;
+    case DUCKDB_TYPE_DECIMAL:
+      read_ = choose_decimal(type);
+      break;
+    case DUCKDB_TYPE_ENUM:
+      read_ = choose_enum(type);
+      break;
     case DUCKDB_TYPE_VARCHAR: {
       char* alias = api.logical_type_get_alias(type.get());
-      read_ = alias != nullptr && std::string_view(alias) == "JSON" ? &ColumnReader::read_json : &ColumnReader::read_text;
+      read_ =
+          alias != nullptr && std::string_view(alias) == "JSON" ? &ColumnReader::read_json : &ColumnReader::read_text;
       api.free(alias);
       break;
     }
-    default: read_ = choose(type_);
+    default:
+      read_ = choose(type_);
   }
 }
 
@@ -47,41 +54,69 @@ void ColumnReader::attach(duckdb_vector vector) {
 
 ColumnReader::Read ColumnReader::choose(duckdb_type type) {
   switch (type) {
-    case DUCKDB_TYPE_BOOLEAN: return &ColumnReader::read_same<bool>;
-    case DUCKDB_TYPE_TINYINT: return &ColumnReader::read_integer<std::int8_t>;
-    case DUCKDB_TYPE_SMALLINT: return &ColumnReader::read_integer<std::int16_t>;
-    case DUCKDB_TYPE_INTEGER: return &ColumnReader::read_integer<std::int32_t>;
-    case DUCKDB_TYPE_BIGINT: return &ColumnReader::read_same<std::int64_t>;
-    case DUCKDB_TYPE_UTINYINT: return &ColumnReader::read_integer<std::uint8_t>;
-    case DUCKDB_TYPE_USMALLINT: return &ColumnReader::read_integer<std::uint16_t>;
-    case DUCKDB_TYPE_UINTEGER: return &ColumnReader::read_integer<std::uint32_t>;
-    case DUCKDB_TYPE_UBIGINT: return &ColumnReader::read_ubigint;
-    case DUCKDB_TYPE_HUGEINT: return &ColumnReader::read_hugeint;
-    case DUCKDB_TYPE_UHUGEINT: return &ColumnReader::read_uhugeint;
-    case DUCKDB_TYPE_FLOAT: return &ColumnReader::read_same<float>;
-    case DUCKDB_TYPE_DOUBLE: return &ColumnReader::read_same<double>;
-    case DUCKDB_TYPE_BLOB: return &ColumnReader::read_blob;
-    case DUCKDB_TYPE_DATE: return &ColumnReader::read_date;
-    case DUCKDB_TYPE_TIME: return &ColumnReader::read_time;
-    case DUCKDB_TYPE_TIME_NS: return &ColumnReader::read_time_ns;
+    case DUCKDB_TYPE_BOOLEAN:
+      return &ColumnReader::read_same<bool>;
+    case DUCKDB_TYPE_TINYINT:
+      return &ColumnReader::read_integer<std::int8_t>;
+    case DUCKDB_TYPE_SMALLINT:
+      return &ColumnReader::read_integer<std::int16_t>;
+    case DUCKDB_TYPE_INTEGER:
+      return &ColumnReader::read_integer<std::int32_t>;
+    case DUCKDB_TYPE_BIGINT:
+      return &ColumnReader::read_same<std::int64_t>;
+    case DUCKDB_TYPE_UTINYINT:
+      return &ColumnReader::read_integer<std::uint8_t>;
+    case DUCKDB_TYPE_USMALLINT:
+      return &ColumnReader::read_integer<std::uint16_t>;
+    case DUCKDB_TYPE_UINTEGER:
+      return &ColumnReader::read_integer<std::uint32_t>;
+    case DUCKDB_TYPE_UBIGINT:
+      return &ColumnReader::read_ubigint;
+    case DUCKDB_TYPE_HUGEINT:
+      return &ColumnReader::read_hugeint;
+    case DUCKDB_TYPE_UHUGEINT:
+      return &ColumnReader::read_uhugeint;
+    case DUCKDB_TYPE_FLOAT:
+      return &ColumnReader::read_same<float>;
+    case DUCKDB_TYPE_DOUBLE:
+      return &ColumnReader::read_same<double>;
+    case DUCKDB_TYPE_BLOB:
+      return &ColumnReader::read_blob;
+    case DUCKDB_TYPE_DATE:
+      return &ColumnReader::read_date;
+    case DUCKDB_TYPE_TIME:
+      return &ColumnReader::read_time;
+    case DUCKDB_TYPE_TIME_NS:
+      return &ColumnReader::read_time_ns;
     case DUCKDB_TYPE_TIMESTAMP:
-    case DUCKDB_TYPE_TIMESTAMP_TZ: return &ColumnReader::read_timestamp<1'000'000>;
-    case DUCKDB_TYPE_TIMESTAMP_S: return &ColumnReader::read_timestamp<1>;
-    case DUCKDB_TYPE_TIMESTAMP_MS: return &ColumnReader::read_timestamp<1'000>;
-    case DUCKDB_TYPE_TIMESTAMP_NS: return &ColumnReader::read_timestamp<1'000'000'000>;
-    case DUCKDB_TYPE_UUID: return &ColumnReader::read_uuid;
-    case DUCKDB_TYPE_INTERVAL: return &ColumnReader::read_interval;
-    default: return &ColumnReader::read_unsupported;  // Also types that the engine has from a later version on.
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+      return &ColumnReader::read_timestamp<1'000'000>;
+    case DUCKDB_TYPE_TIMESTAMP_S:
+      return &ColumnReader::read_timestamp<1>;
+    case DUCKDB_TYPE_TIMESTAMP_MS:
+      return &ColumnReader::read_timestamp<1'000>;
+    case DUCKDB_TYPE_TIMESTAMP_NS:
+      return &ColumnReader::read_timestamp<1'000'000'000>;
+    case DUCKDB_TYPE_UUID:
+      return &ColumnReader::read_uuid;
+    case DUCKDB_TYPE_INTERVAL:
+      return &ColumnReader::read_interval;
+    default:
+      return &ColumnReader::read_unsupported;  // Also types that the engine has from a later version on.
   }
 }
 
 ColumnReader::Read ColumnReader::choose_decimal(const TypeHandle& type) {
   scale_ = api_->decimal_scale(type.get());
   switch (api_->decimal_internal_type(type.get())) {
-    case DUCKDB_TYPE_SMALLINT: return &ColumnReader::read_decimal<std::int16_t>;
-    case DUCKDB_TYPE_INTEGER: return &ColumnReader::read_decimal<std::int32_t>;
-    case DUCKDB_TYPE_BIGINT: return &ColumnReader::read_decimal<std::int64_t>;
-    default: return &ColumnReader::read_decimal<duckdb_hugeint>;
+    case DUCKDB_TYPE_SMALLINT:
+      return &ColumnReader::read_decimal<std::int16_t>;
+    case DUCKDB_TYPE_INTEGER:
+      return &ColumnReader::read_decimal<std::int32_t>;
+    case DUCKDB_TYPE_BIGINT:
+      return &ColumnReader::read_decimal<std::int64_t>;
+    default:
+      return &ColumnReader::read_decimal<duckdb_hugeint>;
   }
 }
 
@@ -93,9 +128,12 @@ ColumnReader::Read ColumnReader::choose_enum(const TypeHandle& type) {
     api_->free(value);
   }
   switch (api_->enum_internal_type(type.get())) {
-    case DUCKDB_TYPE_UTINYINT: return &ColumnReader::read_enum<std::uint8_t>;
-    case DUCKDB_TYPE_USMALLINT: return &ColumnReader::read_enum<std::uint16_t>;
-    default: return &ColumnReader::read_enum<std::uint32_t>;
+    case DUCKDB_TYPE_UTINYINT:
+      return &ColumnReader::read_enum<std::uint8_t>;
+    case DUCKDB_TYPE_USMALLINT:
+      return &ColumnReader::read_enum<std::uint16_t>;
+    default:
+      return &ColumnReader::read_enum<std::uint32_t>;
   }
 }
 
@@ -189,7 +227,8 @@ ValueView ColumnReader::read_timestamp(idx_t row) {
     }
     value /= kPerMicro;
   } else if (__builtin_mul_overflow(value, kMicrosPerSecond / kPerSecond, &value)) {
-    refuse(Code::invalid_argument, "holds a timestamp outside the years that have microseconds: select cast(… as varchar)");
+    refuse(Code::invalid_argument,
+           "holds a timestamp outside the years that have microseconds: select cast(… as varchar)");
   }
   return Timestamp(std::chrono::microseconds(value));
 }

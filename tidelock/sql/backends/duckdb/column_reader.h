@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tidelock/base/error.h"
 #include "tidelock/sql/backends/duckdb/api.h"
 #include "tidelock/sql/backends/duckdb/decimal.h"
 #include "tidelock/sql/value.h"

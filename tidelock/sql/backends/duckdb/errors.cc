@@ -50,7 +50,8 @@ constexpr Row kRows[] = {
     {DUCKDB_ERROR_BINDER, "Unique file handle conflict", Code::misuse, "the database is open in this process already"},
     {DUCKDB_ERROR_IO, "not a valid DuckDB database file", Code::not_a_database, kNotADatabase},
     {DUCKDB_ERROR_IO, "sqlite_scanner", Code::not_a_database, "the file is an SQLite database: open it as sqlite:"},
-    {DUCKDB_ERROR_INVALID, "encrypted", Code::not_a_database, "the database file is encrypted, and no key can be given"},
+    {DUCKDB_ERROR_INVALID, "encrypted", Code::not_a_database,
+     "the database file is encrypted, and no key can be given"},
     {DUCKDB_ERROR_IO, "Trying to read a database file with version number", Code::newer_schema,
      "the database file is of another version of DuckDB"},
     {DUCKDB_ERROR_SERIALIZATION, "", Code::newer_schema, "the database file holds what this version cannot read"},
@@ -108,16 +109,11 @@ std::string between(std::string_view text, const Between& marks) {
 
 // What the engine names, where it names something.
 std::string object_of(const Fault& fault) {
-  constexpr Between kMarks[] = {{"constraint failed: ", "\n"},
-                                {"CHECK constraint failed on table ", " with"},
-                                {"Duplicate key \"", ":"},
-                                {"because key \"", ":"},
-                                {"duplicate key \"", "\""},
-                                {"Table with name ", " does"},
-                                {"Referenced column \"", "\""},
-                                {"Function with name ", " does"},
-                                {"from file \"", "\""},
-                                {" file \"", "\""}};
+  constexpr Between kMarks[] = {{"constraint failed: ", "\n"},  {"CHECK constraint failed on table ", " with"},
+                                {"Duplicate key \"", ":"},      {"because key \"", ":"},
+                                {"duplicate key \"", "\""},     {"Table with name ", " does"},
+                                {"Referenced column \"", "\""}, {"Function with name ", " does"},
+                                {"from file \"", "\""},         {" file \"", "\""}};
   for (const auto& marks : kMarks) {
     if (auto object = between(fault.text, marks); !object.empty()) return object;
   }

@@ -5,8 +5,8 @@
 
 namespace tidelock::sql::duckdb {
 
-// `path` from the root, with symlinks, `.` and `..` resolved; what does not exist yet is taken as written. Looks at names
-// only: no file is opened. Errors: invalid_argument for symlinks in a circle; those of Files.
+// `path` from the root, with symlinks, `.` and `..` resolved; what does not exist yet is taken as written. Looks at
+// names only: no file is opened. Errors: invalid_argument for symlinks in a circle; those of Files.
 base::Path real_path(base::Files& files, const base::Path& path);
 
 }  // namespace tidelock::sql::duckdb

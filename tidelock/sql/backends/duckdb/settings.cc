@@ -41,8 +41,9 @@ std::string Settings::to_string() const {
 
 Settings read_settings(const base::Url& url, base::UrlParams& params, bool read_only) {
   if (!url.hosts.empty() || url.path.empty()) {
-    throw Error(Code::invalid_argument, url.to_string() + " names no file: write duckdb:shop.duckdb, duckdb:/var/shop.duckdb "
-                                                          "or duckdb::memory:");
+    throw Error(Code::invalid_argument, url.to_string() +
+                                            " names no file: write duckdb:shop.duckdb, duckdb:/var/shop.duckdb "
+                                            "or duckdb::memory:");
   }
   Settings settings;
   if (url.path != kMemory) settings.path = url.path;
