@@ -27,15 +27,13 @@ class HelpFormatter : public CLI::Formatter {
  public:
   HelpFormatter() {
     column_width(24);
-    label("SUBCOMMAND", "COMMAND");
-    label("Subcommands", "Commands");
-    label("OPTIONS", "options");
     label("Positionals", "Arguments");
   }
   std::string make_usage(const CLI::App* app, std::string name) const override {
-    auto usage = CLI::Formatter::make_usage(app, std::move(name));
-    if (app->get_name() == "run") usage.insert(usage.size() - 1, " -- COMMAND [ARGUMENT...]");
-    return "\n" + usage;
+    const auto any = [](const CLI::App*) { return true; };
+    if (!app->get_subcommands(any).empty()) name += " COMMAND";
+    if (app->get_option_no_throw("NAME") != nullptr) name += " NAME";
+    return "\nUsage: " + name + " [options]" + (app->get_name() == "run" ? " -- COMMAND [ARGUMENT...]" : "") + "\n";
   }
 };
 

@@ -17,7 +17,8 @@
 #include "tidelock/base/process_info.h"
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
-#include "tidelock/cli/testing/scratch.h"
+#include "tidelock/base/testing/temp_folder.h"
+#include "tidelock/cli/testing/life_line.h"
 
 namespace tidelock::cli {
 namespace {
@@ -65,7 +66,7 @@ class GuardTest : public ::testing::Test {
 
   base::RealRuntime runtime_;
   base::RealFiles files_{runtime_};
-  testing::Scratch scratch_{files_};
+  base::testing::TempFolder scratch_;
   testing::LifeLine life_;
   std::unique_ptr<Guard> guard_;
   base::Instant expires_{};
@@ -249,7 +250,7 @@ TEST_F(GuardTest, EndsWithTheProgramWhenThereWasNoCommand) {
 }
 
 TEST_F(GuardTest, GivesTheCommandTheSignalsThatTheProgramInherited) {
-  Signals signals;  // Blocks and ignores for itself.
+  Signals signals(runtime_);  // Blocks and ignores for itself.
   guard_ = std::make_unique<Guard>(
       runtime_, files_,
       GuardOptions{.command = {"sh", "-c", "grep -E '^Sig(Blk|Ign)' /proc/self/status >&$LIFE"}, .grace = 1s},

@@ -251,7 +251,7 @@ Outcome not_acquired(const LockRun& options, lock::Backend& backend, Outside out
 }  // namespace
 
 Outcome run_under_lock(const LockRun& options, Outside outside) {
-  Signals signals;
+  Signals signals(outside.runtime);
   Guard guard(outside.runtime, outside.files,
               {.command = options.command, .grace = options.grace, .leave_background = options.leave_background},
               signals.inherited());

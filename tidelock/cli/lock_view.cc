@@ -141,4 +141,11 @@ std::string lock_json(const lock::KeyState& state, const ViewContext& context) {
   return dump(json);
 }
 
+std::string break_json(const lock::KeyState& before, bool broken, const ViewContext& context) {
+  auto json = state_json(before);
+  json["state"] = context.state;
+  json["broken"] = broken;
+  return dump(json);
+}
+
 }  // namespace tidelock::cli

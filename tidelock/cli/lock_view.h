@@ -25,7 +25,10 @@ std::string locks_json(const std::vector<lock::KeyState>& locks, const ViewConte
 // One of those, with "state". A lock that nobody holds or waits for has no holders and no waiters.
 std::string lock_json(const lock::KeyState& state, const ViewContext& context);
 
-// "host:pid", and what tells two tasks of it apart; safe for a terminal.
+// As lock_json() of the lock as it was before, with "broken": whether it was taken from its holders.
+std::string break_json(const lock::KeyState& before, bool broken, const ViewContext& context);
+
+// "host:pid"; safe for a terminal.
 std::string holder_name(const lock::ClaimState& claim);
 // "2024-11-22T15:08:03Z".
 std::string utc(base::WallTime time);

@@ -1,14 +1,8 @@
 #include "tidelock/cli/signals.h"
 
 #include <pthread.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
-#include <span>
-
-#include "tidelock/base/errno_error.h"
 
 namespace tidelock::cli {
 namespace {
@@ -18,12 +12,6 @@ sigset_t only(int signal) {
   sigemptyset(&set);
   sigaddset(&set, signal);
   return set;
-}
-
-bool is_ignored(int signal) {
-  struct sigaction action {};
-  sigaction(signal, nullptr, &action);
-  return action.sa_handler == SIG_IGN;
 }
 
 void set_handler(int signal, void (*handler)(int)) {
@@ -48,27 +36,14 @@ void SignalState::restore() const {
   pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
 }
 
-Signals::Signals() : inherited_(SignalState::current()) {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGTSTP}) {
-    if (!is_ignored(signal)) sigaddset(&set, signal);
-  }
-  descriptor_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!descriptor_) throw base::errno_error(errno, {}, "no descriptor for signals could be made");
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+Signals::Signals(base::Runtime& runtime)
+    : inherited_(SignalState::current()),
+      signals_(runtime, {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGTSTP}) {
   set_handler(SIGPIPE, SIG_IGN);
   set_handler(SIGCHLD, SIG_DFL);
 }
 
 Signals::~Signals() { inherited_.restore(); }
-
-std::optional<int> Signals::read() {
-  signalfd_siginfo info{};
-  const auto count = base::read_some(descriptor_, std::as_writable_bytes(std::span(&info, 1)));
-  if (!count || *count != sizeof info) return std::nullopt;
-  return static_cast<int>(info.ssi_signo);
-}
 
 void end_by_signal(int signal) {
   set_handler(signal, SIG_DFL);

@@ -4,7 +4,8 @@
 #include <csignal>
 #include <optional>
 
-#include "tidelock/base/descriptor.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/base/signals.h"
 
 namespace tidelock::cli {
 
@@ -20,13 +21,13 @@ struct SignalState {
   void restore() const;
 };
 
-// Blocks SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT and SIGTSTP for this process, so that they can be
-// read here. One that the program inherited as ignored, as under nohup, stays ignored. Also ignores SIGPIPE, and lets
+// The signals that somebody sends to this program: SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT and
+// SIGTSTP. One that the program inherited as ignored, as under nohup, stays ignored. Also ignores SIGPIPE, and lets
 // children be waited for. Make it while the process has one thread; the destructor undoes it. Used by one task at a
 // time.
 class Signals {
  public:
-  Signals();
+  explicit Signals(base::Runtime& runtime);
   ~Signals();
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
@@ -34,13 +35,13 @@ class Signals {
   const SignalState& inherited() const { return inherited_; }
 
   // Readable when read() has something.
-  int descriptor() const { return descriptor_.get(); }
+  int descriptor() const { return signals_.descriptor(); }
   // Empty when there is none; never waits.
-  std::optional<int> read();
+  std::optional<int> read() { return signals_.next(base::Instant::min()); }
 
  private:
   SignalState inherited_;
-  base::Descriptor descriptor_;
+  base::ProgramSignals signals_;
 };
 
 // Ends this process by the signal, as if it had never been held back; only for signals that end a process.

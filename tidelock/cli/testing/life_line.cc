@@ -1,43 +1,17 @@
-#include "tidelock/cli/testing/scratch.h"
+#include "tidelock/cli/testing/life_line.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <array>
 #include <cstddef>
-#include <filesystem>
 #include <span>
-#include <vector>
+#include <utility>
 
-#include "tidelock/base/error.h"
 #include "tidelock/base/poll.h"
 
 namespace tidelock::cli::testing {
 
 using namespace std::chrono_literals;
-
-Scratch::Scratch(base::Files& files) : files_(files) {
-  auto pattern = (std::filesystem::temp_directory_path() / "tidelock-test-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw Error(Code::io_error, "no folder could be made for a test");
-  path_ = pattern;
-}
-
-Scratch::~Scratch() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::optional<std::string> Scratch::line(const std::string& name) const {
-  try {
-    const auto content = files_.read(path_ / name);
-    const auto end = content.find('\n');
-    if (end != content.npos) return content.substr(0, end);
-  } catch (const Error&) {
-    // Not there yet.
-  }
-  return std::nullopt;
-}
 
 ::testing::AssertionResult eventually(base::Runtime& runtime, const std::function<bool()>& holds) {
   const auto deadline = runtime.in(kPatience);
@@ -48,11 +22,20 @@ std::optional<std::string> Scratch::line(const std::string& name) const {
   return ::testing::AssertionSuccess();
 }
 
+std::string line_of(base::Runtime& runtime, base::Files& files, const base::Path& path) {
+  std::string content;
+  EXPECT_TRUE(eventually(runtime, [&] {
+    if (files.info(path)) content = files.read(path);
+    return content.find('\n') != content.npos;
+  })) << path;
+  return content.substr(0, content.find('\n'));
+}
+
 LifeLine::LifeLine() {
   auto pipe = base::make_pipe();
   read_end_ = std::move(pipe.read_end);
   write_end_ = std::move(pipe.write_end);
-  ::fcntl(write_end_.get(), F_SETFD, 0);
+  ::fcntl(write_end_.get(), F_SETFD, 0);  // Inherited.
 }
 
 ::testing::AssertionResult LifeLine::ends(base::Runtime& runtime) {

@@ -1,0 +1,52 @@
+#include "tidelock/cli/program.h"
+
+#include <exception>
+#include <ostream>
+#include <variant>
+
+#include "tidelock/base/error.h"
+#include "tidelock/cli/command_line.h"
+#include "tidelock/cli/failure.h"
+#include "tidelock/cli/lock_commands.h"
+#include "tidelock/cli/lock_run.h"
+#include "tidelock/cli/version.h"
+
+namespace tidelock::cli {
+namespace {
+
+// What each command does.
+struct Dispatch {
+  Outside outside;
+
+  Outcome operator()(const ShowVersion&) const {
+    outside.out << version_text();
+    return {};
+  }
+  Outcome operator()(const ShowHelp& help) const {
+    outside.out << help.text;
+    return {};
+  }
+  Outcome operator()(const LockRun& options) const { return run_under_lock(options, outside); }
+  Outcome operator()(const LockList& options) const { return list_locks(options, outside); }
+  Outcome operator()(const LockShow& options) const { return show_lock(options, outside); }
+  Outcome operator()(const LockBreak& options) const { return break_lock(options, outside); }
+};
+
+}  // namespace
+
+Outcome run_program(const std::vector<std::string>& arguments, Outside outside) {
+  Failure failure;
+  try {
+    const auto outcome = std::visit(Dispatch{outside}, parse_command_line(arguments));
+    outside.out.flush();
+    if (outside.out) return outcome;
+    failure = Failure::of(Error(Code::io_error, "the output could not be written"));
+  } catch (const std::exception& error) {
+    failure = Failure::of(error);
+  }
+  outside.out.flush();
+  outside.err << (wants_json(arguments) ? failure.json() : failure.line()) << std::endl;
+  return {failure.exit, std::nullopt};
+}
+
+}  // namespace tidelock::cli
