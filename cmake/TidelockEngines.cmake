@@ -59,6 +59,8 @@ tidelock_engine(duckdb ${tidelock_duckdb_found}
                 "scripts/setup installs it; or name the folder of duckdb.h with -DTIDELOCK_DUCKDB_DIR.")
 if(TIDELOCK_WITH_DUCKDB)
   list(APPEND TIDELOCK_ENGINE_DEFINITIONS "TIDELOCK_DUCKDB_LIBRARY=\"${TIDELOCK_DUCKDB_DIR}/libduckdb.so\"")
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/tidelock/sql/backends/all.cc PROPERTIES
+    COMPILE_DEFINITIONS "TIDELOCK_DUCKDB_VERSION=\"${TIDELOCK_DUCKDB_VERSION}\"")
 endif()
 
 string(JOIN " " tidelock_engines_text ${TIDELOCK_ENGINES})

@@ -1,5 +1,7 @@
 #include "tidelock/sql/backends/all.h"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "tidelock/base/error.h"
@@ -26,7 +28,14 @@ std::unique_ptr<Driver> make_duckdb_driver(base::Runtime& runtime, base::Files& 
   return std::make_unique<duckdb::DuckDriver>(runtime, files, std::move(settings));
 }
 
+// Without loading its library, which takes longer than the whole of a short program, where its file can be seen.
 Engine duckdb_engine() {
+  for (const auto& path : duckdb::library_candidates()) {
+    if (path.find('/') == path.npos) break;  // The dynamic linker would search for it.
+    if (::access(path.c_str(), R_OK) != 0) continue;
+    return {"duckdb", path == TIDELOCK_DUCKDB_LIBRARY ? TIDELOCK_DUCKDB_VERSION : "", true,
+            path + ", loaded when it is first used"};
+  }
   try {
     return {"duckdb", duckdb::api().version, true, ""};
   } catch (const Error& error) {

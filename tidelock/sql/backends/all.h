@@ -14,12 +14,12 @@ namespace tidelock::sql {
 
 struct Engine {
   std::string scheme;   // Of its URLs: "sqlite".
-  std::string version;  // As the loaded library says; empty when not available.
-  bool available;       // Its library is here and of a version that works.
+  std::string version;  // Of its library; empty when that is not available, or was named by the environment.
+  bool available;       // Its library is here, as far as can be told without loading it.
   std::string note;     // Why it is not available, where it was found, what it is for.
 };
 
-// All that are compiled in, by scheme. Cheap: opens nothing, but may load a library.
+// All that are compiled in, by scheme. Cheap: opens nothing, and loads a library only to find out whether there is one.
 std::vector<Engine> engines();
 
 // Opens one connection, so that a wrong path or a damaged file is found here. Borrows runtime and files.
