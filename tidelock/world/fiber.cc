@@ -41,12 +41,6 @@ constexpr std::size_t kStackFactor = 4;  // Instrumented frames are larger.
 constexpr std::size_t kStackFactor = 1;
 #endif
 
-// Handed over at a switch; lives on the stack that is left.
-struct Passage {
-  Fiber* from;
-  Fiber* to;
-};
-
 }  // namespace
 
 StackPool::StackPool(std::size_t size_bytes) {
@@ -111,26 +105,28 @@ void Fiber::switch_from(Fiber& from, [[maybe_unused]] bool ends) {
   if (from.entry_ == nullptr) from.sanitizer_ = __tsan_get_current_fiber();  // A thread's own, not made here.
   __tsan_switch_to_fiber(sanitizer_, 0);
 #endif
-  Passage passage{&from, this};
-  const auto transfer = context::jump_fcontext(context_, &passage);
-  arrive(*static_cast<Passage*>(transfer.data)->from, transfer.fctx, from);
+  // Nothing of this frame may be written from here on when `from` ends: ASan has taken its fake stack away.
+  came_from_ = &from;
+  const auto transfer = context::jump_fcontext(context_, this);
+  static_cast<Fiber*>(transfer.data)->arrive(transfer.fctx);
 }
 
 // Runs first on the side that is reached.
-void Fiber::arrive(Fiber& from, void* context, [[maybe_unused]] Fiber& here) {
-  from.context_ = context;
+void Fiber::arrive(void* left) {
+  came_from_->context_ = left;
 #if defined(TIDELOCK_ASAN)
   const void* bottom = nullptr;
   std::size_t size_bytes = 0;
-  __sanitizer_finish_switch_fiber(here.sanitizer_, &bottom, &size_bytes);
-  if (from.entry_ == nullptr) from.stack_ = {const_cast<void*>(bottom), size_bytes};  // The thread's own stack.
+  __sanitizer_finish_switch_fiber(sanitizer_, &bottom, &size_bytes);
+  // The thread's own stack is not made here.
+  if (came_from_->entry_ == nullptr) came_from_->stack_ = {const_cast<void*>(bottom), size_bytes};
 #endif
 }
 
-void Fiber::start(void* passage_context, void* passage) {
-  const auto [from, here] = *static_cast<Passage*>(passage);
-  arrive(*from, passage_context, *here);
-  here->entry_(here->argument_);
+void Fiber::start(void* left, void* fiber) {
+  auto& here = *static_cast<Fiber*>(fiber);
+  here.arrive(left);
+  here.entry_(here.argument_);
   std::terminate();  // The entry must not return.
 }
 

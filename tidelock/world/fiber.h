@@ -52,10 +52,11 @@ class Fiber {
     unsigned int uncaught = 0;
   };
 
-  static void arrive(Fiber& from, void* context, Fiber& here);
-  static void start(void* passage_context, void* passage);
+  void arrive(void* left);
+  static void start(void* left, void* fiber);
 
   void* context_ = nullptr;
+  Fiber* came_from_ = nullptr;  // At the latest switch here.
   ExceptionState exceptions_;
   Stack stack_;
   void (*entry_)(void*) = nullptr;
