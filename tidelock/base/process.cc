@@ -272,7 +272,8 @@ std::optional<ExitStatus> ChildProcess::wait(Deadline deadline, const std::stop_
 }
 
 bool ChildProcess::signal(int signal) {
-  if (::syscall(SYS_pidfd_send_signal, ended_.get(), signal, nullptr, 0) == 0) return !look();
+  if (look()) return false;  // The kernel would say that the zombie got it.
+  if (::syscall(SYS_pidfd_send_signal, ended_.get(), signal, nullptr, 0) == 0) return true;
   if (errno == ESRCH) return false;
   throw errno_error(errno, {}, fmt::format("signal {} could not be sent to child {}", signal, pid_));
 }

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <memory>
 #include <string>
 
 #include "tidelock/base/descriptor.h"
@@ -107,13 +108,13 @@ TEST_F(RealFilesTest, AFullDiskKeepsTheOldContentAndIsTidiedUp) {
   if (mount("tidelock-test", folder_.path().c_str(), "tmpfs", 0, "size=64k") != 0) {
     GTEST_SKIP() << "a small file system cannot be mounted here (it takes root)";
   }
+  const std::shared_ptr<void> mounted(nullptr, [&](void*) { umount2(folder_.path().c_str(), MNT_DETACH); });
   const auto path = folder_ / "x";
   files_.write_atomically(path, "old");
   EXPECT_THROW_CODE(files_.write_atomically(path, std::string(100'000, 'n')), Code::disk_full);
   EXPECT_EQ(files_.read(path), "old");
   EXPECT_EQ(files_.list(folder_.path()), std::vector<std::string>{"x"});
   EXPECT_THROW_CODE(files_.open(path, OpenMode::read_write)->map(0, 100'000), Code::disk_full);
-  EXPECT_EQ(umount(folder_.path().c_str()), 0);
 }
 
 TEST_F(RealFilesTest, AWatchedFolderThatIsRemovedIsToldOnceAndThenAnError) {
