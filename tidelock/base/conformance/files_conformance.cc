@@ -35,12 +35,25 @@ void run_real(const std::function<void(Place)>& body) {
   body({runtime, files, folder.path()});
 }
 
+void run_in_worlds(const std::function<void(Place)>& body) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    world::World world(seed);
+    auto& process = world.process();
+    world.run([&] {
+      process.files().create_folders("/place");
+      body({process, process.files(), "/place"});
+    });
+  }
+}
+
 class FilesConformance : public ::testing::TestWithParam<Kind> {
  protected:
   void run(const std::function<void(Place)>& body) { GetParam().run(body); }
 };
 
-INSTANTIATE_TEST_SUITE_P(Files, FilesConformance, ::testing::Values(Kind{"Real", run_real}),
+INSTANTIATE_TEST_SUITE_P(Files, FilesConformance,
+                         ::testing::Values(Kind{"Real", run_real}, Kind{"World", run_in_worlds}),
                          [](const auto& info) { return info.param.name; });
 
 std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
