@@ -226,8 +226,10 @@ Error DuckSession::interrupted() {
 
 void DuckSession::drop_stream() noexcept {
   streaming_ = false;
+  // The engine ends what the connection was doing before it looks at the next text, here an empty one. It waits for its
+  // threads to finish what they are at, which may be the whole of a long query unless they are interrupted.
+  api().interrupt(connection());
   ResultHandle result(api());
-  // The engine ends what the connection was doing before it looks at the next text, here an empty one.
   if (api().query(connection(), "", result.out()) != DuckDBSuccess) healthy_ = false;
 }
 

@@ -265,6 +265,16 @@ TEST_F(DuckDbSession, RowsThatAreNotReadToTheEndHoldNothingUp) {
   EXPECT_EQ(number(*a_, "select count(*) from big"), 1'000'000);
 }
 
+TEST_F(DuckDbSession, RowsThatAreNotReadToTheEndAreNotWaitedFor) {
+  run(*a_, "create table big as select i from range(1000000) r(i)");
+  const auto statement =
+      a_->prepare("select * from big union all select i from range(100000000000000) r(i) where i < 0");
+  statement->start({}, kNever);
+  ASSERT_TRUE(statement->next());
+  statement->finish();  // What is left of the query takes days.
+  EXPECT_EQ(number(*a_, "select count(*) from t"), 2);
+}
+
 TEST_F(DuckDbSession, RowsThatAreNotReadToTheEndDoNotDoomTheTransaction) {
   run(*a_, "create table big as select i from range(1000000) r(i)");
   a_->begin({});
