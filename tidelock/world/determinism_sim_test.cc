@@ -123,18 +123,16 @@ Outcome run(std::uint64_t seed) {
 
 TEST(Determinism, TheSameSeedTwiceIsTheSameRunAndAnotherSeedIsAnother) {
   std::set<std::uint64_t> hashes;
-  std::uint64_t runs = 0;
   std::size_t journaled = 0;
-  for_seeds(30, [&](std::uint64_t seed) {
+  const auto seeds = for_seeds(30, [&](std::uint64_t seed) {
     const auto first = run(seed);
     const auto again = run(seed);
     EXPECT_TRUE(first == again) << first.hash << " and " << again.hash;
     journaled += first.journals.size();
     hashes.insert(first.hash);
-    ++runs;
   });
-  EXPECT_EQ(hashes.size(), runs);
-  EXPECT_GT(journaled, 0U);
+  EXPECT_EQ(hashes.size(), seeds);
+  EXPECT_TRUE(journaled > 0 || seeds == 1);
 }
 
 TEST(Determinism, AValueThatDiffersChangesTheTrace) {
