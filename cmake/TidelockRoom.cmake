@@ -123,9 +123,9 @@ function(tidelock_program room)
 
   if(TIDELOCK_TESTS AND ${room}_tests)
     tidelock_test(${room}_test PREFIX ${room}/ LABELS unit SOURCES ${${room}_tests} ${part} LIBRARIES CLI11::CLI11)
-    target_compile_definitions(${room}_test PRIVATE TIDELOCK_ENGINES="${engines}")
+    target_compile_definitions(${room}_test PRIVATE TIDELOCK_ENGINES="${engines}"
+                                                    TIDELOCK_PROGRAM="${PROJECT_BINARY_DIR}/tidelock")
     if(TARGET tidelock_program)
-      target_compile_definitions(${room}_test PRIVATE TIDELOCK_PROGRAM="$<TARGET_FILE:tidelock_program>")
       add_dependencies(${room}_test tidelock_program)
     endif()
   endif()
