@@ -3,6 +3,9 @@
 #include <utility>
 
 #include "tidelock/lock/backends/memory/memory_backend.h"
+#if TIDELOCK_HAVE_SQLITE
+#include "tidelock/lock/backends/sql/sql_backend.h"
+#endif
 
 namespace tidelock::lock::conformance {
 namespace {
@@ -42,11 +45,29 @@ class MemoryArbiter final : public Arbiter {
   std::shared_ptr<std::shared_ptr<MemoryBackend>> arbiter_ = std::make_shared<std::shared_ptr<MemoryBackend>>();
 };
 
+#if TIDELOCK_HAVE_SQLITE
+// The shipped SQLite, on the model disk of the machine.
+class SqliteArbiter final : public Arbiter {
+ public:
+  explicit SqliteArbiter(world::World& world) : files_(world.process("operator").files()) {}
+  std::unique_ptr<Backend> connect(world::Process& process) override {
+    return std::make_unique<SqlBackend>(process, process.files(), base::Url::parse("sqlite:/locks.db"));
+  }
+  void lose_state() override { files_.remove("/locks.db"); }
+
+ private:
+  base::Files& files_;
+};
+#endif
+
 }  // namespace
 
 std::vector<ArbiterCase> arbiters() {
   return {
-      {"memory", [](world::World& world) { return std::make_unique<MemoryArbiter>(world); }},
+#if TIDELOCK_HAVE_SQLITE
+    {"sqlite", [](world::World& world) { return std::make_unique<SqliteArbiter>(world); }},
+#endif
+        {"memory", [](world::World& world) { return std::make_unique<MemoryArbiter>(world); }},
   };
 }
 

@@ -21,6 +21,8 @@ namespace tidelock::lock::conformance {
 using namespace std::chrono_literals;
 using testing::Fault;
 
+inline constexpr base::Duration kInstant = 20ms;  // What takes less was waited for, not polled for.
+
 inline LeaseOptions usual_options() { return {.ttl = 10s, .margin = 1s, .owner = {}}; }
 
 // A process, its line to the arbiter, and a mutex that all processes share.

@@ -26,7 +26,7 @@ TEST_P(QueueConformance, AWaiterGetsTheLockWhenItIsReleased) {
     waiting.join();
     ASSERT_TRUE(next);
     EXPECT_GT(next->token, lease->token);
-    EXPECT_LT(got - released, 20ms);
+    EXPECT_LT(got - released, kInstant);
   });
 }
 
@@ -38,7 +38,7 @@ TEST_P(QueueConformance, AWaiterGetsTheLockWhenItsHolderDies) {
     const auto next = bob().acquire();
     ASSERT_TRUE(next);
     EXPECT_GE(now() - begin, 10s);
-    EXPECT_LT(now() - begin, 10s + 20ms);
+    EXPECT_LT(now() - begin, 10s + kInstant);
   });
 }
 
@@ -138,7 +138,7 @@ TEST_P(QueueConformance, CancelLeavesNothingBehind) {
     const auto asked = now();
     stop.request_stop();
     waiting.join();
-    EXPECT_EQ(now(), asked);
+    EXPECT_LT(now() - asked, kInstant);
     EXPECT_FALSE(none);
     alice().release(*lease);
     EXPECT_TRUE(snapshot().empty());
@@ -161,16 +161,20 @@ TEST_P(QueueConformance, TheDeadlineLeavesNothingBehind) {
     const auto begin = now();
     EXPECT_FALSE(bob().mutex.acquire(begin + 3s));
     EXPECT_GE(now(), begin + 3s);
-    EXPECT_LT(now(), begin + 3s + 20ms);
+    EXPECT_LT(now(), begin + 3s + kInstant);
     alice().release(*lease);
     EXPECT_TRUE(snapshot().empty());
   });
 }
 
-TEST_P(QueueConformance, ADeadlineThatHasPassedStillMakesOneAttempt) {
+TEST_P(QueueConformance, ADeadlineThatHasPassedLeavesNothingBehind) {
   run([&] {
-    EXPECT_TRUE(alice().mutex.acquire(now()));
+    const auto lease = alice().try_acquire();
+    ASSERT_TRUE(lease);
     EXPECT_FALSE(bob().mutex.acquire(now()));
+    EXPECT_FALSE(bob().mutex.acquire(now() - 1h));
+    alice().release(*lease);
+    EXPECT_TRUE(snapshot().empty());
   });
 }
 
@@ -210,7 +214,7 @@ TEST_P(QueueConformance, ALateReplyIsAskedForAgain) {
     alice().line.next(Fault::delay_reply, 9500ms);
     const auto lease = alice().acquire();
     ASSERT_TRUE(lease);
-    EXPECT_EQ(lease->expires, now() + 9s);
+    EXPECT_GT(lease->expires, now() + 9s - kInstant);
     EXPECT_FALSE(bob().try_acquire());
   });
 }

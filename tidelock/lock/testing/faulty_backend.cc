@@ -25,8 +25,8 @@ auto FaultyBackend::send(base::Deadline deadline, Call call) {
     late_.push_back(runtime_.spawn("late request", [this, call, delay = met->delay](auto) {
       runtime_.sleep_for(delay);
       try {
-        call();
-      } catch (const Error&) {  // Nobody listens any more.
+        call(base::Deadline::never());  // The arbiter knows nothing of the sender's patience.
+      } catch (const Error&) {          // Nobody listens any more.
       }
     }));
     give_up(deadline);
@@ -37,11 +37,11 @@ auto FaultyBackend::send(base::Deadline deadline, Call call) {
     if (fault(Fault::delay_reply)) runtime_.sleep_for(met->delay);
     runtime_.yield();
   };
-  if constexpr (std::is_void_v<decltype(call())>) {
-    call();
+  if constexpr (std::is_void_v<decltype(call(deadline))>) {
+    call(deadline);
     after();
   } else {
-    auto result = call();
+    auto result = call(deadline);
     after();
     return result;
   }
@@ -54,7 +54,7 @@ auto FaultyBackend::send(const Claim& claim, base::Deadline deadline, Call call)
   auto owned = claim;
   owned.key = texts->first;
   owned.owner = texts->second;
-  return send(deadline, [texts, owned, call] { return call(owned); });
+  return send(deadline, [texts, owned, call](base::Deadline until) { return call(owned, until); });
 }
 
 std::optional<FaultyBackend::Meeting> FaultyBackend::next_fault() {
@@ -74,7 +74,8 @@ void FaultyBackend::give_up(base::Deadline deadline) {
 
 Attempt FaultyBackend::try_acquire(const Claim& claim, Queue queue, base::Deadline deadline) {
   ++attempts_;
-  return send(claim, deadline, [=, this](const Claim& owned) { return inner_.try_acquire(owned, queue, deadline); });
+  return send(claim, deadline,
+              [=, this](const Claim& owned, base::Deadline until) { return inner_.try_acquire(owned, queue, until); });
 }
 
 void FaultyBackend::wait(const Claim& claim, base::Deadline deadline, const std::stop_token& stop) {
@@ -83,20 +84,21 @@ void FaultyBackend::wait(const Claim& claim, base::Deadline deadline, const std:
 
 void FaultyBackend::renew(const Claim& claim, base::Deadline deadline) {
   ++renewals_;
-  send(claim, deadline, [=, this](const Claim& owned) { inner_.renew(owned, deadline); });
+  send(claim, deadline, [=, this](const Claim& owned, base::Deadline until) { inner_.renew(owned, until); });
 }
 
 void FaultyBackend::release(const Claim& claim, base::Deadline deadline) {
-  send(claim, deadline, [=, this](const Claim& owned) { inner_.release(owned, deadline); });
+  send(claim, deadline, [=, this](const Claim& owned, base::Deadline until) { inner_.release(owned, until); });
 }
 
 std::vector<KeyState> FaultyBackend::snapshot(std::optional<std::string_view> key, base::Deadline deadline) {
   const auto name = key ? std::optional<std::string>(*key) : std::nullopt;
-  return send(deadline, [=, this] { return inner_.snapshot(name, deadline); });
+  return send(deadline, [=, this](base::Deadline until) { return inner_.snapshot(name, until); });
 }
 
 bool FaultyBackend::break_key(std::string_view key, base::Deadline deadline) {
-  return send(deadline, [=, this, name = std::string(key)] { return inner_.break_key(name, deadline); });
+  return send(deadline,
+              [=, this, name = std::string(key)](base::Deadline until) { return inner_.break_key(name, until); });
 }
 
 }  // namespace tidelock::lock::testing

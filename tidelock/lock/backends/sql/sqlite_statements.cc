@@ -1,0 +1,95 @@
+// The tables of locks in SQLite, and all that is asked of them. docs/schema.md describes the columns.
+#include <array>
+
+#include "tidelock/lock/backends/sql/statements.h"
+
+namespace tidelock::lock {
+namespace {
+
+constexpr std::array<std::string_view, 1> kSteps = {
+    R"sql(
+create table tidelock_lock (
+  key text primary key not null,
+  token integer not null
+) without rowid;
+
+create table tidelock_lease (
+  key text not null,
+  claim text not null,
+  owner text not null,
+  host text not null,
+  pid integer not null,
+  token integer not null,
+  permits integer not null,
+  since_us integer not null,
+  boot text not null,
+  expires_boot_ns integer not null,
+  primary key (key, claim)
+) without rowid;
+
+create table tidelock_waiter (
+  place integer primary key autoincrement,
+  key text not null,
+  claim text not null,
+  owner text not null,
+  host text not null,
+  pid integer not null,
+  permits integer not null,
+  since_us integer not null,
+  boot text not null,
+  expires_boot_ns integer not null,
+  unique (key, claim)
+);
+)sql",
+};
+
+}  // namespace
+
+const Statements kSqliteStatements = {
+    .schema = {.room = "lock", .steps = kSteps},
+
+    .leases_of_key = "select claim, owner, permits, boot, expires_boot_ns, token from tidelock_lease where key = ?",
+    .waiters_of_key =
+        "select claim, owner, permits, boot, expires_boot_ns, place from tidelock_waiter where key = ? order by place",
+    .lease = "select owner, token, boot, expires_boot_ns from tidelock_lease where key = ? and claim = ?",
+    .waiter = "select owner from tidelock_waiter where key = ? and claim = ?",
+
+    .next_token =
+        "insert into tidelock_lock (key, token) "
+        "values (?, max(?, 1 + coalesce((select token from tidelock_lock where key = ''), 0))) "
+        "on conflict (key) do update set token = max(token + 1, excluded.token) returning token",
+    .insert_lease =
+        "insert into tidelock_lease (key, claim, owner, host, pid, token, permits, since_us, boot, expires_boot_ns) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    .renew_lease = "update tidelock_lease set owner = ?, expires_boot_ns = ? where key = ? and claim = ?",
+    .delete_lease = "delete from tidelock_lease where key = ? and claim = ?",
+    .break_leases = "delete from tidelock_lease where key = ?",
+
+    .insert_waiter =
+        "insert into tidelock_waiter (key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    .refresh_waiter = "update tidelock_waiter set owner = ?, expires_boot_ns = ? where key = ? and claim = ?",
+    .delete_waiter = "delete from tidelock_waiter where key = ? and claim = ?",
+
+    .sweep_leases_of_key = "delete from tidelock_lease where key = ? and (boot <> ? or expires_boot_ns <= ?)",
+    .sweep_waiters_of_key = "delete from tidelock_waiter where key = ? and (boot <> ? or expires_boot_ns <= ?)",
+    .sweep_leases = "delete from tidelock_lease where boot <> ? or expires_boot_ns <= ?",
+    .sweep_waiters = "delete from tidelock_waiter where boot <> ? or expires_boot_ns <= ?",
+    .raise_token_floor =
+        "insert into tidelock_lock (key, token) "
+        "select '', max(token) from tidelock_lock as idle where key <> '' and token < ? "
+        "and not exists (select 1 from tidelock_lease where key = idle.key) having max(token) is not null "
+        "on conflict (key) do update set token = max(token, excluded.token)",
+    .forget_keys =
+        "delete from tidelock_lock where key <> '' and token < ? "
+        "and not exists (select 1 from tidelock_lease where key = tidelock_lock.key)",
+
+    .all_leases =
+        "select key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns, token from tidelock_lease "
+        "order by key, token",
+    .all_waiters =
+        "select key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns from tidelock_waiter "
+        "order by key, place",
+};
+
+}  // namespace tidelock::lock

@@ -1,0 +1,49 @@
+// What the SQL backend says to an engine. A further engine is one more file of these.
+#pragma once
+
+#include <string_view>
+
+#include "tidelock/sql/dialect.h"
+#include "tidelock/sql/schema.h"
+
+namespace tidelock::lock {
+
+// Times: `boot` and expires_boot_ns are a boot of a machine and its boot clock; since_us is the wall clock.
+struct Statements {
+  sql::Schema schema;
+
+  std::string_view leases_of_key;   // (key) → claim, owner, permits, boot, expires_boot_ns, token
+  std::string_view waiters_of_key;  // (key) → claim, owner, permits, boot, expires_boot_ns, place; in their order
+  std::string_view lease;           // (key, claim) → owner, token, boot, expires_boot_ns
+  std::string_view waiter;          // (key, claim) → owner
+
+  std::string_view next_token;    // (key, wall clock in µs) → token; remembers it
+  std::string_view insert_lease;  // key, claim, owner, host, pid, token, permits, since_us, boot, expires_boot_ns
+  std::string_view renew_lease;   // (owner, expires_boot_ns, key, claim)
+  std::string_view delete_lease;  // (key, claim)
+  std::string_view break_leases;  // (key)
+
+  std::string_view insert_waiter;   // key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns
+  std::string_view refresh_waiter;  // (owner, expires_boot_ns, key, claim)
+  std::string_view delete_waiter;   // (key, claim)
+
+  // Of one key: (key, boot, now in boot ns). Of all: (boot, now in boot ns).
+  std::string_view sweep_leases_of_key;
+  std::string_view sweep_waiters_of_key;
+  std::string_view sweep_leases;
+  std::string_view sweep_waiters;
+  // Keys without a lease whose last token is below (token, token) are forgotten; the highest of these is kept for all.
+  std::string_view raise_token_floor;
+  std::string_view forget_keys;
+
+  // key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns, and token for leases
+  std::string_view all_leases;   // By key and token.
+  std::string_view all_waiters;  // By key and place.
+};
+
+// Error: unsupported for an engine that has none.
+const Statements& statements_for(const sql::Dialect& dialect);
+
+extern const Statements kSqliteStatements;
+
+}  // namespace tidelock::lock

@@ -1,0 +1,153 @@
+#include "tidelock/lock/backends/sql/turn_watcher.h"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/text.h"
+
+namespace tidelock::lock {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr base::Duration kLook = 1s;         // At the latest, although nothing was seen to change.
+constexpr base::Duration kBlindLook = 50ms;  // The same, where nothing can be seen.
+constexpr base::Duration kRest = 1ms;        // After a look: of many commits in a row not each is looked at.
+constexpr base::Duration kPatience = 1s;     // With the database.
+
+}  // namespace
+
+struct TurnWatcher::Waiter {
+  std::string key;
+  base::Uuid claim;
+  std::unique_ptr<base::Signal> turn;
+};
+
+// While it lives, the waiter is woken when it is its turn.
+class TurnWatcher::Registration {
+ public:
+  Registration(TurnWatcher& watcher, Waiter& waiter) : watcher_(watcher), waiter_(waiter) {
+    bool first = false;
+    {
+      const base::LocalGuard guard(watcher.mutex_);
+      watcher.waiters_.push_back(&waiter);
+      first = !std::exchange(watcher.started_, true);
+    }
+    if (first) {
+      watcher.task_ =
+          watcher.runtime_.spawn("watch of locks", [&watcher](const std::stop_token& stop) { watcher.run(stop); });
+    } else {
+      watcher.arrived_->notify_all();
+    }
+  }
+  ~Registration() {
+    const base::LocalGuard guard(watcher_.mutex_);
+    std::erase(watcher_.waiters_, &waiter_);
+  }
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
+
+ private:
+  TurnWatcher& watcher_;
+  Waiter& waiter_;
+};
+
+TurnWatcher::TurnWatcher(base::Runtime& runtime, base::Files& files, StateFile& state_file, FindTurns find_turns)
+    : runtime_(runtime),
+      files_(files),
+      state_file_(state_file),
+      find_turns_(std::move(find_turns)),
+      arrived_(runtime.make_signal("somebody who waits for a lock")) {}
+
+void TurnWatcher::wait(const Claim& claim, base::Deadline deadline, const std::stop_token& stop) {
+  Waiter waiter{.key = std::string(claim.key),
+                .claim = claim.id,
+                .turn = runtime_.make_signal("the turn for " + base::quoted(claim.key))};
+  const Registration registration(*this, waiter);
+  const auto seen = waiter.turn->count();
+  look(claim.key);  // From here on a change is seen by the watch.
+  waiter.turn->wait(seen, deadline, stop);
+}
+
+void TurnWatcher::look(std::string_view key) {
+  {
+    const base::LocalGuard guard(mutex_);
+    if (std::ranges::find(waiters_, key, &Waiter::key) == waiters_.end()) return;
+  }
+  std::optional<std::vector<base::Uuid>> turns;
+  try {
+    turns = find_turns_(key);
+  } catch (const Error&) {
+  }
+  const base::LocalGuard guard(mutex_);
+  for (auto* waiter : waiters_) {
+    if (waiter->key != key) continue;
+    if (!turns || std::ranges::find(*turns, waiter->claim) != turns->end()) waiter->turn->notify_all();
+  }
+}
+
+void TurnWatcher::run(const std::stop_token& stop) {
+  std::shared_ptr<const State> watched;
+  std::unique_ptr<base::Watch> watch;
+  while (!stop.stop_requested()) {
+    const auto seen = arrived_->count();
+    if (keys().empty()) {
+      arrived_->wait(seen, base::Deadline::never(), stop);
+      continue;
+    }
+    try {
+      const auto state = state_file_.get(runtime_.in(kPatience));
+      if (state != watched || watch == nullptr) {
+        watched = state;
+        watch = make_watch(*state);
+        look_at_all();  // At what was committed before there was a watch.
+      }
+    } catch (const Error&) {
+      watch = nullptr;
+    }
+    if (watch != nullptr) {
+      watch->wait(runtime_.in(jittered(kLook)), stop);
+    } else {
+      runtime_.sleep_for(jittered(kBlindLook), stop);
+    }
+    if (stop.stop_requested()) break;
+    look_at_all();
+    runtime_.sleep_for(kRest, stop);
+  }
+}
+
+void TurnWatcher::look_at_all() {
+  for (const auto& key : keys()) look(key);
+}
+
+std::vector<std::string> TurnWatcher::keys() {
+  std::set<std::string> keys;
+  const base::LocalGuard guard(mutex_);
+  for (const auto* waiter : waiters_) keys.insert(waiter->key);
+  return {keys.begin(), keys.end()};
+}
+
+// Every commit writes to the log; the folder does where there is none yet. Null when the system has no watch to give.
+std::unique_ptr<base::Watch> TurnWatcher::make_watch(const State& state) {
+  if (state.path.empty()) return nullptr;
+  auto log = state.path;
+  log += "-wal";
+  const auto folder = state.path.has_parent_path() ? state.path.parent_path() : base::Path(".");
+  for (const auto& path : {log, folder}) {
+    try {
+      return files_.watch(path);
+    } catch (const Error&) {
+    }
+  }
+  return nullptr;
+}
+
+base::Duration TurnWatcher::jittered(base::Duration most) {
+  const auto half = static_cast<std::uint64_t>(most.count() / 2);
+  return base::Duration(static_cast<std::int64_t>(half + runtime_.random() % (half + 1)));
+}
+
+}  // namespace tidelock::lock
