@@ -22,6 +22,8 @@ template <typename... Visitors>
 struct Overloaded : Visitors... {
   using Visitors::operator()...;
 };
+template <typename... Visitors>
+Overloaded(Visitors...) -> Overloaded<Visitors...>;  // clang 16 does not deduce it by itself.
 
 // A secret stays one when it is logged as a plain text, as long as its name tells.
 std::string_view shown(std::string_view name, std::string_view text) { return names_a_secret(name) ? kMasked : text; }
