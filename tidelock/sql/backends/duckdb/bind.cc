@@ -142,7 +142,7 @@ void throw_too_many_digits(std::string_view text, const std::string& what) {
 
 bool is_infinity(Date date) {
   const auto days = date.time_since_epoch().count();
-  return days == std::numeric_limits<std::int32_t>::max() || days <= -std::numeric_limits<std::int32_t>::max();
+  return days >= std::numeric_limits<std::int32_t>::max() || days <= -std::numeric_limits<std::int32_t>::max();
 }
 
 bool is_infinity(Timestamp timestamp) {

@@ -85,7 +85,8 @@ void DuckSession::run_one(duckdb_prepared_statement statement) {
 void DuckSession::execute(duckdb_prepared_statement statement, ResultHandle& result) {
   if (interrupter_.look() != Interrupter::Reason::none) throw interrupted();
   const auto type = api().prepared_statement_type(statement);
-  const bool commits = !in_transaction_ && !only_reads(type);
+  // A CALL is a CHECKPOINT, most likely: it changes nothing that a caller could lose.
+  const bool commits = !in_transaction_ && !only_reads(type) && type != DUCKDB_STATEMENT_TYPE_CALL;
   if (!only_reads(type)) wrote_ = true;
   if (changes_session(type)) changed_session_ = true;
 
