@@ -1,6 +1,7 @@
 // Running a unit of work as one transaction, again and again until it is through.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <stop_token>
@@ -13,11 +14,13 @@
 namespace tidelock::sql {
 
 struct TransactOptions {
-  std::optional<Isolation> isolation;
+  std::optional<Isolation> isolation{};
   bool read_only = false;
   base::Duration timeout = kNoTimeout;  // Of each attempt.
-  base::RetryPolicy retry;              // Between attempts, outside any transaction. max_attempts counts the first.
-  std::stop_token stop;                 // Error: cancelled.
+  // How often, and how long to wait between two attempts, outside any transaction. `idempotent` is not looked at.
+  base::RetryPolicy retry{.max_attempts = 10,
+                          .backoff = {.base = std::chrono::milliseconds(2), .cap = std::chrono::milliseconds(500)}};
+  std::stop_token stop{};  // Error: cancelled.
 };
 
 namespace transact_internal {

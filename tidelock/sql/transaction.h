@@ -16,10 +16,10 @@ namespace tidelock::sql {
 inline constexpr base::Duration kNoTimeout = base::Duration::max();
 
 struct TransactionOptions {
-  std::optional<Isolation> isolation;   // Empty: the engine's default. A level it lacks is refused as unsupported.
-  bool read_only = false;               // Writes are refused as read_only; readers never wait for writers.
-  base::Duration timeout = kNoTimeout;  // Of the whole, from begin; a statement that runs then fails with timeout.
-  std::stop_token stop;                 // Statements fail with cancelled once it is requested, also one that runs.
+  std::optional<Isolation> isolation{};  // Empty: the engine's default. A level it lacks is refused as unsupported.
+  bool read_only = false;                // Writes are refused as read_only; readers never wait for writers.
+  base::Duration timeout = kNoTimeout;   // Of the whole, from begin; a statement that runs then fails with timeout.
+  std::stop_token stop{};                // Statements fail with cancelled once it is requested, also one that runs.
 };
 
 class Transaction;

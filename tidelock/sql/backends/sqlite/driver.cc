@@ -109,7 +109,9 @@ std::unique_ptr<Driver> make_driver(base::Runtime& runtime, base::Files& files, 
   // SQLite knows the kernel better than we do; everything else is reached through Files.
   const bool by_kernel = dynamic_cast<base::RealFiles*>(&on) != nullptr;
   // A relative path that begins with "file:" would be a URI to SQLite.
-  const auto path = in_memory || url.path.starts_with('/') || !by_kernel ? url.path : "./" + url.path;
+  const auto path = in_memory                                 ? std::string("/memory")
+                    : url.path.starts_with('/') || !by_kernel ? url.path
+                                                              : "./" + url.path;
   return std::make_unique<SqliteDriver>(std::move(memory),
                                         Place{.runtime = runtime,
                                               .files = on,

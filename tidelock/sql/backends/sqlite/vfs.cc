@@ -98,7 +98,13 @@ int check_reserved_lock(sqlite3_file* file, int* out) {
   });
 }
 
-int file_control(sqlite3_file*, int, void*) { return SQLITE_NOTFOUND; }
+int file_control(sqlite3_file* file, int operation, void* out) {
+  if (operation != SQLITE_FCNTL_HAS_MOVED) return SQLITE_NOTFOUND;
+  return guarded(file, SQLITE_IOERR_FSTAT, [&](VfsFile& open) {
+    *static_cast<int*>(out) = open.has_moved() ? 1 : 0;
+    return SQLITE_OK;
+  });
+}
 int sector_size(sqlite3_file*) { return 4096; }
 // A power cut during a write spares the bytes beside what was written.
 int device_characteristics(sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }

@@ -97,6 +97,11 @@ bool VfsFile::reserved_by_anybody() {
   return false;
 }
 
+std::optional<std::uint64_t> VfsFile::inode_at_path() {
+  const auto info = vfs_.files().info(path_);
+  return info ? std::optional(info->inode) : std::nullopt;
+}
+
 base::Path VfsFile::shared_path() const {
   auto path = path_;
   path += "-shm";

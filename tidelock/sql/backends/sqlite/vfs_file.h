@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "tidelock/base/files.h"
@@ -19,6 +20,7 @@ class VfsFile {
       : vfs_(vfs),
         path_(std::move(path)),
         file_(std::move(file)),
+        inode_(inode_at_path()),
         sync_name_(created),
         delete_on_close_(delete_on_close) {}
 
@@ -35,17 +37,22 @@ class VfsFile {
   int unlock(int level);
   bool reserved_by_anybody();
 
+  // Another file, or none, has its path now: the files beside that path are no longer its own.
+  bool has_moved() { return inode_at_path() != inode_; }
+
   int map_shared(int region, int region_bytes, bool extend, void volatile** out);
   int lock_shared(int first, int count, int flags);
   int unmap_shared(bool remove);
 
  private:
+  std::optional<std::uint64_t> inode_at_path();
   int open_shared();
   base::Path shared_path() const;
 
   Vfs& vfs_;
   const base::Path path_;
   std::unique_ptr<base::File> file_;
+  const std::optional<std::uint64_t> inode_;
   bool sync_name_;  // The file was made here, and its name was not synced yet.
   const bool delete_on_close_;
   int level_ = SQLITE_LOCK_NONE;

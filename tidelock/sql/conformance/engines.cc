@@ -1,0 +1,137 @@
+#include "tidelock/sql/conformance/engines.h"
+
+#include <algorithm>
+
+#include "tidelock/base/real_files.h"
+#include "tidelock/base/real_runtime.h"
+#include "tidelock/base/testing/temp_folder.h"
+#include "tidelock/sql/text_form.h"
+#include "tidelock/world/world.h"
+
+namespace tidelock::sql::conformance {
+namespace {
+
+using Body = std::function<void(const Place&)>;
+
+Date date(std::string_view text) { return parse_date(text).value(); }
+Timestamp timestamp(std::string_view text) { return parse_timestamp(text).value(); }
+
+void run_on_file(const std::string& scheme, const Body& body) {
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  const base::testing::TempFolder folder;
+  body(Place(runtime, files, scheme + ":" + (folder / "test.db").string()));
+}
+
+void run_in_memory(const std::string& scheme, const Body& body) {
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  body(Place(runtime, files, scheme + "::memory:"));
+}
+
+void run_in_worlds(const std::string& scheme, const Body& body) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    world::World world(seed);
+    world.run([&](base::Runtime& runtime) {
+      world.files().create_folders("/data");
+      body(Place(runtime, world.files(), scheme + ":/data/test.db"));
+    });
+  }
+}
+
+std::string why_unavailable(const std::string& scheme) {
+  for (const auto& engine : engines()) {
+    if (engine.scheme == scheme) return engine.available ? "" : engine.note;
+  }
+  return "no engine " + scheme + " is compiled in";
+}
+
+Declared sqlite() {
+  return {
+      .nan = false,
+      .numbers =
+          [](std::int64_t count) {
+            return "with recursive r(n) as (select 1 union all select n + 1 from r where n < " + std::to_string(count) +
+                   ") select n from r";
+          },
+      .decimals = {"0", "1.50", "-0.000000000000000001", "12345678901234567890123456789012345678",
+                   "-99999999999999999999.999999999999999999", "1234567890123456789012345678901234567890.5"},
+      .dates = {date("0000-01-01"), date("9999-12-31")},
+      .timestamps = {timestamp("0000-01-01 00:00:00"), timestamp("9999-12-31 23:59:59.999999")},
+      .isolation = {.reference = "https://www.sqlite.org/isolation.html",
+                    .dirty_read = Outcome::not_seen,
+                    .non_repeatable_read = Outcome::not_seen,
+                    .phantom = Outcome::not_seen,
+                    .lost_update = Outcome::second_waits,
+                    .write_skew = Outcome::second_waits},
+  };
+}
+
+Declared duckdb() {
+  return {
+      .nan = true,
+      .numbers = [](std::int64_t count) { return "select n from range(1, " + std::to_string(count + 1) + ") as r(n)"; },
+      .decimals = {"0", "1.50", "-0.000000000000000001", "99999999999999999999.999999999999999999",
+                   "-99999999999999999999.999999999999999999"},
+      .dates = {date("-5877641-06-25"), date("5881580-07-10")},
+      .timestamps = {timestamp("-290307-12-22 00:00:00"), timestamp("294247-01-10 04:00:54.775806")},
+      .isolation = {.reference = "https://duckdb.org/docs/stable/sql/statements/transactions",
+                    .dirty_read = Outcome::not_seen,
+                    .non_repeatable_read = Outcome::not_seen,
+                    .phantom = Outcome::not_seen,
+                    .lost_update = Outcome::second_fails,
+                    .write_skew = Outcome::happens},
+  };
+}
+
+Engine engine(std::string name, Declared declared, void (*run)(const std::string&, const Body&), std::string scheme) {
+  auto reason = why_unavailable(scheme);
+  return {.name = std::move(name),
+          .declared = std::move(declared),
+          .run = [run, scheme](const Body& body) { run(scheme, body); },
+          .unavailable = std::move(reason)};
+}
+
+Declared in_memory(Declared declared) {
+  declared.in_memory = true;
+  return declared;
+}
+
+Declared in_world(Declared declared) {
+  declared.time_passes = false;
+  return declared;
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, Outcome outcome) {
+  switch (outcome) {
+    case Outcome::not_seen:
+      return out << "not seen";
+    case Outcome::second_waits:
+      return out << "the second waits";
+    case Outcome::second_fails:
+      return out << "the second fails";
+    case Outcome::happens:
+      return out << "it happens";
+  }
+  return out;
+}
+
+std::unique_ptr<Database> Place::open(const std::string& parameters) const {
+  return sql::open(runtime, files, base::Url::parse(url_ + (parameters.empty() ? "" : "?" + parameters)));
+}
+
+// One line an engine: a new one is added here.
+std::vector<Engine> engines_to_test() {
+  return {
+      engine("SqliteFile", sqlite(), run_on_file, "sqlite"),
+      engine("SqliteMemory", in_memory(sqlite()), run_in_memory, "sqlite"),
+      engine("SqliteInWorld", in_world(sqlite()), run_in_worlds, "sqlite"),
+      engine("DuckdbFile", duckdb(), run_on_file, "duckdb"),
+      engine("DuckdbMemory", in_memory(duckdb()), run_in_memory, "duckdb"),
+  };
+}
+
+}  // namespace tidelock::sql::conformance

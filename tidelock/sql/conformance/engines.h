@@ -1,0 +1,95 @@
+// The engines that the conformance suite runs on, and what each of them declares. A test asks for a declaration, never
+// for the name of an engine.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tidelock/base/files.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/base/url.h"
+#include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/database.h"
+#include "tidelock/sql/transact.h"
+#include "tidelock/world/testing.h"
+
+namespace tidelock::sql::conformance {
+
+// What becomes of an anomaly.
+enum class Outcome {
+  not_seen,      // Each reads its own snapshot; both go on.
+  second_waits,  // The second writer cannot begin before the first has ended: database_locked.
+  second_fails,  // The second is told to run its unit again: serialization_failure.
+  happens,       //
+};
+std::ostream& operator<<(std::ostream& out, Outcome outcome);
+
+// At the engine's default level, as its documentation says.
+struct Isolations {
+  std::string reference;
+  Outcome dirty_read;
+  Outcome non_repeatable_read;
+  Outcome phantom;
+  Outcome lost_update;
+  Outcome write_skew;
+};
+
+struct Declared {
+  bool nan = false;        // A column of doubles keeps NaN.
+  bool in_memory = false;  // Its data is gone with it; there is no file to open twice or read-only.
+  // A query of the numbers n from 1 to count, a row each, which the engine makes as they are asked for.
+  std::function<std::string(std::int64_t count)> numbers;
+  bool time_passes = true;  // While a statement computes. Not in a World.
+  std::vector<std::string> decimals;
+  std::pair<Date, Date> dates;                 // The first and the last.
+  std::pair<Timestamp, Timestamp> timestamps;  //
+  Isolations isolation;
+};
+
+// Where a test is run: opens databases of one engine.
+class Place {
+ public:
+  Place(base::Runtime& runtime, base::Files& files, std::string url)
+      : runtime(runtime), files(files), url_(std::move(url)) {}
+
+  // `parameters`: "mode=ro&busy_timeout=1s".
+  std::unique_ptr<Database> open(const std::string& parameters = {}) const;
+
+  base::Runtime& runtime;
+  base::Files& files;
+
+ private:
+  std::string url_;
+};
+
+struct Engine {
+  std::string name;
+  Declared declared;
+  std::function<void(const std::function<void(const Place&)>&)> run;
+  std::string unavailable;  // Why it cannot run here; empty: it can.
+};
+
+inline void PrintTo(const Engine& engine, std::ostream* out) { *out << engine.name; }
+
+std::vector<Engine> engines_to_test();
+
+class SqlConformance : public ::testing::TestWithParam<Engine> {
+ protected:
+  void SetUp() override {
+    if (!GetParam().unavailable.empty()) GTEST_SKIP() << GetParam().unavailable;
+  }
+  const Declared& declared() const { return GetParam().declared; }
+  void run(const std::function<void(const Place&)>& body) const { GetParam().run(body); }
+};
+
+#define TIDELOCK_SQL_CONFORMANCE(suite)                                            \
+  class suite : public SqlConformance {};                                          \
+  INSTANTIATE_TEST_SUITE_P(Engines, suite, ::testing::ValuesIn(engines_to_test()), \
+                           [](const auto& info) { return info.param.name; })
+
+}  // namespace tidelock::sql::conformance

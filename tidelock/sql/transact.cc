@@ -1,0 +1,33 @@
+#include "tidelock/sql/transact.h"
+
+namespace tidelock::sql::transact_internal {
+namespace {
+
+// The connection goes back before anybody waits for the next attempt.
+void attempt(Database& database, const TransactOptions& options, const std::function<void(Transaction&)>& unit) {
+  auto connection = database.connect();
+  auto transaction = connection.begin({.isolation = options.isolation,
+                                       .read_only = options.read_only,
+                                       .timeout = options.timeout,
+                                       .stop = options.stop});
+  unit(transaction);
+  if (transaction.is_open()) transaction.commit();
+}
+
+}  // namespace
+
+void run(Database& database, const TransactOptions& options, const std::function<void(Transaction&)>& unit) {
+  const base::RetryObserver nobody;
+  base::RetryState state(database.runtime(), options.retry, options.stop, nobody);
+  for (;;) {
+    state.before_attempt();
+    try {
+      return attempt(database, options, unit);
+    } catch (const Error& error) {
+      if (error.disposition() != Disposition::rerun_unit || !state.again(error)) throw;
+    }
+    state.pause();
+  }
+}
+
+}  // namespace tidelock::sql::transact_internal
