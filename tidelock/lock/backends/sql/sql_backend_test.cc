@@ -1,0 +1,365 @@
+#include "tidelock/lock/backends/sql/sql_backend.h"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tidelock/lock/mutex.h"
+#include "tidelock/sql/backends/all.h"
+#include "tidelock/world/disk.h"
+#include "tidelock/world/testing.h"
+
+namespace tidelock::lock {
+namespace {
+
+using namespace std::chrono_literals;
+
+const base::Url& url() {
+  static const auto url = base::Url::parse("sqlite:/locks.db");
+  return url;
+}
+
+// A process that has the state open.
+struct User {
+  explicit User(world::Process& where, const base::Url& state = url())
+      : process(where),
+        backend(where, where.files(), state),
+        mutex(backend, where, "x", {.ttl = 10s, .margin = 1s, .owner = {}}) {}
+  User(world::World& world, const std::string& name) : User(world.process(name)) {}
+
+  base::Deadline soon() { return process.in(5s); }
+  std::optional<Lease> try_acquire() { return mutex.try_acquire(soon()); }
+
+  world::Process& process;
+  SqlBackend backend;
+  Mutex mutex;
+};
+
+// What opening the state says when it cannot be opened; the code with it.
+std::optional<Error> refusal(world::Process& process, const base::Url& state = url()) {
+  try {
+    SqlBackend backend(process, process.files(), state);
+  } catch (const Error& error) {
+    return error;
+  }
+  return std::nullopt;
+}
+
+void expect_refusal(const std::optional<Error>& error, Code code, const std::string& words) {
+  ASSERT_TRUE(error) << "it was opened";
+  EXPECT_EQ(name(error->code()), name(code)) << error->what();
+  EXPECT_NE(std::string(error->what()).find(words), std::string::npos) << error->what();
+}
+
+void write_file(base::Files& files, const base::Path& path, std::string_view content) {
+  files.open(path, base::OpenMode::create)->write_at(0, std::as_bytes(std::span(content)));
+}
+
+// --- The state file goes away -------------------------------------------------------------------------------------
+
+void everybody_notices(world::World& world, const std::function<void(base::Files&)>& lose_state) {
+  std::vector<std::unique_ptr<User>> users;
+  for (int i = 0; i < 5; ++i) users.push_back(std::make_unique<User>(world, "user " + std::to_string(i)));
+  const auto before = users[0]->try_acquire();
+  ASSERT_TRUE(before);
+  for (std::size_t i = 1; i < users.size(); ++i) EXPECT_FALSE(users[i]->try_acquire());
+  world.runtime().sleep_for(1s);
+  lose_state(world.process().files());
+
+  const auto after = users[1]->try_acquire();
+  ASSERT_TRUE(after);
+  EXPECT_GT(after->token, before->token);
+  EXPECT_THROW_CODE(users[0]->mutex.renew(*before, users[0]->soon()), Code::lease_lost);
+  for (auto& user : users) EXPECT_FALSE(user->try_acquire()) << "two arbiters exist";
+  User late(world, "late");
+  EXPECT_FALSE(late.try_acquire()) << "the new state was damaged by those who closed the old one";
+  users[1]->mutex.release(*after, users[1]->soon());
+  EXPECT_TRUE(late.try_acquire());
+}
+
+WORLD_TEST(SqlBackend, EverybodyNoticesThatTheStateFileWasDeleted) {
+  everybody_notices(world, [](base::Files& files) { files.remove("/locks.db"); });
+}
+
+WORLD_TEST(SqlBackend, EverybodyNoticesThatTheStateFileAndItsLogWereDeleted) {
+  everybody_notices(world, [](base::Files& files) {
+    for (const auto* suffix : {"", "-wal", "-shm"}) files.remove(base::Path("/locks.db") += suffix);
+  });
+}
+
+WORLD_TEST(SqlBackend, EverybodyNoticesThatTheStateFileWasMovedAway) {
+  everybody_notices(world, [](base::Files& files) { files.rename("/locks.db", "/locks.old"); });
+}
+
+WORLD_TEST(SqlBackend, EverybodyNoticesThatTheStateFileWasReplaced) {
+  { User elsewhere(world.process("elsewhere"), base::Url::parse("sqlite:/other.db")); }
+  everybody_notices(world, [](base::Files& files) {
+    files.remove("/locks.db-wal");
+    files.remove("/locks.db-shm");
+    files.rename("/other.db", "/locks.db");
+  });
+}
+
+WORLD_TEST(SqlBackend, AWaiterGoesOnWaitingWhenTheStateFileIsDeleted) {
+  User alice(world, "alice");
+  User bob(world, "bob");
+  ASSERT_TRUE(alice.try_acquire());
+  std::optional<Lease> got;
+  auto waiting = bob.process.spawn("waiter", [&](auto) { got = bob.mutex.acquire(bob.process.in(1min)); });
+  runtime.sleep_for(1s);
+  world.process().files().remove("/locks.db");
+  const auto begin = runtime.now();
+  waiting.join();
+  EXPECT_TRUE(got);
+  EXPECT_LT(runtime.now() - begin, 4s);  // It looks at the latest when it keeps its place.
+}
+
+WORLD_TEST(SqlBackend, ManyMakeTheStateFileAtOnce) {
+  int granted = 0;
+  std::vector<base::Task> tasks;
+  for (int i = 0; i < 8; ++i) {
+    auto& process = world.process("process " + std::to_string(i));
+    tasks.push_back(process.spawn("main", [&](auto) {
+      User user(process);
+      granted += user.try_acquire().has_value();
+    }));
+  }
+  for (auto& task : tasks) task.join();
+  EXPECT_EQ(granted, 1);
+}
+
+WORLD_TEST(SqlBackend, ASymlinkLeadsToTheState) {
+  files.create_folders("/data");
+  files.create_symlink("data/real.db", "/locks.db");
+  User alice(world, "alice");
+  User bob(world.process("bob"), base::Url::parse("sqlite:/data/real.db"));
+  ASSERT_TRUE(alice.try_acquire());
+  EXPECT_FALSE(bob.try_acquire());
+  files.remove("/data/real.db");
+  EXPECT_TRUE(bob.try_acquire());
+  EXPECT_FALSE(alice.try_acquire());
+}
+
+// --- What is in it ------------------------------------------------------------------------------------------------
+
+WORLD_TEST(SqlBackend, AStateOfANewerTidelockIsRefusedAndLeftAlone) {
+  { User alice(world, "alice"); }
+  auto& process = world.process();
+  const auto database = sql::open(process, process.files(), url());
+  database->execute("update tidelock_schema set version = 99 where room = 'lock'");
+  expect_refusal(refusal(process), Code::newer_schema, "the lock tables in sqlite:/locks.db are of version 99");
+  EXPECT_EQ(database->one<int>("select version from tidelock_schema where room = 'lock'"), 99);
+}
+
+WORLD_TEST(SqlBackend, TheStateMayBeKeptBesideOtherTables) {
+  auto& process = world.process();
+  const auto database = sql::open(process, process.files(), url());
+  database->execute("create table mine (x integer)");
+  User alice(world, "alice");
+  EXPECT_TRUE(alice.try_acquire());
+  EXPECT_EQ(database->one<int>("select count(*) from mine"), 0);
+  EXPECT_EQ(database->one<int>("select version from tidelock_schema where room = 'lock'"), 1);
+}
+
+TEST(SqlBackend, ALeaseOfAnotherBootIsVoidAndItsTokenIsNot) {
+  world::for_seeds(20, [](world::World& world) {
+    auto& machine = world.machine("server");
+    auto& process = world.process(machine, "holder");
+    std::optional<FencingToken> last;
+    for (int boot = 0; boot < 4; ++boot) {
+      process.restart();
+      world.run([&] {
+        auto task = process.spawn("work", [&](auto) {
+          User user(process);
+          const auto lease = user.try_acquire();
+          ASSERT_TRUE(lease) << "boot " << boot;
+          EXPECT_GT(lease->token, last);
+          last = lease->token;
+          process.sleep_for(1s);
+          machine.power_cut();
+        });
+        task.join();
+      });
+    }
+  });
+}
+
+WORLD_TEST(SqlBackend, WhatTheDeadLeftBehindIsSwept) {
+  User alice(world, "alice");
+  for (int i = 0; i < 50; ++i) {
+    Mutex mutex(alice.backend, alice.process, "key " + std::to_string(i));
+    ASSERT_TRUE(mutex.try_acquire(alice.soon()));
+  }
+  EXPECT_EQ(alice.backend.snapshot(std::nullopt, alice.soon()).size(), 50u);
+  runtime.sleep_for(11s);
+  User bob(world, "bob");  // Opening tidies up.
+  EXPECT_TRUE(bob.backend.snapshot(std::nullopt, bob.soon()).empty());
+}
+
+WORLD_TEST(SqlBackend, KeysAreForgottenButTheirTokensAreNot) {
+  auto& process = world.process();
+  std::optional<FencingToken> last;
+  {
+    User alice(world, "alice");
+    for (int i = 0; i < 20; ++i) {
+      Mutex mutex(alice.backend, alice.process, "key " + std::to_string(i));
+      const auto lease = mutex.try_acquire(alice.soon());
+      last = lease->token;
+      mutex.release(*lease, alice.soon());
+    }
+    ASSERT_TRUE(alice.try_acquire());
+  }
+  runtime.sleep_for(25h);
+  User bob(world, "bob");
+  const auto database = sql::open(process, process.files(), url());
+  EXPECT_EQ(database->one<int>("select count(*) from tidelock_lock"), 1) << "only what stands for the forgotten ones";
+  world.machine().step_wall_clock(-48h);
+  Mutex again(bob.backend, bob.process, "key 7");
+  EXPECT_GT(again.try_acquire(bob.soon())->token, last);
+}
+
+WORLD_TEST(SqlBackend, LocksMayBeKeptInMemory) {
+  auto& process = world.process();
+  SqlBackend backend(process, process.files(), base::Url::parse("sqlite::memory:"));
+  Mutex alice(backend, process, "x", {.ttl = 1min, .margin = 1s, .owner = "alice"});
+  Mutex bob(backend, process, "x", {.ttl = 1min, .margin = 1s, .owner = "bob"});
+  const auto lease = alice.try_acquire(process.in(1s));
+  ASSERT_TRUE(lease);
+  std::optional<Lease> next;
+  auto waiting = process.spawn("waiter", [&](auto) { next = bob.acquire(process.in(1min)); });
+  process.sleep_for(10s);
+  EXPECT_FALSE(next);
+  const auto released = process.now();
+  alice.release(*lease, process.in(1s));
+  waiting.join();
+  EXPECT_TRUE(next);
+  EXPECT_LT(process.now() - released, 5ms);
+}
+
+// --- Waiting ------------------------------------------------------------------------------------------------------
+
+WORLD_TEST(SqlBackend, WaitingIsNotPolling) {
+  User alice(world, "alice");
+  Mutex held(alice.backend, alice.process, "held", {.ttl = 1h, .margin = 1s, .owner = {}});
+  ASSERT_TRUE(held.try_acquire(alice.soon()));
+  std::vector<std::unique_ptr<User>> users;
+  std::vector<std::unique_ptr<Mutex>> mutexes;
+  std::vector<base::Task> waiters;
+  for (int i = 0; i < 4; ++i) {
+    auto& user = *users.emplace_back(std::make_unique<User>(world, "waiter " + std::to_string(i)));
+    auto& mutex = *mutexes.emplace_back(std::make_unique<Mutex>(user.backend, user.process, "held",
+                                                                LeaseOptions{.ttl = 1h, .margin = 1s, .owner = {}}));
+    waiters.push_back(user.process.spawn(
+        "wait", [&](const std::stop_token& stop) { EXPECT_FALSE(mutex.acquire(base::Deadline::never(), stop)); }));
+  }
+  runtime.sleep_for(1min);
+  const auto steps = world.steps();
+  runtime.sleep_for(1min);
+  EXPECT_LT((world.steps() - steps) / 60, 4u * 60u) << "steps a second";
+  for (auto& waiter : waiters) waiter.request_stop();
+  for (auto& waiter : waiters) waiter.join();
+}
+
+// --- What cannot be opened or written -----------------------------------------------------------------------------
+
+WORLD_TEST(SqlBackend, WhatIsNoStateFileIsRefusedWithTheReason) {
+  auto& process = world.process();
+  expect_refusal(refusal(process, base::Url::parse("sqlite:/no/such/folder.db")), Code::not_found, "/no/such");
+  files.create_folders("/folder");
+  expect_refusal(refusal(process, base::Url::parse("sqlite:/folder")), Code::invalid_argument, "/folder is a folder");
+  write_file(files, "/poem.txt", std::string(5000, 'a'));
+  expect_refusal(refusal(process, base::Url::parse("sqlite:/poem.txt")), Code::not_a_database, "/poem.txt");
+  EXPECT_EQ(files.read("/poem.txt"), std::string(5000, 'a'));
+  expect_refusal(refusal(process, base::Url::parse("sqlite:/missing.db?mode=rw")), Code::not_found, "/missing.db");
+  EXPECT_FALSE(files.info("/missing.db"));
+  EXPECT_FALSE(files.info("/missing.db-making"));
+  expect_refusal(refusal(process, base::Url::parse("sqlite:/x.db?color=red")), Code::invalid_argument, "color");
+}
+
+WORLD_TEST(SqlBackend, AFolderThatMayNotBeWrittenIsNamed) {
+  auto& process = world.process();
+  process.files().create_folders("/state");
+  process.files().set_mode("/state", 0555);
+  const auto error = refusal(process, base::Url::parse("sqlite:/state/locks.db"));
+  expect_refusal(error, Code::permission_denied, "/state/locks.db");
+}
+
+WORLD_TEST(SqlBackend, AReadOnlyDiskIsSaidToBeOne) {
+  User alice(world, "alice");
+  world.machine().disk().options().read_only = true;
+  EXPECT_THROW_CODE(alice.try_acquire(), Code::read_only);
+  EXPECT_THROW_CODE(alice.mutex.acquire(alice.process.in(1min)), Code::read_only);
+  world.machine().disk().options().read_only = false;
+  EXPECT_TRUE(alice.try_acquire());
+}
+
+WORLD_TEST(SqlBackend, AFullDiskTakesNothingAndLeavesNothing) {
+  User alice(world, "alice");
+  User bob(world, "bob");
+  auto& disk = world.machine().disk();
+  const auto capacity = disk.options().capacity_bytes;
+  disk.options().capacity_bytes = disk.used_bytes();
+  int full = 0;
+  std::vector<Lease> leases;
+  std::vector<std::unique_ptr<Mutex>> mutexes;
+  for (int i = 0; i < 200 && full == 0; ++i) {
+    auto& mutex =
+        *mutexes.emplace_back(std::make_unique<Mutex>(alice.backend, alice.process, "key " + std::to_string(i)));
+    try {
+      leases.push_back(mutex.try_acquire(alice.soon()).value());
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::disk_full) << error.what();
+      ++full;
+    }
+  }
+  EXPECT_EQ(full, 1);
+  disk.options().capacity_bytes = capacity;
+  EXPECT_EQ(bob.backend.snapshot(std::nullopt, bob.soon()).size(), leases.size());
+  for (std::size_t i = 0; i < leases.size(); ++i) mutexes[i]->release(leases[i], alice.soon());
+  EXPECT_TRUE(mutexes.back()->try_acquire(alice.soon()));
+}
+
+TEST(SqlBackend, OnADiskThatFailsNowAndThenNobodyGetsInTwice) {
+  world::for_seeds(20, [](world::World& world) {
+    world.run([&] {
+      auto& options = world.machine().disk().options();
+      User setup(world, "setup");
+      int inside = 0;
+      int entered = 0;
+      std::vector<base::Task> tasks;
+      options.write_error_rate = 0.01;
+      options.sync_error_rate = 0.02;
+      options.read_error_rate = 0.002;
+      for (int i = 0; i < 3; ++i) {
+        auto& process = world.process("process " + std::to_string(i));
+        tasks.push_back(process.spawn("work", [&](auto) {
+          for (int round = 0; round < 10; ++round) {
+            try {
+              User user(process);
+              for (int turn = 0; turn < 5; ++turn) {
+                const auto lease = user.mutex.acquire(process.in(30s));
+                if (!lease) continue;
+                EXPECT_EQ(++inside, 1);
+                process.sleep_for(10ms);
+                --inside;
+                ++entered;
+                user.mutex.release(*lease, process.in(5s));
+              }
+            } catch (const Error& error) {
+              EXPECT_NE(error.code(), Code::corrupt) << error.what();
+              EXPECT_NE(error.code(), Code::internal) << error.what();
+              EXPECT_NE(error.code(), Code::misuse) << error.what();
+            }
+          }
+        }));
+      }
+      for (auto& task : tasks) task.join();
+      EXPECT_GT(entered, 10);
+    });
+  });
+}
+
+}  // namespace
+}  // namespace tidelock::lock
