@@ -21,8 +21,8 @@ class FilesOfProcess;
 struct TaskGroup;
 
 // Made by World::process(). The functions of base::Runtime may be called by the tasks of any process (a test drives
-// another process this way); they use this process's clock and identity. A deadline for a wait on something of a process
-// (a signal, a file, a link) is a moment of the clock of its machine: make it with in() of the same process.
+// another process this way); they use this process's clock and identity. A deadline for a wait on something of a
+// process (a signal, a file, a link) is a moment of the clock of its machine: make it with in() of the same process.
 class Process final : public base::Runtime {
  public:
   using Main = std::function<void(Process&)>;
