@@ -16,7 +16,7 @@
 namespace tidelock::base {
 namespace {
 
-constexpr std::size_t kValueLimit = 16 * 1024;  // Bytes of one value in a line of text.
+constexpr std::size_t kValueLimit = 16'384;  // Bytes of one value in a line of text.
 
 template <typename... Visitors>
 struct Overloaded : Visitors... {

@@ -92,6 +92,7 @@ class Spawn {
  private:
   static std::vector<char*> pointers(const std::vector<std::string>& texts) {
     std::vector<char*> all;
+    all.reserve(texts.size() + 1);
     for (const auto& text : texts) all.push_back(const_cast<char*>(text.c_str()));  // posix_spawn does not write there.
     all.push_back(nullptr);
     return all;
@@ -140,7 +141,7 @@ std::vector<std::string> environment(const std::map<std::string, std::string>& a
     const std::string_view text(*entry);
     if (!added.contains(std::string(text.substr(0, text.find('='))))) all.emplace_back(text);
   }
-  for (const auto& [name, value] : added) all.push_back(name + '=' + value);
+  for (const auto& [name, value] : added) all.push_back(fmt::format("{}={}", name, value));
   return all;
 }
 

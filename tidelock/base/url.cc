@@ -217,11 +217,11 @@ std::string Url::to_string() const {
     if (!password.empty()) fmt::format_to(std::back_inserter(out), ":{}", kMasked);
     out += '@';
   }
-  for (std::size_t i = 0; i < hosts.size(); ++i) {
-    if (i > 0) out += ',';
-    const bool address = hosts[i].name.find(':') != std::string::npos;
-    out += address ? '[' + hosts[i].name + ']' : encoded(hosts[i].name, "");
-    if (hosts[i].port) out += fmt::format(":{}", *hosts[i].port);
+  for (const auto& host : hosts) {
+    if (&host != &hosts.front()) out += ',';
+    const bool address = host.name.find(':') != std::string::npos;
+    out += address ? '[' + host.name + ']' : encoded(host.name, "");
+    if (host.port) out += fmt::format(":{}", *host.port);
   }
   out += encoded(path, "/:!$&'()*+,;=");
   char separator = '?';
