@@ -105,14 +105,11 @@ void TurnWatcher::run(const std::stop_token& stop) {
         watch = make_watch(*state);
         look_at_all();  // At what was committed before there was a watch.
       }
-    } catch (const Error&) {
+      if (watch != nullptr) watch->wait(runtime_.in(jittered(kLook)), stop);
+    } catch (const Error&) {  // The state cannot be opened now, or its folder is gone.
       watch = nullptr;
     }
-    if (watch != nullptr) {
-      watch->wait(runtime_.in(jittered(kLook)), stop);
-    } else {
-      runtime_.sleep_for(jittered(kBlindLook), stop);
-    }
+    if (watch == nullptr) runtime_.sleep_for(jittered(kBlindLook), stop);
     if (stop.stop_requested()) break;
     look_at_all();
     runtime_.sleep_for(kRest, stop);

@@ -1,0 +1,46 @@
+// Opens databases and locks by URL.
+//
+//   Toolkit toolkit(runtime, files);
+//   auto db = toolkit.database("sqlite:shop.db");
+//   auto locks = toolkit.lock_backend("sqlite:.tidelock/state.db");
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "tidelock/base/files.h"
+#include "tidelock/base/local_mutex.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/lock/backend.h"
+#include "tidelock/sql/database.h"
+
+namespace tidelock {
+
+// With every backend that is compiled in. An application has one. Thread-safe. Borrows runtime and files, which must
+// outlive it and everything opened by it.
+class Toolkit {
+ public:
+  Toolkit(base::Runtime& runtime, base::Files& files) : runtime_(runtime), files_(files) {}
+  Toolkit(const Toolkit&) = delete;
+  Toolkit& operator=(const Toolkit&) = delete;
+
+  // A pool of its own each time. Errors: those of sql::open().
+  std::shared_ptr<sql::Database> database(std::string_view url, const sql::DatabaseOptions& options = {});
+
+  // One arbiter a URL, for as long as this Toolkit lives: all who name memory: exclude each other.
+  // Errors: those of lock::open_backend().
+  std::shared_ptr<lock::Backend> lock_backend(std::string_view url) TIDELOCK_EXCLUDES(mutex_);
+
+  base::Runtime& runtime() const { return runtime_; }
+  base::Files& files() const { return files_; }
+
+ private:
+  base::Runtime& runtime_;
+  base::Files& files_;
+  base::LocalMutex mutex_;
+  std::map<std::string, std::shared_ptr<lock::Backend>, std::less<>> lock_backends_ TIDELOCK_GUARDED_BY(mutex_);
+};
+
+}  // namespace tidelock
