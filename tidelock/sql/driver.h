@@ -19,7 +19,7 @@
 namespace tidelock::sql {
 
 struct BeginOptions {
-  std::optional<Isolation> isolation;  // Always one that the dialect has; empty: its default.
+  std::optional<Isolation> isolation{};  // Always one that the dialect has; empty: its default.
   bool read_only = false;
   base::Deadline deadline = base::Deadline::never();  // For getting the write lock where the engine takes one here.
 };

@@ -192,19 +192,11 @@ Rows Link::query(std::uint64_t scope, CachedStatement& statement, std::span<cons
   const Use use(*this);
   check(scope);
   start(statement, values);
-  return Rows(*this, last_execution_);
+  return Rows(*this, cursor_);
 }
 
-const Cursor& Link::cursor(std::uint64_t execution) const {
-  if (cursor_.execution != execution) [[unlikely]]
-    throw_over();
-  return cursor_;
-}
-
-bool Link::next(std::uint64_t execution) {
+bool Link::next() {
   const Use use(*this);
-  if (cursor_.execution != execution) [[unlikely]]
-    throw_over();
   try {
     if (cursor_.prepared->next()) [[likely]] {
       // Only now: a statement that was made for an older schema is prepared anew when it begins to run.

@@ -49,8 +49,7 @@ class Link {
   void script(std::uint64_t scope, std::string_view sql);
   void set_statement_timeout(std::uint64_t scope, base::Duration timeout);
 
-  const Cursor& cursor(std::uint64_t execution) const;  // Error: misuse when this execution is over.
-  bool next(std::uint64_t execution);
+  bool next();  // Of the query that runs.
   void finish(std::uint64_t execution) noexcept;
 
   BulkWriter bulk(std::uint64_t scope, std::string_view table, std::span<const std::string> columns);

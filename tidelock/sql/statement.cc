@@ -37,32 +37,29 @@ void Row::throw_mismatch(const ValueView& value, std::string_view wanted, std::s
   convert::throw_mismatch(value, wanted, column, cursor_->prepared->column_name(column));
 }
 
-const Cursor& Rows::cursor() const {
-  if (link_ == nullptr) throw Error(Code::misuse, "rows were used after the end of their query");
-  return link_->cursor(execution_);
-}
-
 bool Rows::next() {
-  cursor();
+  check();
   Link* const link = std::exchange(link_, nullptr);  // Over, unless there is a row.
-  if (!link->next(execution_)) return false;
+  if (!link->next()) return false;
   link_ = link;
   return true;
 }
 
-Row Rows::row() const { return Row(cursor()); }
-std::size_t Rows::column_count() const { return cursor().prepared->column_count(); }
+std::size_t Rows::column_count() const {
+  check();
+  return cursor_->prepared->column_count();
+}
+
 std::string_view Rows::column_name(std::size_t column) const {
   if (column >= column_count()) {
     throw Error(Code::invalid_argument, "no column " + std::to_string(column) + ": the query has " +
                                             std::to_string(column_count()) + ", counted from 0");
   }
-  return cursor().prepared->column_name(column);
+  return cursor_->prepared->column_name(column);
 }
 
-void Rows::finish() noexcept {
-  if (Link* const link = std::exchange(link_, nullptr)) link->finish(execution_);
-}
+void Rows::end(Link& link) noexcept { link.finish(execution_); }
+void Rows::throw_over() const { throw Error(Code::misuse, "rows were used after the end of their query"); }
 
 std::int64_t Statement::execute_values(std::span<const ValueView> values) {
   return link_->execute(scope_, *statement_, values);

@@ -95,11 +95,13 @@ class Rows {
     Rows* rows_;
   };
 
-  Rows(Rows&& other) noexcept : link_(std::exchange(other.link_, nullptr)), execution_(other.execution_) {}
+  Rows(Rows&& other) noexcept
+      : link_(std::exchange(other.link_, nullptr)), cursor_(other.cursor_), execution_(other.execution_) {}
   Rows& operator=(Rows&& other) noexcept {
     if (this != &other) {
       finish();
       link_ = std::exchange(other.link_, nullptr);
+      cursor_ = other.cursor_;
       execution_ = other.execution_;
     }
     return *this;
@@ -109,12 +111,17 @@ class Rows {
   // True when there is a row, which row() then gives; false at the end, and the query is over.
   // Errors: those of the statement; misuse after the end.
   bool next();
-  Row row() const;  // Error: misuse when there is none.
+  Row row() const {  // Error: misuse when there is none.
+    check();
+    return Row(*cursor_);
+  }
   std::size_t column_count() const;
   std::string_view column_name(std::size_t column) const;
   bool finished() const { return link_ == nullptr; }
   // Ends the query now; its connection is free again. Never throws; may be called twice.
-  void finish() noexcept;
+  void finish() noexcept {
+    if (Link* const link = std::exchange(link_, nullptr)) end(*link);
+  }
 
   // for (auto row : connection.query("select …")) …
   Iterator begin() {
@@ -125,10 +132,16 @@ class Rows {
 
  private:
   friend class Link;
-  Rows(Link& link, std::uint64_t execution) : link_(&link), execution_(execution) {}
-  const Cursor& cursor() const;
+  Rows(Link& link, const Cursor& cursor) : link_(&link), cursor_(&cursor), execution_(cursor.execution) {}
+  void check() const {
+    if (link_ == nullptr || cursor_->execution != execution_) [[unlikely]]
+      throw_over();
+  }
+  [[noreturn]] void throw_over() const;
+  void end(Link& link) noexcept;
 
   Link* link_;  // Null once over.
+  const Cursor* cursor_;
   std::uint64_t execution_;
 };
 
