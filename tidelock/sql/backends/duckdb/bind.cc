@@ -90,13 +90,12 @@ duckdb_state Binder::operator()(BlobView value) const {
 }
 
 duckdb_state Binder::operator()(Date value) const {
-  if (is_infinity(value)) throw Error(Code::invalid_argument, what() + " is a date that DuckDB takes for infinity");
+  if (!is_storable(value)) throw_not_storable(value, what());
   return api.bind_date(statement, index, {static_cast<std::int32_t>(value.time_since_epoch().count())});
 }
 
 duckdb_state Binder::operator()(Timestamp value) const {
-  if (is_infinity(value))
-    throw Error(Code::invalid_argument, what() + " is a timestamp that DuckDB takes for infinity");
+  if (!is_storable(value)) throw_not_storable(value, what());
   const duckdb_timestamp timestamp{value.time_since_epoch().count()};
   return parameter.type == DUCKDB_TYPE_TIMESTAMP_TZ ? api.bind_timestamp_tz(statement, index, timestamp)
                                                     : api.bind_timestamp(statement, index, timestamp);
@@ -140,14 +139,21 @@ void throw_too_many_digits(std::string_view text, const std::string& what) {
   throw Error(Code::too_large, what + ": " + base::quoted(text) + " has more digits than the 38 of DuckDB's decimals");
 }
 
-bool is_infinity(Date date) {
-  const auto days = date.time_since_epoch().count();
-  return days >= std::numeric_limits<std::int32_t>::max() || days <= -std::numeric_limits<std::int32_t>::max();
+void throw_not_storable(const ValueView& value, const std::string& what) {
+  throw Error(Code::invalid_argument,
+              what + ": " + to_text(value) + " is beyond what DuckDB stores, or what it takes for infinity");
 }
 
-bool is_infinity(Timestamp timestamp) {
+bool is_storable(Date date) {
+  constexpr std::int64_t kInfinity = std::numeric_limits<std::int32_t>::max();
+  const std::int64_t days = date.time_since_epoch().count();
+  return days < kInfinity && days > -kInfinity;
+}
+
+bool is_storable(Timestamp timestamp) {
+  constexpr auto kInfinity = std::numeric_limits<std::int64_t>::max();
   const auto micros = timestamp.time_since_epoch().count();
-  return micros == std::numeric_limits<std::int64_t>::max() || micros <= -std::numeric_limits<std::int64_t>::max();
+  return micros < kInfinity && micros > -kInfinity;
 }
 
 }  // namespace tidelock::sql::duckdb

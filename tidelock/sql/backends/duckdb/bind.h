@@ -26,7 +26,7 @@ struct Parameter {
 std::vector<Parameter> parameters_of(const Api& api, duckdb_prepared_statement statement);
 
 // `index` counts from 1. The value is copied by the engine. Errors: invalid_argument for a date or timestamp that the
-// engine takes for infinity; too_large for a decimal of more than 38 digits and for text or blobs from 4 GiB on.
+// engine cannot hold; too_large for a decimal of more than 38 digits and for text or blobs from 4 GiB on.
 void bind_value(const Api& api, duckdb_prepared_statement statement, idx_t index, const Parameter& parameter,
                 const ValueView& value);
 
@@ -34,8 +34,10 @@ void bind_value(const Api& api, duckdb_prepared_statement statement, idx_t index
 void check_size(std::size_t size_bytes, const std::string& what);
 [[noreturn]] void throw_too_many_digits(std::string_view text, const std::string& what);
 
-// What the engine reads as infinity.
-bool is_infinity(Date date);
-bool is_infinity(Timestamp timestamp);
+[[noreturn]] void throw_not_storable(const ValueView& value, const std::string& what);
+
+// Within the engine's range; the last value at either end of a number stands for infinity there.
+bool is_storable(Date date);
+bool is_storable(Timestamp timestamp);
 
 }  // namespace tidelock::sql::duckdb

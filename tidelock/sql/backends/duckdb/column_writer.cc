@@ -77,7 +77,7 @@ struct ColumnWriter::Visitor {
 
   void operator()(Date value) const {
     if (id() != DUCKDB_TYPE_DATE) column.refuse(value, "is not of the column's type");
-    if (is_infinity(value)) column.refuse(value, "is what DuckDB takes for infinity");
+    if (!is_storable(value)) throw_not_storable(value, column.what_);
     column.put(row, static_cast<std::int32_t>(value.time_since_epoch().count()));
   }
 
@@ -88,7 +88,7 @@ struct ColumnWriter::Visitor {
 
   void operator()(Timestamp value) const {
     if (!is_timestamp()) column.refuse(value, "is not of the column's type");
-    if (is_infinity(value)) column.refuse(value, "is what DuckDB takes for infinity");
+    if (!is_storable(value)) throw_not_storable(value, column.what_);
     column.put(row, std::int64_t{value.time_since_epoch().count()});
   }
 

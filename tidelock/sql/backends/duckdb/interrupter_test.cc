@@ -107,8 +107,12 @@ TEST_F(DuckDbInterrupt, AStatementThatRunsTooLongIsStopped) {
 TEST_F(DuckDbInterrupt, RowsThatAreReadTooSlowlyAreStopped) {
   const auto a = session();
   const auto statement = a->prepare("select i from range(100000000000000) r(i)");
-  statement->start({}, runtime_.in(20ms));
-  EXPECT_THROW_CODE(while (statement->next()){}, Code::timeout);
+  const auto read_on = [&] {
+    statement->start({}, runtime_.in(20ms));
+    while (statement->next()) {
+    }
+  };
+  EXPECT_THROW_CODE(read_on(), Code::timeout);
   EXPECT_FALSE(statement->next());
   EXPECT_EQ(number(*a, "select 7::bigint"), 7);
 }
