@@ -32,7 +32,8 @@ void Connection::give_back() noexcept {
 
 Transaction Connection::begin(const TransactionOptions& options) {
   auto& on = link();
-  return Transaction(on, on.begin(scope_, options));
+  const bool is_read_only = options.read_only || on.pool().options().read_only;
+  return Transaction(on, on.begin(scope_, options), is_read_only);
 }
 
 void Connection::set_statement_timeout(base::Duration timeout) { link().set_statement_timeout(scope_, timeout); }

@@ -21,5 +21,7 @@ struct Schema {
 // Brings the room's tables up to date, in one transaction; only reads when they are. Safe when several processes do it
 // at once. Errors: newer_schema when a newer Tidelock wrote the tables; those of transact().
 void migrate(Database& database, const Schema& schema, base::Deadline deadline);
+// The same inside a transaction that may write.
+void migrate(Transaction& transaction, const Schema& schema);
 
 }  // namespace tidelock::sql

@@ -9,7 +9,9 @@
 namespace tidelock::sql {
 
 Transaction::Transaction(Transaction&& other) noexcept
-    : Executor(std::exchange(other.link_, nullptr), other.scope_), hooks_(std::move(other.hooks_)) {}
+    : Executor(std::exchange(other.link_, nullptr), other.scope_),
+      is_read_only_(other.is_read_only_),
+      hooks_(std::move(other.hooks_)) {}
 
 Transaction::~Transaction() { rollback(); }
 

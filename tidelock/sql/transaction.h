@@ -71,13 +71,16 @@ class Transaction : public Executor {
   // Error: unsupported where the engine has none (Dialect::savepoints_note).
   Savepoint savepoint();
 
-  bool is_open() const;                        // Neither committed nor rolled back by a call here.
+  bool is_open() const;  // Neither committed nor rolled back by a call here.
+  bool is_read_only() const { return is_read_only_; }
   std::uint64_t id() const { return scope_; }  // Unique in its Database; what observers see.
 
  private:
   friend class Connection;
-  Transaction(Link& link, std::uint64_t scope) : Executor(&link, scope) {}
+  Transaction(Link& link, std::uint64_t scope, bool is_read_only)
+      : Executor(&link, scope), is_read_only_(is_read_only) {}
 
+  bool is_read_only_;
   std::vector<std::function<void()>> hooks_;
 };
 
