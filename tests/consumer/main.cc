@@ -1,6 +1,6 @@
 #include <tidelock/base/real_files.h>
 #include <tidelock/base/real_runtime.h>
-#include <tidelock/sql/backends/all.h>
+#include <tidelock/toolkit/toolkit.h>
 
 #include <cstdint>
 #include <iostream>
@@ -8,7 +8,8 @@
 int main() {
   tidelock::base::RealRuntime runtime;
   tidelock::base::RealFiles files(runtime);
-  const auto database = tidelock::sql::open(runtime, files, tidelock::base::Url::parse("sqlite::memory:"));
+  tidelock::Toolkit toolkit(runtime, files);
+  const auto database = toolkit.database("sqlite::memory:");
   const auto answer = database->one<std::int64_t>("select 6 * ?", 7);
   std::cout << "6 * 7 = " << answer << '\n';
   return answer == 42 ? 0 : 1;

@@ -11,6 +11,7 @@
 
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
+#include "tidelock/toolkit/toolkit.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::snippets {
@@ -41,10 +42,12 @@ class Snippet : public ::testing::Test {
   NewFolder folder_;
   base::RealRuntime real_runtime_;
   base::RealFiles real_files_{real_runtime_};
+  Toolkit real_toolkit_{real_runtime_, real_files_};
 
  protected:
   base::Runtime& runtime = real_runtime_;
   base::Files& files = real_files_;
+  Toolkit& toolkit = real_toolkit_;
 };
 
 }  // namespace tidelock::snippets
@@ -59,10 +62,14 @@ using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 
 // The body of a test, as the main task of a World.
 #define WORLD_SNIPPET(suite, name)                                                                           \
-  static void suite##_##name##_InWorld(::tidelock::world::World& world, ::tidelock::base::Runtime& runtime); \
+  static void suite##_##name##_InWorld(::tidelock::world::World& world, ::tidelock::base::Runtime& runtime,  \
+                                       ::tidelock::base::Files& files, ::tidelock::Toolkit& toolkit);        \
   SNIPPET(suite, name) {                                                                                     \
-    ::tidelock::world::run_world_test(                                                                       \
-        [](::tidelock::world::World& world) { suite##_##name##_InWorld(world, world.runtime()); });          \
+    ::tidelock::world::run_world_test([](::tidelock::world::World& in) {                                     \
+      ::tidelock::Toolkit made(in.runtime(), in.files());                                                    \
+      suite##_##name##_InWorld(in, in.runtime(), in.files(), made);                                          \
+    });                                                                                                      \
   }                                                                                                          \
-  static void suite##_##name##_InWorld([[maybe_unused]] ::tidelock::world::World& world,                     \
-                                       [[maybe_unused]] ::tidelock::base::Runtime& runtime)
+  static void suite##_##name##_InWorld(                                                                      \
+      [[maybe_unused]] ::tidelock::world::World& world, [[maybe_unused]] ::tidelock::base::Runtime& runtime, \
+      [[maybe_unused]] ::tidelock::base::Files& files, [[maybe_unused]] ::tidelock::Toolkit& toolkit)
