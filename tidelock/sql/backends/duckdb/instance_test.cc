@@ -25,6 +25,7 @@ using testing::number;
 using testing::run;
 
 constexpr const char* kHolderVariable = "TIDELOCK_TEST_DUCKDB_TO_HOLD";
+constexpr const char* kHeld = "the database is held\n";
 
 class DuckDbInstance : public testing::DuckDbTest {
  protected:
@@ -47,33 +48,35 @@ class DuckDbInstance : public testing::DuckDbTest {
   Error open_error(const Settings& s) {
     return error_of([&] { open(s)->open(kNever)->run_script("select * from t", kNever); });
   }
-  // A process that holds the database until it is ended.
-  base::ChildProcess start_holder() {
-    base::ChildProcess child(runtime_, {.argv = {"/proc/self/exe", "--gtest_also_run_disabled_tests",
-                                                 "--gtest_filter=*DISABLED_HoldsADatabaseForAnotherTest"},
-                                        .env = {{kHolderVariable, settings().path}},
-                                        .in = base::Stream::pipe(),
-                                        .out = base::Stream::pipe()});
+  // Another process that runs the current test up to holds_as_child().
+  base::Command child_command() const {
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    return {.argv = {"/proc/self/exe", std::string("--gtest_filter=") + test->test_suite_name() + "." + test->name()},
+            .env = {{kHolderVariable, settings().path}},
+            .in = base::Stream::pipe(),
+            .out = base::Stream::pipe(),
+            .err = base::Stream::null()};
+  }
+  // In that process: holds the database until its input ends, and returns true.
+  bool holds_as_child() {
+    const char* path = std::getenv(kHolderVariable);
+    if (path == nullptr) return false;
+    Settings held;
+    held.path = path;
+    const auto driver = open(held);
+    std::cout << kHeld << std::flush;
+    char byte = 0;
+    while (::read(STDIN_FILENO, &byte, 1) > 0) {
+    }
+    return true;
+  }
+  static void wait_until_held(base::ChildProcess& child) {
     std::string heard;
     char byte = 0;
-    while (heard.find("held\n") == heard.npos && ::read(child.out().get(), &byte, 1) == 1) heard += byte;
-    EXPECT_THAT(heard, HasSubstr("held\n"));
-    return child;
+    while (heard.find(kHeld) == heard.npos && ::read(child.out().get(), &byte, 1) == 1) heard += byte;
+    ASSERT_THAT(heard, HasSubstr(kHeld));
   }
 };
-
-// Not a test: another process, for tests that need one.
-TEST_F(DuckDbInstance, DISABLED_HoldsADatabaseForAnotherTest) {
-  const char* path = std::getenv(kHolderVariable);
-  if (path == nullptr) GTEST_SKIP() << "runs only as the child of another test";
-  Settings held;
-  held.path = path;
-  const auto driver = open(held);
-  std::cout << "held\n" << std::flush;
-  char byte = 0;
-  while (::read(STDIN_FILENO, &byte, 1) > 0) {
-  }
-}
 
 TEST_F(DuckDbInstance, TwoOpensOfOneFileAreOneDatabase) {
   const auto first = open(settings());
@@ -136,13 +139,15 @@ TEST_F(DuckDbInstance, OtherSettingsForAnOpenFileAreRefusedAndBothAreNamed) {
 }
 
 TEST_F(DuckDbInstance, AFileThatAnotherProcessHoldsIsLockedAndTheProcessIsNamed) {
-  auto holder = start_holder();
+  if (holds_as_child()) return;
+  base::ChildProcess holder(runtime_, child_command());
+  wait_until_held(holder);
   for (const auto& mine : {settings(), read_only()}) {
     const auto error = error_of([&] { open(mine); });
     EXPECT_EQ(error.code(), Code::database_locked);
     EXPECT_EQ(error.disposition(), Disposition::retry_call);
     EXPECT_THAT(error.what(), HasSubstr("process " + std::to_string(holder.pid()) + " ("));
-    EXPECT_THAT(error.what(), HasSubstr("--gtest_also_run_disabled_tests"));
+    EXPECT_THAT(error.what(), HasSubstr("--gtest_filter="));
     EXPECT_THAT(error.what(), HasSubstr("wait for it to end"));
     EXPECT_EQ(error.object(), settings().path);
   }
@@ -153,18 +158,15 @@ TEST_F(DuckDbInstance, AFileThatAnotherProcessHoldsIsLockedAndTheProcessIsNamed)
 
 // The lock is the process's: any other open and close of the file in here would drop it.
 TEST_F(DuckDbInstance, TheLockSurvivesEverythingThatIsDoneWithTheFileInThisProcess) {
+  if (holds_as_child()) return;
   driver();
   error_of([&] { open(read_only()); });
   open(settings())->open(kNever);
   Settings missing = settings("missing.duckdb");
   missing.read_only = true;
   error_of([&] { open(missing); });
-  base::ChildProcess child(runtime_, {.argv = {"/proc/self/exe", "--gtest_also_run_disabled_tests",
-                                               "--gtest_filter=*DISABLED_HoldsADatabaseForAnotherTest"},
-                                      .env = {{kHolderVariable, settings().path}},
-                                      .in = base::Stream::null(),
-                                      .out = base::Stream::null(),
-                                      .err = base::Stream::null()});
+  base::ChildProcess child(runtime_, child_command());
+  child.in() = {};
   const auto end = child.wait(runtime_.in(60s));
   ASSERT_TRUE(end);
   EXPECT_EQ(end->code, 1);  // database_locked.
