@@ -39,10 +39,10 @@ TEST_P(SqlLimits, ATransactionIsNotCommittedAfterItsTime) {
     const auto db = place.open();
     db->script("create table t (a integer)");
     auto connection = db->connect();
-    auto tx = connection.begin({.timeout = 5ms});
+    auto tx = connection.begin({.timeout = 300ms});
     tx.execute("insert into t values (1)");
     const auto over = place.runtime.make_signal("the time of the transaction");
-    over->wait(over->count(), place.runtime.in(6ms));
+    over->wait(over->count(), place.runtime.in(301ms));
     EXPECT_THROW_CODE(tx.commit(), Code::timeout);
     EXPECT_EQ(connection.one<int>("select count(*) from t"), 0);
   });

@@ -167,10 +167,13 @@ int open(sqlite3_vfs* vfs, sqlite3_filename name, sqlite3_file* out, int flags, 
     auto& on = self(vfs);
     const base::Path path =
         name != nullptr ? base::Path(name) : base::Path(fmt::format("/tmp-{:016x}", on.runtime().random()));
-    const bool created = (flags & SQLITE_OPEN_CREATE) != 0 && !on.files().info(path);
     int granted = flags;
     auto file = open_file(on, path, flags, granted);
-    slot->file = new VfsFile(on, path, std::move(file), created, (flags & SQLITE_OPEN_DELETEONCLOSE) != 0);
+    // Whoever may have made the file syncs its name with its content. That it was there already says nothing: who made
+    // it may not have synced it yet.
+    const bool sync_name = (flags & SQLITE_OPEN_CREATE) != 0;
+    const bool temporary = (flags & SQLITE_OPEN_DELETEONCLOSE) != 0;
+    slot->file = new VfsFile(on, path, std::move(file), sync_name && !temporary, temporary);
     slot->pMethods = &kMethods;
     if (granted_out != nullptr) *granted_out = granted;
     return SQLITE_OK;

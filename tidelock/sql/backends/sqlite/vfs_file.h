@@ -16,12 +16,12 @@ namespace tidelock::sql::sqlite {
 // The functions return SQLite's result codes, and throw what the Files throw.
 class VfsFile {
  public:
-  VfsFile(Vfs& vfs, base::Path path, std::unique_ptr<base::File> file, bool created, bool delete_on_close)
+  VfsFile(Vfs& vfs, base::Path path, std::unique_ptr<base::File> file, bool sync_name, bool delete_on_close)
       : vfs_(vfs),
         path_(std::move(path)),
         file_(std::move(file)),
         inode_(inode_at_path()),
-        sync_name_(created),
+        sync_name_(sync_name),
         delete_on_close_(delete_on_close) {}
 
   Vfs& vfs() { return vfs_; }
@@ -53,7 +53,7 @@ class VfsFile {
   const base::Path path_;
   std::unique_ptr<base::File> file_;
   const std::optional<std::uint64_t> inode_;
-  bool sync_name_;  // The file was made here, and its name was not synced yet.
+  bool sync_name_;  // The file may have been made here, and its name was not synced yet.
   const bool delete_on_close_;
   int level_ = SQLITE_LOCK_NONE;
 
