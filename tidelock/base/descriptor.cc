@@ -63,7 +63,7 @@ std::optional<std::size_t> read_some(const Descriptor& from, std::span<std::byte
     const auto count = ::read(from.get(), out.data(), out.size());
     if (count >= 0) return static_cast<std::size_t>(count);
     if (errno == EAGAIN) return std::nullopt;
-    if (errno != EINTR) throw errno_error(errno, {}, "a pipe could not be read");
+    if (errno != EINTR) throw errno_error(errno, {}, "a descriptor could not be read");
   }
 }
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "tidelock/base/errno_error.h"
@@ -122,7 +123,8 @@ void check(const Command& command) {
   if (command.foreground && command.group != Command::Group::own) {
     throw Error(Code::invalid_argument, "only a child with a process group of its own can take the terminal");
   }
-  if (command.folder && !std::filesystem::is_directory(*command.folder)) {
+  std::error_code unreachable;
+  if (command.folder && !std::filesystem::is_directory(*command.folder, unreachable)) {
     throw Error(Code::invalid_argument, base::quoted(command.folder->string()) + " is no folder to start a program in");
   }
   struct sigaction action {};
