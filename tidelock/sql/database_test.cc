@@ -1,0 +1,218 @@
+// The pool and the end of transactions, over an engine that fails as told.
+#include "tidelock/sql/database.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tidelock/sql/transact.h"
+#include "tidelock/world/testing.h"
+
+namespace tidelock::sql {
+namespace {
+
+using namespace std::chrono_literals;
+
+// What the engine does, and what became of it.
+struct Script {
+  std::function<void()> on_open = [] {};
+  std::function<void()> on_commit = [] {};
+  std::function<bool()> on_reset = [] { return true; };
+  int opened = 0;
+  int open = 0;
+  int commits = 0;
+  int rollbacks = 0;
+  int cancels = 0;
+};
+
+class FakeSession final : public Session {
+ public:
+  explicit FakeSession(Script& script) : script_(script) { ++script_.open; }
+  ~FakeSession() override { --script_.open; }
+  std::unique_ptr<Prepared> prepare(std::string_view) override { throw Error(Code::statement_invalid, "no"); }
+  void run_script(std::string_view, base::Deadline) override {}
+  void begin(const BeginOptions&) override {}
+  Position commit() override {
+    ++script_.commits;
+    script_.on_commit();
+    return {"1"};
+  }
+  void rollback() noexcept override { ++script_.rollbacks; }
+  void savepoint(std::string_view) override {}
+  void release_savepoint(std::string_view) override {}
+  void rollback_to_savepoint(std::string_view) override {}
+  std::unique_ptr<Bulk> bulk(std::string_view, std::span<const std::string>) override { return nullptr; }
+  void cancel() noexcept override { ++script_.cancels; }
+  bool reset() noexcept override { return script_.on_reset(); }
+
+ private:
+  Script& script_;
+};
+
+class FakeDriver final : public Driver {
+ public:
+  explicit FakeDriver(Script& script) : script_(script) { dialect_.engine = "fake"; }
+  const Dialect& dialect() const override { return dialect_; }
+  std::unique_ptr<Session> open(base::Deadline) override {
+    script_.on_open();
+    ++script_.opened;
+    return std::make_unique<FakeSession>(script_);
+  }
+
+ private:
+  Script& script_;
+  Dialect dialect_;
+};
+
+std::unique_ptr<Database> make(base::Runtime& runtime, Script& script, DatabaseOptions options = {}) {
+  return std::make_unique<Database>(runtime, std::make_unique<FakeDriver>(script), std::move(options), "fake:");
+}
+
+WORLD_TEST(SqlPool, OpensOnlyWhatIsNeededAndUsesTheLastOneFirst) {
+  Script script;
+  const auto db = make(runtime, script, {.max_connections = 3});
+  for (int i = 0; i < 10; ++i) db->connect();
+  EXPECT_EQ(script.opened, 1);
+  {
+    const auto a = db->connect();
+    const auto b = db->connect();
+  }
+  EXPECT_EQ(script.opened, 2);
+  EXPECT_EQ(db->pool_state().open, 2U);
+  EXPECT_EQ(db->pool_state().in_use, 0U);
+}
+
+WORLD_TEST(SqlPool, AnUnhealthySessionIsClosed) {
+  Script script;
+  const auto db = make(runtime, script);
+  script.on_reset = [] { return false; };
+  db->connect();
+  EXPECT_EQ(script.open, 0);
+  script.on_reset = [] { return true; };
+  db->connect();
+  EXPECT_EQ(script.opened, 2);
+  EXPECT_EQ(script.open, 1);
+}
+
+WORLD_TEST(SqlPool, AWaiterGetsItsTurnAlsoWhenTheOneBeforeCouldNotOpen) {
+  Script script;
+  const auto db = make(runtime, script, {.max_connections = 1});
+  auto held = std::make_unique<Connection>(db->connect());
+  script.on_reset = [] { return false; };  // So that the waiters have to open anew.
+  int failures = 0;
+  script.on_open = [&] {
+    if (failures++ == 0) throw Error(Code::unavailable, "not now");
+  };
+  std::vector<std::string> told;
+  std::vector<base::Task> tasks;
+  for (const auto* const who : {"first", "second"}) {
+    tasks.push_back(runtime.spawn(who, [&, who](const std::stop_token&) {
+      try {
+        db->connect();
+        told.emplace_back(std::string(who) + " served");
+      } catch (const Error& error) {
+        told.emplace_back(std::string(who) + " " + std::string(name(error.code())));
+      }
+    }));
+    while (db->pool_state().waiting < tasks.size()) runtime.yield();
+  }
+  held.reset();
+  for (auto& task : tasks) task.join();
+  EXPECT_EQ(told, (std::vector<std::string>{"first unavailable", "second served"}));
+}
+
+WORLD_TEST(SqlPool, AWaiterThatGaveUpTakesNothing) {
+  Script script;
+  const auto db = make(runtime, script, {.max_connections = 1});
+  {
+    const auto held = db->connect();
+    EXPECT_THROW_CODE(db->connect(runtime.in(1s)), Code::timeout);
+    EXPECT_THROW_CODE(db->connect(runtime.now()), Code::timeout);
+  }
+  db->connect(runtime.in(0s));  // There is one: nothing has to be waited for.
+  EXPECT_EQ(db->pool_state().waiting, 0U);
+}
+
+TEST(SqlPool, NoConnectionIsLostOrLentTwice) {
+  world::for_seeds(30, [](world::World& world) {
+    world.run([&](base::Runtime& runtime) {
+      Script script;
+      script.on_reset = [&] { return runtime.random() % 4 != 0; };
+      script.on_open = [&] {
+        runtime.sleep_for(1ms);
+        if (runtime.random() % 4 == 0) throw Error(Code::unavailable, "not now");
+      };
+      const auto db = make(runtime, script, {.max_connections = 3});
+      std::size_t in_use = 0;
+      std::vector<base::Task> tasks;
+      for (int i = 0; i < 8; ++i) {
+        tasks.push_back(runtime.spawn("user", [&](const std::stop_token&) {
+          for (int k = 0; k < 20; ++k) {
+            try {
+              const auto mine = db->connect(runtime.in(std::chrono::milliseconds(runtime.random() % 20)));
+              EXPECT_LE(++in_use, 3U);
+              runtime.sleep_for(std::chrono::milliseconds(runtime.random() % 4));
+              --in_use;
+            } catch (const Error& error) {
+              EXPECT_TRUE(error.code() == Code::timeout || error.code() == Code::unavailable) << error.what();
+            }
+          }
+        }));
+      }
+      for (auto& task : tasks) task.join();
+      EXPECT_EQ(db->pool_state().in_use, 0U);
+      EXPECT_EQ(db->pool_state().waiting, 0U);
+    });
+  });
+}
+
+WORLD_TEST(SqlCommit, AnUnknownOutcomeRunsNoHookAndClosesTheSession) {
+  Script script;
+  script.on_commit = [] { throw Error(Code::unknown_outcome, "no answer"); };
+  const auto db = make(runtime, script);
+  int runs = 0;
+  EXPECT_THROW_CODE(transact(*db, {.retry = {.max_attempts = 5}},
+                             [&](Transaction& tx) {
+                               ++runs;
+                               tx.after_commit([] { ADD_FAILURE() << "it is not certain"; });
+                             }),
+                    Code::unknown_outcome);
+  EXPECT_EQ(runs, 1);
+  EXPECT_EQ(script.commits, 1);
+  EXPECT_EQ(script.rollbacks, 0);
+  EXPECT_EQ(script.open, 0);
+}
+
+WORLD_TEST(SqlCommit, AConflictAtCommitRunsTheUnitAgainOnAConnectionThatWasGivenBack) {
+  Script script;
+  script.on_commit = [&] {
+    if (script.commits < 3) throw Error(Code::serialization_failure, "lost");
+  };
+  const auto db = make(runtime, script, {.max_connections = 1});
+  int hooks = 0;
+  const auto begin = runtime.now();
+  transact(*db, [&](Transaction& tx) { tx.after_commit([&] { ++hooks; }); });
+  EXPECT_EQ(script.commits, 3);
+  EXPECT_EQ(script.opened, 1);
+  EXPECT_EQ(hooks, 1);
+  EXPECT_GT(runtime.now(), begin);  // It waited between.
+}
+
+WORLD_TEST(SqlCommit, ACancellerOfAnEarlierUseHarmsNobody) {
+  Script script;
+  const auto db = make(runtime, script);
+  auto first = std::make_unique<Connection>(db->connect());
+  const auto canceller = first->canceller();
+  canceller.cancel();
+  EXPECT_EQ(script.cancels, 1);
+  first.reset();
+  canceller.cancel();
+  const auto second = db->connect();
+  canceller.cancel();
+  EXPECT_EQ(script.cancels, 1);
+  second.canceller().cancel();
+  EXPECT_EQ(script.cancels, 2);
+}
+
+}  // namespace
+}  // namespace tidelock::sql
