@@ -7,10 +7,11 @@
 
 #include "tidelock/cli/program.h"
 #include "tidelock/lock/backend.h"
+#include "tidelock/toolkit/toolkit.h"
 
 namespace tidelock::cli {
 
-// Locks somewhere. Owns the way to them.
+// Locks that other processes see too. Owns the way to them.
 class Arbiter {
  public:
   // Makes an SQLite file, and its folder, when it is missing. Errors: invalid_argument for a URL that names no such
@@ -20,15 +21,15 @@ class Arbiter {
   static std::optional<Arbiter> open_existing(const Outside& outside, const std::string& url);
 
   lock::Backend& backend() const { return *backend_; }
-  const std::string& shown_url() const { return shown_url_; }  // Without passwords.
 
  private:
-  Arbiter(std::shared_ptr<lock::Backend> backend, std::string shown_url);
+  Arbiter(const Outside& outside, const std::string& url);
+
+  std::unique_ptr<Toolkit> toolkit_;
   std::shared_ptr<lock::Backend> backend_;
-  std::string shown_url_;
 };
 
-// A URL as it may be shown. Error: invalid_argument.
+// A URL as it may be shown: without passwords. Error: invalid_argument.
 std::string shown_url(const std::string& url);
 
 }  // namespace tidelock::cli

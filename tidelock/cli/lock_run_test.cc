@@ -149,8 +149,8 @@ TEST_F(LockRunTest, PassesOnSignalsToTheCommandAndItsChildren) {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
     const auto name = std::to_string(signal);
     auto running = start(lock_run("a", {},
-                                  "sh -c 'trap \"echo child >&3; exit\" " + name + "; echo in >&3; " + kForEver +
-                                      "' & trap 'wait; exit 9' " + name + "; wait"));
+                                  "trap 'exit 9' " + name + "; sh -c 'trap \"echo child >&3; exit\" " + name +
+                                      "; echo in >&3; " + kForEver + "'"));
     EXPECT_EQ(hear(), "in");
     running.child().signal(signal);
     EXPECT_EQ(hear(), "child");

@@ -50,7 +50,7 @@ base::Command ProgramTest::tidelock(const Arguments& arguments) const {
   command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
   command.env = {{"TIDELOCK", TIDELOCK_PROGRAM}};
   command.folder = folder_.path();
-  command.pass = {life_.descriptor()};
+  if (life_.descriptor() >= 0) command.pass = {life_.descriptor()};
   return command;
 }
 

@@ -50,7 +50,7 @@ class ProgramTest : public ::testing::Test {
  protected:
   using Arguments = std::vector<std::string>;
 
-  // `tidelock` with these arguments. Descriptor 3 is the life line, to write lines to.
+  // `tidelock` with these arguments. Descriptor 3 is the life line, to write lines to, until that is released.
   base::Command tidelock(const Arguments& arguments) const;
   // `tidelock lock run NAME options -- sh -c script`.
   base::Command lock_run(const std::string& name, const Arguments& options, const std::string& script) const;

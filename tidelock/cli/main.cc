@@ -1,0 +1,32 @@
+// The program `tidelock`: the real outside for cli/program.h.
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "tidelock/base/real_files.h"
+#include "tidelock/base/real_runtime.h"
+#include "tidelock/cli/failure.h"
+#include "tidelock/cli/program.h"
+#include "tidelock/cli/signals.h"
+
+namespace {
+
+tidelock::cli::Outcome run(const std::vector<std::string>& arguments) {
+  try {
+    tidelock::base::RealRuntime runtime;
+    tidelock::base::RealFiles files(runtime);
+    return tidelock::cli::run_program(arguments, {runtime, files, std::cout, std::cerr});
+  } catch (const std::exception& error) {  // No runtime: TIDELOCK_OWNER is malformed, or there is no /proc.
+    const auto failure = tidelock::cli::Failure::of(error);
+    std::cerr << failure.line() << std::endl;
+    return {failure.exit, std::nullopt};
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto outcome = run({argv + 1, argv + argc});
+  if (outcome.signal) tidelock::cli::end_by_signal(*outcome.signal);
+  return outcome.exit;
+}
