@@ -3,7 +3,7 @@
 #include <chrono>
 #include <utility>
 
-#include "tidelock/lock/backends/memory/memory_backend.h"
+#include "tidelock/lock/backends/all.h"
 #include "tidelock/lock/testing/faulty_backend.h"
 #include "tidelock/world/testing.h"
 
@@ -13,7 +13,8 @@ namespace {
 using namespace std::chrono_literals;
 
 WORLD_TEST(Guard, ReleasesAtTheEndOfItsScope) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   Mutex mutex(backend, runtime, "x");
   {
     const auto guard = hold(mutex, runtime.in(1s));
@@ -26,7 +27,8 @@ WORLD_TEST(Guard, ReleasesAtTheEndOfItsScope) {
 }
 
 WORLD_TEST(Guard, IsEmptyWhenTheLockIsNotGotInTime) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   Mutex mutex(backend, runtime, "x", {.ttl = 1min, .margin = 1s, .owner = "a"});
   Mutex other(backend, runtime, "x", {.ttl = 1min, .margin = 1s, .owner = "b"});
   const auto guard = hold(mutex, runtime.in(1s));
@@ -34,7 +36,8 @@ WORLD_TEST(Guard, IsEmptyWhenTheLockIsNotGotInTime) {
 }
 
 WORLD_TEST(Guard, MovesWithItsLease) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   Mutex mutex(backend, runtime, "x");
   auto first = hold(mutex, runtime.in(1s));
   {
@@ -47,7 +50,8 @@ WORLD_TEST(Guard, MovesWithItsLease) {
 }
 
 WORLD_TEST(Guard, SaysWhenItsLeaseIsOver) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   Mutex mutex(backend, runtime, "x", {.ttl = 10s, .margin = 1s, .owner = {}});
   auto guard = hold(mutex, runtime.in(1s));
   runtime.sleep_for(5s);
@@ -61,7 +65,8 @@ WORLD_TEST(Guard, SaysWhenItsLeaseIsOver) {
 }
 
 WORLD_TEST(Guard, ReleasedEarlyItReleasesOnce) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   Mutex mutex(backend, runtime, "x");
   std::optional<Lease> next;
   {
@@ -75,7 +80,8 @@ WORLD_TEST(Guard, ReleasedEarlyItReleasesOnce) {
 }
 
 WORLD_TEST(Guard, WhenItsReleaseFailsTheLeaseExpires) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   testing::FaultyBackend line(backend, runtime);
   Mutex mutex(line, runtime, "x");
   {

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "tidelock/lock/backends/memory/memory_backend.h"
+#include "tidelock/lock/backends/all.h"
 #include "tidelock/lock/testing/faulty_backend.h"
 #include "tidelock/world/testing.h"
 
@@ -16,12 +16,12 @@ using testing::Fault;
 
 // A holder with a bad line, a ttl of 10 s and a margin of 1 s; and somebody else with a good one.
 struct Scene {
-  explicit Scene(base::Runtime& the_runtime)
+  Scene(base::Runtime& the_runtime, base::Files& files)
       : runtime(the_runtime),
-        backend(runtime),
-        line(backend, runtime),
+        backend(open_backend(runtime, files, base::Url::parse("memory:"))),
+        line(*backend, runtime),
         mutex(line, runtime, "x", options("holder")),
-        other(backend, runtime, "x", options("other")) {}
+        other(*backend, runtime, "x", options("other")) {}
   static LeaseOptions options(std::string owner) { return {.ttl = 10s, .margin = 1s, .owner = std::move(owner)}; }
   Lease acquire() { return mutex.try_acquire(runtime.in(1s)).value(); }
   // When stop was requested; fails when it was not within a minute.
@@ -31,14 +31,14 @@ struct Scene {
   }
 
   base::Runtime& runtime;
-  MemoryBackend backend;
+  const std::unique_ptr<Backend> backend;
   testing::FaultyBackend line;
   Mutex mutex;
   Mutex other;
 };
 
 WORLD_TEST(Keeper, KeepsALeaseForAsLongAsItLives) {
-  Scene scene(runtime);
+  Scene scene(runtime, files);
   const auto lease = scene.acquire();
   {
     Keeper keeper(scene.mutex, lease);
@@ -57,7 +57,7 @@ WORLD_TEST(Keeper, KeepsALeaseForAsLongAsItLives) {
 }
 
 WORLD_TEST(Keeper, LeavesTheLeaseWhenAskedTo) {
-  Scene scene(runtime);
+  Scene scene(runtime, files);
   { Keeper keeper(scene.mutex, scene.acquire(), Keeper::AtEnd::leave); }
   EXPECT_FALSE(scene.other.try_acquire(runtime.in(1s)));
   runtime.sleep_for(10s);
@@ -65,7 +65,7 @@ WORLD_TEST(Keeper, LeavesTheLeaseWhenAskedTo) {
 }
 
 WORLD_TEST(Keeper, RequestsStopAtTheExpiryWhileARenewalHangs) {
-  Scene scene(runtime);
+  Scene scene(runtime, files);
   Keeper keeper(scene.mutex, scene.acquire());
   const auto expires = keeper.lease().expires;
   scene.line.next(Fault::delay_request, 30s);  // Heeds no deadline.
@@ -78,7 +78,7 @@ WORLD_TEST(Keeper, RequestsStopAtTheExpiryWhileARenewalHangs) {
 }
 
 WORLD_TEST(Keeper, ARenewalThatIsAnsweredAfterTheExpiryDoesNotReviveTheLease) {
-  Scene scene(runtime);
+  Scene scene(runtime, files);
   Keeper keeper(scene.mutex, scene.acquire());
   const auto expires = keeper.lease().expires;
   scene.line.next(Fault::delay_reply, 6s);  // Of the renewal after 3.3 s: proves the lease until 12.3 s, but at 9.3 s.
@@ -89,7 +89,7 @@ WORLD_TEST(Keeper, ARenewalThatIsAnsweredAfterTheExpiryDoesNotReviveTheLease) {
 }
 
 WORLD_TEST(Keeper, TriesAgainUntilTheLeaseExpires) {
-  Scene scene(runtime);
+  Scene scene(runtime, files);
   Keeper keeper(scene.mutex, scene.acquire());
   for (int i = 0; i < 10; ++i) scene.line.next(Fault::refuse);
   runtime.sleep_for(20s);
@@ -104,7 +104,7 @@ WORLD_TEST(Keeper, TriesAgainUntilTheLeaseExpires) {
 }
 
 WORLD_TEST(Keeper, SurvivesLostRepliesAndRequests) {
-  Scene scene(runtime);
+  Scene scene(runtime, files);
   Keeper keeper(scene.mutex, scene.acquire());
   scene.line.next(Fault::drop_reply);
   runtime.sleep_for(20s);
@@ -114,10 +114,10 @@ WORLD_TEST(Keeper, SurvivesLostRepliesAndRequests) {
 }
 
 WORLD_TEST(Keeper, RequestsStopAtOnceWhenTheArbiterSaysThatItIsLost) {
-  Scene scene(runtime);
+  Scene scene(runtime, files);
   Keeper keeper(scene.mutex, scene.acquire());
   const auto begin = runtime.now();
-  EXPECT_TRUE(scene.backend.break_key("x", runtime.in(1s)));
+  EXPECT_TRUE(scene.backend->break_key("x", runtime.in(1s)));
   EXPECT_LT(scene.wait_for_stop(keeper) - begin, 3400ms);  // The next renewal.
   EXPECT_EQ(keeper.lost()->code(), Code::lease_lost);
   const std::string why = keeper.lost()->what();
@@ -125,7 +125,7 @@ WORLD_TEST(Keeper, RequestsStopAtOnceWhenTheArbiterSaysThatItIsLost) {
 }
 
 WORLD_TEST(Keeper, DoesNotRenewAfterALoss) {
-  Scene scene(runtime);
+  Scene scene(runtime, files);
   Keeper keeper(scene.mutex, scene.acquire());
   scene.line.next(Fault::delay_request, 9s);
   scene.wait_for_stop(keeper);
@@ -136,7 +136,7 @@ WORLD_TEST(Keeper, DoesNotRenewAfterALoss) {
 }
 
 WORLD_TEST(Keeper, DoesNotRenewAfterARelease) {
-  Scene scene(runtime);
+  Scene scene(runtime, files);
   Keeper keeper(scene.mutex, scene.acquire());
   runtime.sleep_for(5s);
   keeper.release(runtime.in(1s));
@@ -152,7 +152,7 @@ WORLD_TEST(Keeper, DoesNotRenewAfterARelease) {
 }
 
 WORLD_TEST(Keeper, OfALeaseThatIsOverIsLostFromTheStart) {
-  Scene scene(runtime);
+  Scene scene(runtime, files);
   const auto lease = scene.acquire();
   runtime.sleep_for(9s);
   Keeper keeper(scene.mutex, lease);
@@ -163,7 +163,7 @@ WORLD_TEST(Keeper, OfALeaseThatIsOverIsLostFromTheStart) {
 
 WORLD_TEST(Keeper, AProcessThatWasPausedSeesTheLossWhenItIsBack) {
   auto& process = world.process("holder");
-  Scene scene(process);
+  Scene scene(process, process.files());
   bool held = true;
   auto work = process.spawn("work", [&](auto) {
     Keeper keeper(scene.mutex, scene.acquire());

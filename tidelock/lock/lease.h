@@ -24,7 +24,7 @@ struct LeaseOptions {
   std::chrono::milliseconds margin{500};  // The holder stops this much sooner. Requires 0 <= margin < ttl.
   // Who holds and waits, in the deadlock graph: one activity, which cannot go on while it waits. At most 255 bytes.
   // Empty: the owner of the current task (see owner.h).
-  std::string owner;
+  std::string owner{};
 };
 
 // One holding of a key. Plain data: copying it shares it, dropping it frees nothing.

@@ -4,7 +4,7 @@
 #include <set>
 #include <string>
 
-#include "tidelock/lock/backends/memory/memory_backend.h"
+#include "tidelock/lock/backends/all.h"
 #include "tidelock/lock/testing/faulty_backend.h"
 #include "tidelock/world/testing.h"
 
@@ -15,7 +15,8 @@ using namespace std::chrono_literals;
 using namespace std::string_literals;
 
 WORLD_TEST(Mutex, ImpossibleOptionsAreRefusedWithTheKey) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   const auto make = [&](std::string key, std::uint32_t permits, LeaseOptions options) {
     Semaphore(backend, runtime, std::move(key), permits, std::move(options));
   };
@@ -40,7 +41,8 @@ WORLD_TEST(Mutex, ImpossibleOptionsAreRefusedWithTheKey) {
 }
 
 WORLD_TEST(Mutex, SaysWhatItWasMadeOf) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   Semaphore semaphore(backend, runtime, "x", 3, {.ttl = 4s, .margin = 1s, .owner = "me"});
   EXPECT_EQ(semaphore.key(), "x");
   EXPECT_EQ(semaphore.permits(), 3u);
@@ -49,7 +51,8 @@ WORLD_TEST(Mutex, SaysWhatItWasMadeOf) {
 }
 
 WORLD_TEST(Mutex, ClaimsAreUuidsOfVersion8AndNeverRepeat) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   std::set<base::Uuid> claims;
   for (int object = 0; object < 20; ++object) {
     Mutex mutex(backend, runtime, "x");
@@ -66,7 +69,8 @@ WORLD_TEST(Mutex, ClaimsAreUuidsOfVersion8AndNeverRepeat) {
 }
 
 WORLD_TEST(Mutex, ARefusalByTheArbiterIsPassedOnAtOnceWhenWaitingCannotHelp) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   Semaphore two(backend, runtime, "x", 2);
   Semaphore three(backend, runtime, "x", 3);
   ASSERT_TRUE(two.try_acquire(runtime.in(1s)));
@@ -76,7 +80,8 @@ WORLD_TEST(Mutex, ARefusalByTheArbiterIsPassedOnAtOnceWhenWaitingCannotHelp) {
 }
 
 WORLD_TEST(Mutex, ARenewalWhoseReplyComesAfterTheNewExpiryIsLost) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   testing::FaultyBackend line(backend, runtime);
   Mutex mutex(line, runtime, "x");
   const auto lease = mutex.try_acquire(runtime.in(1s));
@@ -86,7 +91,8 @@ WORLD_TEST(Mutex, ARenewalWhoseReplyComesAfterTheNewExpiryIsLost) {
 }
 
 WORLD_TEST(Mutex, OfTasksThatShareAMutexEachRepeatsAnUnsettledClaimOfItsOwn) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   testing::FaultyBackend line(backend, runtime);
   Semaphore semaphore(line, runtime, "x", 3);
   for (int i = 0; i < 2; ++i) {
@@ -100,7 +106,8 @@ WORLD_TEST(Mutex, OfTasksThatShareAMutexEachRepeatsAnUnsettledClaimOfItsOwn) {
 }
 
 WORLD_TEST(Mutex, ATaskUndoesWhatAnotherTaskLeftUnsettled) {
-  MemoryBackend backend(runtime);
+  const auto arbiter = open_backend(runtime, files, base::Url::parse("memory:"));
+  auto& backend = *arbiter;
   testing::FaultyBackend line(backend, runtime);
   Mutex mutex(line, runtime, "x");
   runtime

@@ -312,8 +312,9 @@ std::vector<std::string> databases() {
   return urls;
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, FenceConformance, ::testing::ValuesIn(databases()),
-                         [](const auto& info) { return info.param.substr(0, info.param.find(':')); });
+const auto kEngineName = [](const auto& info) { return info.param.substr(0, info.param.find(':')); };
+INSTANTIATE_TEST_SUITE_P(Engines, FenceConformance, ::testing::ValuesIn(databases()), kEngineName);
+INSTANTIATE_TEST_SUITE_P(Engines, FenceSoak, ::testing::ValuesIn(databases()), kEngineName);
 
 }  // namespace
 }  // namespace tidelock::lock::conformance
