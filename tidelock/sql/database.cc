@@ -29,6 +29,7 @@ Connection Database::connect() { return Connection(pool_, pool_->checkout(std::n
 Connection Database::connect(base::Deadline deadline) { return Connection(pool_, pool_->checkout(deadline)); }
 
 void Database::observe(std::shared_ptr<Observer> observer) { pool_->observe(std::move(observer)); }
+void Database::measure(base::Metrics& metrics) { pool_->measure(metrics); }
 const Dialect& Database::dialect() const { return pool_->dialect(); }
 const DatabaseOptions& Database::options() const { return pool_->options(); }
 base::Runtime& Database::runtime() const { return pool_->runtime(); }

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "tidelock/base/metrics.h"
 #include "tidelock/base/runtime.h"
 #include "tidelock/base/time.h"
 #include "tidelock/base/url.h"
@@ -63,6 +64,10 @@ class Database {
 
   // From the next statement on; null: nobody. The old one may be called until its statements are over.
   void observe(std::shared_ptr<Observer> observer);
+
+  // Keeps the pool's metrics there from now on: tidelock_sql_pool_connections{state}, _wait_seconds, _timeouts_total,
+  // labelled with name(). Borrows it.
+  void measure(base::Metrics& metrics);
 
   const Dialect& dialect() const;
   const DatabaseOptions& options() const;

@@ -133,6 +133,23 @@ WORLD_TEST(SqlPool, AWaiterThatGaveUpTakesNothing) {
   EXPECT_EQ(db->pool_state().waiting, 0U);
 }
 
+WORLD_TEST(SqlPool, IsMeasured) {
+  Script script;
+  const auto db = make(runtime, script, {.max_connections = 2});
+  base::Metrics metrics;
+  db->measure(metrics);
+  const auto says = [&](const std::string& line) { return metrics.text().find(line) != std::string::npos; };
+  {
+    const auto a = db->connect();
+    EXPECT_TRUE(says("tidelock_sql_pool_connections{database=\"fake:\",state=\"in_use\"} 1"));
+    const auto b = db->connect();
+    EXPECT_THROW_CODE(db->connect(runtime.in(1s)), Code::timeout);
+  }
+  EXPECT_TRUE(says("tidelock_sql_pool_connections{database=\"fake:\",state=\"in_use\"} 0"));
+  EXPECT_TRUE(says("tidelock_sql_pool_connections{database=\"fake:\",state=\"idle\"} 2"));
+  EXPECT_TRUE(says("tidelock_sql_pool_timeouts_total{database=\"fake:\"} 1"));
+}
+
 TEST(SqlPool, NoConnectionIsLostOrLentTwice) {
   world::for_seeds(30, [](world::World& world) {
     world.run([&](base::Runtime& runtime) {

@@ -28,7 +28,34 @@ Link& Pool::lend(Slot& slot, std::uint64_t task, base::Instant now) {
   slot.since = now;
   slot.lease = next_number();
   slot.link.start_lease(slot.lease);
+  ++in_use_;
+  if (measures_) [[unlikely]]
+    report();
   return slot.link;
+}
+
+void Pool::report() {
+  const auto idle = std::ranges::count_if(idle_, [](const Slot* slot) { return slot->link.is_open(); });
+  measures_->in_use.set(static_cast<double>(in_use_));
+  measures_->idle.set(static_cast<double>(idle));
+}
+
+void Pool::measure(base::Metrics& metrics) {
+  const auto connections = [&](const char* state) {
+    return metrics.gauge("tidelock_sql_pool_connections", "Connections of the pool, by what they do.",
+                         {{"database", name_}, {"state", state}});
+  };
+  Measures measures{
+      .in_use = connections("in_use"),
+      .idle = connections("idle"),
+      .timeouts = metrics.counter("tidelock_sql_pool_timeouts_total",
+                                  "Calls that got no connection of the pool in time.", {{"database", name_}}),
+      .waits = metrics.histogram("tidelock_sql_pool_wait_seconds",
+                                 "How long those waited who did not get a connection of the pool at once.",
+                                 {{"database", name_}})};
+  const base::LocalGuard guard(mutex_);
+  measures_ = std::move(measures);
+  report();
 }
 
 Link& Pool::checkout(std::optional<base::Deadline> deadline) {
@@ -39,8 +66,9 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline) {
   {
     const base::LocalGuard guard(mutex_);
     if (!idle_.empty()) [[likely]] {
-      link = &lend(*idle_.back(), task, now);
+      auto& slot = *idle_.back();
       idle_.pop_back();
+      link = &lend(slot, task, now);
     }
   }
   if (link == nullptr) {
@@ -48,6 +76,7 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline) {
     const auto got = runtime_.now();
     const base::LocalGuard guard(mutex_);
     link = &lend(slot, task, got);
+    if (measures_) measures_->waits.observe(got - now);
   }
   if (!link->is_open()) {
     try {
@@ -82,7 +111,10 @@ Pool::Slot& Pool::wait(base::Deadline deadline) {
       if (!waiter.signal->wait(seen, deadline)) break;
     }
   } catch (...) {  // A World stops the task.
-    if (auto* const slot = leave(waiter)) put_back(*slot);
+    if (auto* const slot = leave(waiter)) {
+      const base::LocalGuard guard(mutex_);
+      pass_on(*slot);
+    }
     throw;
   }
   if (auto* const slot = leave(waiter)) return *slot;
@@ -98,6 +130,7 @@ Pool::Slot* Pool::leave(Waiter& waiter) {
 void Pool::throw_exhausted() {
   const auto now = runtime_.now();
   const base::LocalGuard guard(mutex_);
+  if (measures_) measures_->timeouts.add();
   const Slot* oldest = slots_.front().get();
   for (const auto& slot : slots_) {
     if (slot->lease != 0 && (oldest->lease == 0 || slot->since < oldest->since)) oldest = slot.get();
@@ -123,6 +156,14 @@ void Pool::give_back(Link& link) noexcept {
 void Pool::put_back(Slot& slot) noexcept {
   const base::LocalGuard guard(mutex_);
   slot.lease = 0;
+  --in_use_;
+  pass_on(slot);
+  if (measures_) [[unlikely]]
+    report();
+}
+
+// To who waits longest, or to the idle ones.
+void Pool::pass_on(Slot& slot) noexcept {
   if (!waiters_.empty()) {
     auto& waiter = *waiters_.front();
     waiters_.pop_front();

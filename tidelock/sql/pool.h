@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tidelock/base/local_mutex.h"
+#include "tidelock/base/metrics.h"
 #include "tidelock/base/runtime.h"
 #include "tidelock/sql/database.h"
 #include "tidelock/sql/link.h"
@@ -29,6 +30,7 @@ class Pool {
   void cancel(Link& link, std::uint64_t lease) noexcept TIDELOCK_EXCLUDES(mutex_);
   Database::PoolState state() const TIDELOCK_EXCLUDES(mutex_);
 
+  void measure(base::Metrics& metrics) TIDELOCK_EXCLUDES(mutex_);
   void observe(std::shared_ptr<Observer> observer) TIDELOCK_EXCLUDES(mutex_);
   Observer* observer() const { return observer_.load(std::memory_order_acquire); }
 
@@ -52,10 +54,20 @@ class Pool {
     Slot* granted = nullptr;
   };
 
+  // What a Metrics is told, once there is one.
+  struct Measures {
+    base::Gauge in_use;
+    base::Gauge idle;
+    base::Counter timeouts;
+    base::Histogram waits;
+  };
+
+  void report() TIDELOCK_REQUIRES(mutex_);
   Link& lend(Slot& slot, std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
   Slot& wait(base::Deadline deadline) TIDELOCK_EXCLUDES(mutex_);
   Slot* leave(Waiter& waiter) TIDELOCK_EXCLUDES(mutex_);  // What was granted to it, if anything.
   void put_back(Slot& slot) noexcept TIDELOCK_EXCLUDES(mutex_);
+  void pass_on(Slot& slot) noexcept TIDELOCK_REQUIRES(mutex_);
   [[noreturn]] void throw_exhausted() TIDELOCK_EXCLUDES(mutex_);
   Slot& slot_of(Link& link) { return *slots_[link.id() - 1]; }
 
@@ -72,6 +84,8 @@ class Pool {
   std::vector<Slot*> idle_ TIDELOCK_GUARDED_BY(mutex_);      // Used last: last. Those without a session come first.
   std::deque<Waiter*> waiters_ TIDELOCK_GUARDED_BY(mutex_);  // Not empty only while nothing is idle.
   std::uint64_t waited_ TIDELOCK_GUARDED_BY(mutex_) = 0;
+  std::size_t in_use_ TIDELOCK_GUARDED_BY(mutex_) = 0;
+  std::optional<Measures> measures_ TIDELOCK_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Observer>> observers_
       TIDELOCK_GUARDED_BY(mutex_);  // Kept: statements may still call them.
 };
