@@ -28,7 +28,7 @@ constexpr std::int64_t kRows = 1'000'000;
 constexpr std::int64_t kFirstMicros = 1'700'000'000'000'000;
 constexpr std::string_view kSymbols[] = {"AAPL", "MSFT", "BRK.B", "a name that is longer"};
 constexpr const char* kMakeTable =
-    "create or replace table ticks (id bigint, symbol varchar, price double, at timestamp)";
+    "create or replace table ticks (id bigint, symbol varchar, price double, made_at timestamp)";
 
 // A database each for the raw interface and for ours.
 class Both {
@@ -145,7 +145,7 @@ void append_raw(Both& both) {
 
 void append_ours(Connection& connection) {
   auto transaction = connection.begin();
-  auto bulk = transaction.bulk("ticks", {"id", "symbol", "price", "at"});
+  auto bulk = transaction.bulk("ticks", {"id", "symbol", "price", "made_at"});
   for (std::int64_t i = 0; i < kRows; ++i) {
     bulk.append(i, kSymbols[i & 3], static_cast<double>(i) / 2, Timestamp(std::chrono::microseconds(kFirstMicros + i)));
   }

@@ -80,6 +80,10 @@ std::string quoted(std::string_view text, std::size_t limit_bytes) {
 
 std::optional<std::size_t> find_invalid_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
+    if (static_cast<unsigned char>(text[i]) < 0x80) [[likely]] {
+      ++i;
+      continue;
+    }
     const auto length = utf8_sequence(text.substr(i));
     if (length == 0) return i;
     i += length;

@@ -1,6 +1,6 @@
 #include "tidelock/sql/backends/sqlite/position.h"
 
-#include <fmt/format.h>
+#include <fmt/compile.h>
 
 #include <charconv>
 #include <optional>
@@ -47,7 +47,8 @@ Position Generations::position(Salts salts, std::uint32_t frame) {
     }
     generation = generation_;
   }
-  return {fmt::format("{:016x}:{}:{}:{:08x}{:08x}", database_, generation, frame, salts.first, salts.second)};
+  return {
+      fmt::format(FMT_COMPILE("{:016x}:{}:{}:{:08x}{:08x}"), database_, generation, frame, salts.first, salts.second)};
 }
 
 std::partial_ordering compare_positions(const Position& a, const Position& b) {
