@@ -8,6 +8,9 @@ find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(nlohmann_json CONFIG REQUIRED)
 find_package(fmt CONFIG REQUIRED)
 find_package(CLI11 CONFIG REQUIRED)
+find_package(date CONFIG REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(zstd CONFIG REQUIRED)
 
 if(TIDELOCK_TESTS)
   find_package(GTest REQUIRED)
@@ -15,4 +18,4 @@ endif()
 find_package(benchmark CONFIG QUIET)
 
 set(TIDELOCK_LIBRARIES Boost::context prometheus-cpp::core nlohmann_json::nlohmann_json fmt::fmt Threads::Threads
-                       ${CMAKE_DL_LIBS})
+                       date::date-tz ZLIB::ZLIB zstd::libzstd_shared csv ${CMAKE_DL_LIBS})

@@ -1,0 +1,49 @@
+// The runs in the state database: queueing them, and finding those that want to be executed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tidelock/batch/run.h"
+#include "tidelock/lock/backend.h"
+#include "tidelock/sql/database.h"
+
+namespace tidelock::batch {
+
+// A run that somebody should execute.
+struct Pending {
+  RunId id = 0;
+  std::string job;
+  RunStatus status = RunStatus::queued;  // queued, interrupted; or waiting or running, whose process has died.
+  Cause cause = Cause::hand;
+  base::WallTime scheduled;
+};
+
+// Thread-safe. Borrows the state database. Errors of all calls: those of sql::Database.
+class Runs {
+ public:
+  // Makes or migrates the tables. Errors: unsupported unless it is SQLite; newer_schema.
+  explicit Runs(sql::Database& state);
+
+  // Empty when there is a run of this key already.
+  std::optional<RunId> queue(const NewRun& run);
+  // A run that did not take place: `status` is missed or skipped. Empty when there is a run of this key already.
+  std::optional<RunId> record(const NewRun& run, RunStatus status, const std::string& reason);
+
+  // What to execute now, oldest first: runs that are queued or interrupted, and those whose process has died, which
+  // their lease tells. Not those that failed or that an operator stopped.
+  std::vector<Pending> pending(lock::Backend& locks, base::Deadline deadline);
+
+  // Asks a run to stop, in whichever process it is: it does so within a second, after its chunk. A queued run becomes
+  // stopped at once. False when it is over, failed or stopped already. Error: not_found.
+  bool request_stop(RunId id);
+
+  // Removes all that is known about runs that were over before `before`. Returns how many.
+  std::int64_t forget(base::WallTime before);
+
+ private:
+  sql::Database& state_;
+};
+
+}  // namespace tidelock::batch
