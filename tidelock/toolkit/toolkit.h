@@ -1,8 +1,9 @@
-// Opens databases and locks by URL.
+// Opens databases, locks and brokers by URL.
 //
 //   Toolkit toolkit(runtime, files);
 //   auto db = toolkit.database("sqlite:shop.db");
 //   auto locks = toolkit.lock_backend("sqlite:.tidelock/state.db");
+//   auto events = toolkit.broker("sqlite:events.db");
 #pragma once
 
 #include <map>
@@ -13,6 +14,7 @@
 #include "tidelock/base/files.h"
 #include "tidelock/base/local_mutex.h"
 #include "tidelock/base/runtime.h"
+#include "tidelock/broker/broker.h"
 #include "tidelock/lock/backend.h"
 #include "tidelock/sql/database.h"
 
@@ -32,6 +34,9 @@ class Toolkit {
   // One arbiter a URL, for as long as this Toolkit lives: all who name memory: exclude each other.
   // Errors: those of lock::open_backend().
   std::shared_ptr<lock::Backend> lock_backend(std::string_view url) TIDELOCK_EXCLUDES(mutex_);
+
+  // One of its own each time. Errors: those of broker::open().
+  std::shared_ptr<broker::Broker> broker(std::string_view url);
 
   base::Runtime& runtime() const { return runtime_; }
   base::Files& files() const { return files_; }

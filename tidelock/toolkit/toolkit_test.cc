@@ -39,5 +39,15 @@ WORLD_TEST(Toolkit, TwoToolkitsShareWhatIsOnDisk) {
   EXPECT_FALSE(there.try_acquire(runtime.in(1s)));
 }
 
+WORLD_TEST(Toolkit, OpensBrokersByUrl) {
+  Toolkit toolkit(runtime, files);
+  auto events = toolkit.broker("sqlite:/events.db");
+  events->create_topic("orders");
+  events->producer()->publish("orders", std::vector<broker::Message>{{"1", "paid", {}}});
+  auto elsewhere = toolkit.broker("sqlite:/events.db");
+  EXPECT_EQ(elsewhere->consumer("mail", {"orders"})->poll(9, runtime.in(1s)).size(), 1U);
+  EXPECT_THROW_CODE(toolkit.broker("gopher:x"), Code::invalid_argument);
+}
+
 }  // namespace
 }  // namespace tidelock
