@@ -11,6 +11,9 @@ find_package(CLI11 CONFIG REQUIRED)
 find_package(date CONFIG REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(zstd CONFIG REQUIRED)
+# Compiled in, nothing to link.
+find_path(TIDELOCK_TOMLPLUSPLUS toml++/toml.h REQUIRED)
+mark_as_advanced(TIDELOCK_TOMLPLUSPLUS)
 
 if(TIDELOCK_TESTS)
   find_package(GTest REQUIRED)

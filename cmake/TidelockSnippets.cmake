@@ -37,3 +37,8 @@ add_custom_command(
 add_custom_target(docs_shell_tests ALL DEPENDS ${list})
 file(WRITE ${PROJECT_BINARY_DIR}/snippets/include.cmake "include(\"${list}\" OPTIONAL)\n")
 set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${PROJECT_BINARY_DIR}/snippets/include.cmake)
+
+# Its tables are compared with the loader's.
+if(TARGET pipeline_test)
+  target_compile_definitions(pipeline_test PRIVATE TIDELOCK_DOCS="${PROJECT_SOURCE_DIR}/docs")
+endif()
