@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "tidelock/base/errno_error.h"
+#include "tidelock/base/local_mutex.h"
 
 namespace tidelock::base {
 
@@ -20,6 +21,7 @@ std::size_t Poll::add(int descriptor, short events) {
 void Poll::ignore(std::size_t index) { entries_[index] = {-1, 0, 0}; }
 
 bool Poll::wait(Deadline deadline, const std::stop_token& stop) {
+  check_no_local_mutex_held("a task waits for descriptors");
   for (auto& entry : entries_) entry.revents = 0;
   if (stop.stop_requested()) return false;
   if (!stop.stop_possible()) return wait_in_slices(entries_, deadline, stop);

@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "tidelock/base/error.h"
+#include "tidelock/base/local_mutex.h"
 #include "tidelock/base/text.h"
 #include "tidelock/base/uuid.h"
 
@@ -78,6 +79,7 @@ class RealSignal final : public Signal {
 
   using Signal::wait;
   bool wait(std::uint64_t seen, Deadline deadline) override {
+    check_no_local_mutex_held("a task waits for a signal");
     if (count_.load() != seen) return true;
     std::unique_lock lock(mutex_);
     waiters_.fetch_add(1);
@@ -225,6 +227,7 @@ WallTime RealRuntime::wall_now() {
 }
 
 bool RealRuntime::sleep_until(Instant moment, const std::stop_token& stop) {
+  check_no_local_mutex_held("a task sleeps");
   if (stop.stop_requested()) return false;
   if (stop.stop_possible()) {
     RealSignal woken;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "tidelock/base/local_mutex.h"
 #include "tidelock/world/crashed.h"
 
 namespace tidelock::world {
@@ -74,6 +75,7 @@ void Scheduler::check_alive() {
 
 void Scheduler::yield() {
   check_alive();
+  check_no_mutex_held("its next turn", {});
   make_ready(*current_);
   yielding_ = current_;
   give_way();
@@ -81,10 +83,17 @@ void Scheduler::yield() {
   check_failure(true);
 }
 
+void Scheduler::check_no_mutex_held([[maybe_unused]] const char* what, [[maybe_unused]] std::string_view name) const {
+#if defined(TIDELOCK_CHECKS)
+  base::check_no_local_mutex_held(current_->label() + " waits for " + what + " " + std::string(name));
+#endif
+}
+
 bool Scheduler::wait(WaitQueue* queue, Time at, const char* what, std::string_view name, Interrupt interrupt) {
   auto& self = *current_;
   const bool killable = interrupt == Interrupt::by_kill;
   if (killable) check_alive();
+  check_no_mutex_held(what, name);
   self.waits_for = what;
   self.waits_for_name = name;
   self.killable = killable;

@@ -98,6 +98,7 @@ class Scheduler {
   bool count_step();
   void fail_with_report(Code code, const std::string& what);
   void check_failure(bool may_throw);
+  void check_no_mutex_held(const char* what, std::string_view name) const;
 
   const SchedulerOptions options_;
   const std::function<void()> kill_groups_;
