@@ -147,11 +147,12 @@ ShortText format_time(TimeOfDay time) {
 }
 
 ShortText format_timestamp(Timestamp timestamp, char separator) {
-  const auto day = std::chrono::floor<std::chrono::days>(timestamp);
   ShortText out;
-  push_date(out, day);
+  push_date(out, std::chrono::floor<std::chrono::days>(timestamp));
   out.push(separator);
-  push_time(out, (timestamp - day).count());
+  // Not the timestamp less its day: the first day of all begins before the type does.
+  const auto since_midnight = timestamp.time_since_epoch().count() % kMicrosPerDay;
+  push_time(out, since_midnight < 0 ? since_midnight + kMicrosPerDay : since_midnight);
   return out;
 }
 

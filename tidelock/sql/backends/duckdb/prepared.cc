@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <string>
 #include <utility>
 
 #include "tidelock/base/error.h"
@@ -19,13 +20,20 @@ bool is_change(duckdb_statement_type type) {
          type == DUCKDB_STATEMENT_TYPE_DELETE || type == kMergeStatement;
 }
 
+std::string name_of_column(const Api& api, duckdb_prepared_statement statement, idx_t index) {
+  const char* text = api.prepared_statement_column_name(statement, index);
+  std::string name = text != nullptr ? text : "";
+  api.free(const_cast<char*>(text));
+  return name;
+}
+
 // The engine gives a statement without rows one column all the same: how many rows it changed, or that it went well.
 bool returns_rows(const Api& api, duckdb_prepared_statement statement, std::string_view sql) {
   const auto type = api.prepared_statement_type(statement);
   if (type == DUCKDB_STATEMENT_TYPE_SELECT || type == DUCKDB_STATEMENT_TYPE_EXPLAIN) return true;
   if (contains_word(sql, "returning")) return true;
   if (api.prepared_statement_column_count(statement) != 1) return true;
-  const std::string_view name = api.prepared_statement_column_name(statement, 0);
+  const auto name = name_of_column(api, statement, 0);
   return name != "Count" && name != "Success" && name != "unknown";
 }
 
@@ -46,7 +54,7 @@ DuckPrepared::DuckPrepared(DuckSession& session, StatementHandle statement, std:
       chunk_(api_) {
   if (!returns_rows(api_, statement_.get(), sql)) return;
   const auto count = api_.prepared_statement_column_count(statement_.get());
-  for (idx_t i = 0; i < count; ++i) names_.emplace_back(api_.prepared_statement_column_name(statement_.get(), i));
+  for (idx_t i = 0; i < count; ++i) names_.push_back(name_of_column(api_, statement_.get(), i));
 }
 
 void DuckPrepared::start(std::span<const ValueView> values, base::Deadline deadline) {
