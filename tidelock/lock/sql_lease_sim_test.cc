@@ -7,10 +7,13 @@
 // And when peace returns, everybody gets somewhere.
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tidelock/lock/backends/all.h"
@@ -336,6 +339,22 @@ void simulate(std::uint64_t seeds) {
     });
   });
   EXPECT_GT(entered, 0);
+}
+
+// The leases that ship, on the SQLite that ships, and every fault of the World: nothing of it may come from outside.
+TEST(SqlLeases, TheSameSeedIsTheSameRun) {
+  const auto run = [](std::uint64_t seed) {
+    world::World world(seed);
+    world.run([&] { Simulation(world).run(); });
+    return std::tuple(world.trace_hash(), world.elapsed(), world.steps());
+  };
+  std::set<std::uint64_t> hashes;
+  const auto seeds = world::for_seeds(10, [&](std::uint64_t seed) {
+    const auto first = run(seed);
+    EXPECT_EQ(first, run(seed));
+    hashes.insert(std::get<0>(first));
+  });
+  EXPECT_EQ(hashes.size(), seeds);
 }
 
 TEST(SqlLeases, ExcludeAndFenceWhateverHappens) { simulate(200); }

@@ -226,6 +226,18 @@ TEST_P(SqlStatements, TransactionsAreNotBegunByStatements) {
   });
 }
 
+TEST_P(SqlStatements, AValueOfAnotherTypeThanItsColumnIsRefused) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script("create table t (a integer primary key)");
+    EXPECT_THROW_CODE(db->execute("insert into t values (?)", "seven"), Code::statement_invalid);
+    EXPECT_THROW_CODE(db->execute("insert into t values (?)", 0.5 + 1e300), Code::statement_invalid);
+    EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
+    db->execute("insert into t values (?)", 7);  // The connection is as before.
+    EXPECT_EQ(db->one<int>("select a from t"), 7);
+  });
+}
+
 TEST_P(SqlStatements, AScriptRunsToItsFirstError) {
   run([](const Place& place) {
     const auto db = place.open();
