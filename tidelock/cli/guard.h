@@ -3,6 +3,10 @@
 // The program forks it before anything else, tells it the deadline of each renewal, and the guard, which is the parent
 // of the command and of whatever the command orphans, ends all of them when the deadline comes near or the program is
 // gone. docs/decisions/guard-process.md says why it is made so.
+//
+// Neither the guard nor the command is a base::ChildProcess. The guard is this program going on in a fork: nothing of
+// it can be missing once the lock is held. The command needs what posix_spawn cannot give: to end with its parent
+// (PR_SET_PDEATHSIG), the signals as the program inherited them, and its stops reported, not only its end.
 #pragma once
 
 #include <sys/types.h>

@@ -1,4 +1,5 @@
-// The signals that are sent to the program: read from a descriptor instead of interrupting it.
+// What base::ProgramSignals, which reads the signals sent to this program, leaves to a program that stands in for the
+// command it runs: hand the inherited state on to the command unchanged, and end or stop as the command did.
 #pragma once
 
 #include <csignal>
