@@ -3,6 +3,7 @@
 #   tidelock_room(<name>)     compiles tidelock/<name>; a folder that is missing or empty is left out
 #   tidelock_library()        collects the rooms so far into the library tidelock::tidelock
 #   tidelock_program(<name>)  a room whose main.cc is the program `tidelock` and whose rest serves its own tests
+#   tidelock_tests_run_program(<room>…)  the tests of these rooms find the program `tidelock` beside them
 #
 # In a room every *.cc is library code, except *_test.cc and what lies in conformance/ or testing/, which go into the
 # gtest program <name>_test, and main.cc. backends/<engine>/ takes part only when that engine is on.
@@ -135,4 +136,12 @@ function(tidelock_program room)
       add_dependencies(${room}_test tidelock_program)
     endif()
   endif()
+endfunction()
+
+function(tidelock_tests_run_program)
+  foreach(room IN LISTS ARGN)
+    if(TARGET ${room}_test AND TARGET tidelock_program)
+      add_dependencies(${room}_test tidelock_program)
+    endif()
+  endforeach()
 endfunction()

@@ -73,11 +73,10 @@ struct RunDetails {
 
 // Who waits for a slot, and for whom.
 struct Waiting {
-  std::string key;  // "group/market-stats"
-  RunId run = 0;    // 0: a foreign program, by `tidelock lock run --group`.
-  std::string job;  // Or the host and process.
-  base::WallTime since;
-  std::vector<std::string> holders;  // "run 12 of close_day", "process 4711 on host"
+  std::string key;                   // "group/market-stats"
+  std::string who;                   // "run 13 of refresh", or a foreign program: "process 4711 on host (…)"
+  base::WallTime since;              //
+  std::vector<std::string> holders;  // The same of those who have it.
 };
 
 struct HistoryFilter {

@@ -12,7 +12,7 @@ namespace tidelock::batch {
 
 // One field: its column has the same name.
 struct Field {
-  std::string name;
+  std::string name{};
   sql::Kind type = sql::Kind::text;
   bool nullable = false;
 
@@ -26,9 +26,9 @@ std::string_view type_name(sql::Kind type);
 
 // Plain data. See condition.h for `checks`.
 struct Record {
-  std::string name;
-  std::vector<Field> fields;
-  std::vector<std::string> checks;  // A row for which one is false does not fit. Unknown (a null) fits, as in SQL.
+  std::string name{};
+  std::vector<Field> fields{};
+  std::vector<std::string> checks{};  // A row for which one is false does not fit. Unknown (a null) fits, as in SQL.
 };
 
 // Reads a field's text as its type. The value borrows `text`. Errors: invalid_argument: "12x is no integer".

@@ -1,10 +1,8 @@
 #include "tidelock/batch/schedule.h"
 
-#include <date/tz.h>
-
 #include "tidelock/base/duration.h"
 #include "tidelock/base/error.h"
-#include "tidelock/base/text.h"
+#include "tidelock/batch/zone.h"
 
 namespace tidelock::batch {
 namespace {
@@ -17,23 +15,8 @@ using std::chrono::seconds;
 constexpr std::chrono::hours kLongestChange{3};
 
 // The library has time types of its own.
-date::sys_seconds to_date(base::WallTime moment) {
-  return date::sys_seconds(floor<seconds>(moment.time_since_epoch()));
-}
+using batch::to_date;
 date::local_time<minutes> to_date(LocalMinutes moment) { return date::local_time<minutes>(moment.time_since_epoch()); }
-
-const date::time_zone& find_zone(std::string_view name) {
-  try {
-    return *date::locate_zone(std::string(name));
-  } catch (const std::runtime_error&) {
-    std::vector<std::string> known;
-    for (const auto& zone : date::get_tzdb().zones) known.push_back(zone.name());
-    const auto nearest = base::nearest_name(name, known);
-    throw Error(Code::invalid_argument, "time zone " + base::quoted(name) + " is not known" +
-                                            (nearest ? "; did you mean " + base::quoted(*nearest) + "?"
-                                                     : ": use an IANA name such as \"Europe/Berlin\" or \"UTC\""));
-  }
-}
 
 // Each local minute that the cron names stands for one moment: the first of two, or the end of the gap it falls into.
 std::optional<base::WallTime> next_fixed(const Cron& cron, const date::time_zone& zone, base::WallTime after) {

@@ -46,10 +46,13 @@ class Scheduler {
   std::optional<base::WallTime> next(base::WallTime now) const;
 
  private:
+  bool first_jobs_done(base::WallTime now, std::vector<Due>& due);
+  std::optional<base::WallTime> decided_until(const Job& job) const;
+  void decide(const Job& job, base::WallTime now, std::vector<Due>& due);
+
   std::vector<const Job*> scheduled_;
   std::vector<const Job*> first_;
   sql::Database& state_;
-  Runs runs_;
   SchedulerOptions options_;
 };
 

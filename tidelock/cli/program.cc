@@ -1,7 +1,10 @@
 #include "tidelock/cli/program.h"
 
+#include <unistd.h>
+
 #include <exception>
 #include <ostream>
+#include <span>
 #include <variant>
 
 #include "tidelock/base/error.h"
@@ -10,6 +13,7 @@
 #include "tidelock/cli/lock_commands.h"
 #include "tidelock/cli/lock_run.h"
 #include "tidelock/cli/version.h"
+#include "tidelock/replica/helper.h"
 
 namespace tidelock::cli {
 namespace {
@@ -35,6 +39,13 @@ struct Dispatch {
 }  // namespace
 
 Outcome run_program(const std::vector<std::string>& arguments, Outside outside) {
+  if (!arguments.empty() && arguments.front() == replica::kHelperCommand) {
+    base::Descriptor parent(STDIN_FILENO);
+    outside.out << replica::run_helper(std::span(arguments).subspan(1), outside.runtime, outside.files, parent);
+    outside.out.flush();
+    parent.release();
+    return {};
+  }
   Failure failure;
   try {
     const auto outcome = std::visit(Dispatch{outside}, parse_command_line(arguments));

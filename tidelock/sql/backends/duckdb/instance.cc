@@ -7,9 +7,9 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/process_info.h"
+#include "tidelock/base/real_path.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/backends/duckdb/errors.h"
-#include "tidelock/sql/backends/duckdb/real_path.h"
 
 namespace tidelock::sql::duckdb {
 namespace {
@@ -161,7 +161,7 @@ std::optional<Parts> parse(const Position& position) {
 
 std::shared_ptr<Instance> Instance::open(base::Runtime& runtime, base::Files& files, const Settings& settings) {
   if (settings.in_memory()) return make_instance(runtime, settings, ":memory:");
-  const auto path = real_path(files, settings.path).string();
+  const auto path = base::real_path(files, settings.path).string();
   if (auto instance = open_files().find(path)) return use_open(std::move(instance), path, settings);
   check_file(files, path, settings);
   return use_open(open_files().add(path, make_instance(runtime, settings, path)), path, settings);

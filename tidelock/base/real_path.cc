@@ -1,26 +1,27 @@
-#include "tidelock/sql/backends/duckdb/real_path.h"
+#include "tidelock/base/real_path.h"
 
 #include <deque>
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 
-namespace tidelock::sql::duckdb {
+namespace tidelock::base {
 namespace {
 
 // As the kernel: more is a circle.
 constexpr int kSymlinksMax = 40;
 
-void push_front(std::deque<base::Path>& names, const base::Path& path) {
+void push_front(std::deque<Path>& names, const Path& path) {
   const auto relative = path.relative_path();
   names.insert(names.begin(), relative.begin(), relative.end());
 }
 
 }  // namespace
 
-base::Path real_path(base::Files& files, const base::Path& path) {
-  base::Path resolved = path.is_absolute() ? base::Path("/") : files.read_symlink("/proc/self/cwd");
-  std::deque<base::Path> names;
+Path real_path(Files& files, const Path& path) {
+  constexpr auto kHere = "/proc/self/cwd";  // A model disk has none: relative paths start at "/" there.
+  Path resolved = !path.is_absolute() && files.info(kHere) ? files.read_symlink(kHere) : Path("/");
+  std::deque<Path> names;
   push_front(names, path);
   int symlinks = 0;
   while (!names.empty()) {
@@ -47,4 +48,4 @@ base::Path real_path(base::Files& files, const base::Path& path) {
   return resolved;
 }
 
-}  // namespace tidelock::sql::duckdb
+}  // namespace tidelock::base

@@ -1,14 +1,14 @@
-#include "tidelock/sql/backends/duckdb/real_path.h"
+#include "tidelock/base/real_path.h"
 
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/base/testing/temp_folder.h"
 #include "tidelock/world/testing.h"
 
-namespace tidelock::sql::duckdb {
+namespace tidelock::base {
 namespace {
 
-class DuckDbRealPath : public ::testing::Test {
+class RealPath : public ::testing::Test {
  protected:
   base::Path real(const base::Path& path) { return real_path(files_, path); }
 
@@ -17,7 +17,7 @@ class DuckDbRealPath : public ::testing::Test {
   base::testing::TempFolder folder_;
 };
 
-TEST_F(DuckDbRealPath, ResolvesWhatTheKernelResolves) {
+TEST_F(RealPath, ResolvesWhatTheKernelResolves) {
   namespace fs = std::filesystem;
   fs::create_directories(folder_ / "a" / "b");
   fs::create_directory_symlink("../a/b", folder_ / "a" / "relative");
@@ -31,11 +31,11 @@ TEST_F(DuckDbRealPath, ResolvesWhatTheKernelResolves) {
   EXPECT_EQ(real("x/y"), fs::current_path() / "x" / "y");
 }
 
-TEST_F(DuckDbRealPath, ACircleOfSymlinksIsRefused) {
+TEST_F(RealPath, ACircleOfSymlinksIsRefused) {
   std::filesystem::create_symlink("b", folder_ / "a");
   std::filesystem::create_symlink("a", folder_ / "b");
   EXPECT_THROW_CODE(real(folder_ / "a"), Code::invalid_argument);
 }
 
 }  // namespace
-}  // namespace tidelock::sql::duckdb
+}  // namespace tidelock::base

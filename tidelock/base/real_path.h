@@ -3,10 +3,10 @@
 
 #include "tidelock/base/files.h"
 
-namespace tidelock::sql::duckdb {
+namespace tidelock::base {
 
 // `path` from the root, with symlinks, `.` and `..` resolved; what does not exist yet is taken as written. Looks at
 // names only: no file is opened. Errors: invalid_argument for symlinks in a circle; those of Files.
-base::Path real_path(base::Files& files, const base::Path& path);
+Path real_path(Files& files, const Path& path);
 
-}  // namespace tidelock::sql::duckdb
+}  // namespace tidelock::base

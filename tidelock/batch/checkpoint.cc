@@ -1,0 +1,81 @@
+#include "tidelock/batch/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <bit>
+
+#include "tidelock/base/error.h"
+#include "tidelock/sql/schema.h"
+
+namespace tidelock::batch {
+namespace {
+
+// Understood alike by SQLite and DuckDB.
+constexpr std::array<std::string_view, 1> kSteps = {
+    "create table tidelock_checkpoint (run varchar not null, step bigint not null, token bigint not null, "
+    "position bigint not null, fingerprint bigint not null, rows_written bigint not null, rows_skipped bigint not "
+    "null, rows_passed_over bigint not null, commits bigint not null, complete bigint not null, "
+    "primary key (run, step))",
+};
+
+std::int64_t as_column(std::uint64_t value) { return std::bit_cast<std::int64_t>(value); }
+std::uint64_t as_count(std::int64_t value) { return std::bit_cast<std::uint64_t>(value); }
+
+[[noreturn]] void refuse(sql::Transaction& tx, std::int64_t token) {
+  tx.rollback();  // Whoever swallows the error commits nothing either.
+  throw Error(Code::fenced,
+              fmt::format("this run was continued by another execution, and the token {} of this one is older", token));
+}
+
+}  // namespace
+
+void prepare_checkpoints(sql::Database& store) {
+  const auto& engine = store.dialect().engine;
+  if (engine != "sqlite" && engine != "duckdb") {
+    throw Error(Code::unsupported, "steps of a job write to SQLite and DuckDB, not to " + engine);
+  }
+  sql::migrate(store, {.room = "batch_checkpoint", .steps = kSteps}, base::Deadline::never());
+}
+
+std::optional<Checkpoint> find_checkpoint(sql::Executor& executor, const CheckpointKey& key) {
+  auto rows = executor.query(
+      "select position, fingerprint, rows_written, rows_skipped, rows_passed_over, commits, complete "
+      "from tidelock_checkpoint where run = ? and step = ?",
+      key.run, key.step);
+  if (!rows.next()) return std::nullopt;
+  const auto row = rows.row();
+  const auto count = [&](std::size_t column) { return as_count(row.get<std::int64_t>(column)); };
+  return Checkpoint{count(0), count(1), count(2), count(3), count(4), count(5), row.get<std::int64_t>(6) != 0, true};
+}
+
+void save_checkpoint(sql::Transaction& tx, const CheckpointKey& key, const Checkpoint& checkpoint, std::int64_t token) {
+  const auto& c = checkpoint;
+  if (c.stored) {
+    const auto changed = tx.execute(
+        "update tidelock_checkpoint set token = ?, position = ?, fingerprint = ?, rows_written = ?, rows_skipped = ?, "
+        "rows_passed_over = ?, commits = ?, complete = ? where run = ? and step = ? and token <= ?",
+        token, as_column(c.position), as_column(c.fingerprint), as_column(c.rows_written), as_column(c.rows_skipped),
+        as_column(c.rows_passed_over), as_column(c.commits), c.complete ? 1 : 0, key.run, key.step, token);
+    if (changed != 1) refuse(tx, token);
+    return;
+  }
+  tx.execute(
+      "insert into tidelock_checkpoint (run, step, token, position, fingerprint, rows_written, rows_skipped, "
+      "rows_passed_over, commits, complete) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      key.run, key.step, token, as_column(c.position), as_column(c.fingerprint), as_column(c.rows_written),
+      as_column(c.rows_skipped), as_column(c.rows_passed_over), as_column(c.commits), c.complete ? 1 : 0);
+}
+
+Checkpoint claim_checkpoint(sql::Transaction& tx, const CheckpointKey& key, std::int64_t token) {
+  auto checkpoint = find_checkpoint(tx, key).value_or(Checkpoint{});
+  save_checkpoint(tx, key, checkpoint, token);
+  checkpoint.stored = true;
+  return checkpoint;
+}
+
+void forget_checkpoints(sql::Transaction& tx, std::span<const std::string> runs) {
+  for (const auto& run : runs) tx.execute("delete from tidelock_checkpoint where run = ?", run);
+}
+
+}  // namespace tidelock::batch

@@ -1,0 +1,216 @@
+#include "tidelock/batch/execution.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/text.h"
+#include "tidelock/batch/holders.h"
+#include "tidelock/lock/guard.h"
+#include "tidelock/sql/database.h"
+
+namespace tidelock::batch {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kStopLookEvery = 500ms;
+
+lock::LeaseOptions without_owner(lock::LeaseOptions options) {
+  options.owner.clear();
+  return options;
+}
+
+}  // namespace
+
+Execution::Execution(const Context& context, Runs& runs, const Job& job, RunRow run, const lock::Keeper& lease,
+                     const std::stop_token& stop)
+    : context_(context),
+      runs_(runs),
+      job_(job),
+      lease_(lease),
+      stop_(stop),
+      record_(context_, std::move(run), lock::token_of(lease.lease()).value),
+      semaphore_(context.locks, context.runtime, slot_key(job), job.group ? job.group->slots : 1,
+                 without_owner(context.lease)) {}
+
+Execution::~Execution() = default;
+
+RunResult Execution::run() {
+  const std::stop_callback on_stop(stop_, [this] { gentle_.request_stop(); });
+  const std::stop_callback on_loss(lease_.stop_token(), [this] {
+    hard_.request_stop();
+    gentle_.request_stop();
+  });
+  record_.begun();
+  auto watcher = context_.runtime.spawn("stop requests of a run", [this](std::stop_token end) { watch_for_stop(end); });
+
+  RunResult result;
+  const auto slot = take_slot();
+  if (slot == Slot::skipped) {
+    result.status = RunStatus::skipped;
+    result.reason = fmt::format("{} was held by {}", slot_key(job_), holders());
+  } else if (slot == Slot::stopped) {
+    result.status = RunStatus::interrupted;
+    result.reason = "stopped while it waited for " + slot_key(job_);
+  } else {
+    const std::stop_callback on_slot_loss(slot_->stop_token(), [this] {
+      hard_.request_stop();
+      gentle_.request_stop();
+    });
+    execute_steps(result);
+  }
+  watcher.request_stop();
+  watcher.join();
+  return end(std::move(result));
+}
+
+void Execution::watch_for_stop(const std::stop_token& end) {
+  while (context_.runtime.sleep_for(kStopLookEvery, end)) {
+    try {
+      if (!record_.stop_requested()) continue;
+    } catch (const Error&) {
+      continue;  // The state cannot be read now; whoever writes it meets the same error.
+    }
+    stopped_by_operator_ = true;
+    gentle_.request_stop();
+    return;
+  }
+}
+
+Execution::Slot Execution::take_slot() {
+  auto lease = semaphore_.try_acquire(context_.runtime.in(10s));
+  if (!lease && job_.overlap == Overlap::skip) return Slot::skipped;
+  if (!lease) lease = wait_for_slot();
+  if (!lease) return Slot::stopped;
+  slot_ = std::make_unique<lock::Keeper>(semaphore_, *lease);
+  record_.got_slot(slot_key(job_), lease->claim.to_string());
+  return Slot::taken;
+}
+
+std::optional<lock::Lease> Execution::wait_for_slot() {
+  record_.waits_since(context_.runtime.wall_now());
+  record_.event("", base::LogLevel::info, fmt::format("waits for {}, held by {}", slot_key(job_), holders()));
+  const auto begin = context_.runtime.now();
+  auto lease = semaphore_.acquire(base::Deadline::never(), gentle_.get_token());
+  if (lease) {
+    const auto waited = std::chrono::round<std::chrono::milliseconds>(context_.runtime.now() - begin);
+    record_.event("", base::LogLevel::info, fmt::format("got {} after {} ms", slot_key(job_), waited.count()));
+  }
+  return lease;
+}
+
+std::string Execution::holders() const {
+  return base::listed(slot_holders(context_.state, context_.locks, slot_key(job_)));
+}
+
+bool Execution::needs_store() const {
+  for (const auto& step : job_.steps) {
+    if (std::holds_alternative<ChunkStep>(step.what) || std::holds_alternative<SqlStep>(step.what)) return true;
+  }
+  return false;
+}
+
+void Execution::execute_steps(RunResult& result) {
+  std::size_t place = 0;
+  try {
+    if (needs_store() && !job_.store.empty()) store_ = context_.open_store(job_.store, gentle_.get_token());
+    for (; place < job_.steps.size(); ++place) {
+      if (record_.step_status(place) == "completed") continue;
+      if (gentle_.stop_requested() || execute_step(place) == StepEnd::stopped) {
+        result.status = RunStatus::interrupted;
+        result.reason = "its process was told to end";
+        return;
+      }
+    }
+    check_leases();
+    result.status = RunStatus::completed;
+  } catch (const Error& error) {
+    result.status = RunStatus::failed;
+    result.error = error;
+    result.reason = error.what();
+    if (place < job_.steps.size()) result.step = job_.steps[place].name;
+  }
+}
+
+StepEnd Execution::execute_step(std::size_t place) {
+  const auto& step = job_.steps[place];
+  const StepRun run{.context = context_,
+                    .job = job_,
+                    .step = step,
+                    .place = place,
+                    .record = record_,
+                    .runs = runs_,
+                    .moment = Moment::at(record_.run().scheduled, context_.zone),
+                    .slot_token = lock::token_of(slot_->lease()),
+                    .store = store_.get(),
+                    .gentle = gentle_.get_token(),
+                    .hard = hard_.get_token()};
+  record_.step_begun(place, step.name, kind_name(step.what));
+  std::optional<Error> failed;
+  auto end = StepEnd::complete;
+  try {
+    end = std::visit(
+        [&](const auto& what) {
+          using T = std::decay_t<decltype(what)>;
+          if constexpr (std::same_as<T, ChunkStep>) return execute_chunks(run, what);
+          if constexpr (std::same_as<T, SqlStep>) return execute_sql(run, what);
+          if constexpr (std::same_as<T, PublishStep>) return execute_publish(run, what);
+          if constexpr (std::same_as<T, CommandStep>) return execute_command(run, what);
+          if constexpr (std::same_as<T, TriggerStep>) return execute_trigger(run, what);
+        },
+        step.what);
+    check_leases();
+  } catch (const Error& error) {
+    failed = error;
+  }
+  if (failed) {
+    record_.step_ended(place, hard_.stop_requested() ? "stopped" : "failed", failed->what());
+    throw *failed;
+  }
+  record_.step_ended(place, end == StepEnd::complete ? "completed" : "stopped", "");
+  return end;
+}
+
+void Execution::check_leases() const {
+  if (const auto lost = lease_.lost()) throw *lost;
+  if (const auto lost = slot_->lost()) throw *lost;
+}
+
+RunResult Execution::end(RunResult result) {
+  if (hard_.stop_requested() && result.status != RunStatus::completed) {
+    result.status = RunStatus::interrupted;
+    if (const auto lost = slot_ ? slot_->lost() : lease_.lost()) result.reason = lost->what();
+  } else if (result.status == RunStatus::interrupted && stopped_by_operator_) {
+    result.status = RunStatus::stopped;
+    result.reason = "stopped by an operator";
+  } else if (result.status == RunStatus::failed && stop_.stop_requested() && result.error->code() == Code::cancelled) {
+    result.status = RunStatus::interrupted;
+  }
+  add_counts(result);
+  const auto reason = result.step.empty() ? result.reason : fmt::format("step {}: {}", result.step, result.reason);
+  if (result.status == RunStatus::failed) record_.event(result.step, base::LogLevel::error, result.reason);
+  record_.ended(result.status, reason, store_ != nullptr);
+  store_.reset();
+  slot_.reset();  // Released: the next one may begin.
+  return result;
+}
+
+void Execution::add_counts(RunResult& result) const {
+  auto connection = context_.state.connect();
+  auto rows = connection.query(
+      "select total(rows_read), total(rows_written), total(rows_skipped), total(rows_passed_over) from tidelock_step "
+      "where run = ?",
+      record_.run().id);
+  rows.next();
+  const auto count = [&](std::size_t column) { return static_cast<std::uint64_t>(rows.row().get<double>(column)); };
+  result.rows_read = count(0);
+  result.rows_written = count(1);
+  result.rows_skipped = count(2);
+  result.rows_passed_over = count(3);
+}
+
+}  // namespace tidelock::batch

@@ -1,0 +1,33 @@
+#include "tidelock/batch/holders.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "tidelock/base/process_info.h"
+
+namespace tidelock::batch {
+
+using std::chrono::seconds;
+
+std::string described(sql::Database& state, const lock::ClaimState& claim) {
+  auto connection = state.connect();
+  auto rows = connection.query(
+      "select id, job from tidelock_run where slot_claim = ? or (owner = ? and status = 'waiting') order by id desc "
+      "limit 1",
+      claim.id.to_string(), claim.owner);
+  if (rows.next()) return fmt::format("run {} of {}", rows.row().get<std::int64_t>(0), rows.row().get<std::string>(1));
+  const bool here = claim.host == state.runtime().identity().host;
+  const auto command = here ? base::process_command_line(static_cast<pid_t>(claim.pid)) : "";
+  return fmt::format("process {} on {}{}", claim.pid, claim.host, command.empty() ? "" : " (" + command + ")");
+}
+
+std::vector<std::string> slot_holders(sql::Database& state, lock::Backend& locks, std::string_view key) {
+  std::vector<std::string> result;
+  for (const auto& found : locks.snapshot(key, state.runtime().in(seconds(10)))) {
+    for (const auto& holder : found.holders) result.push_back(described(state, holder));
+  }
+  return result;
+}
+
+}  // namespace tidelock::batch

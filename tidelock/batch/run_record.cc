@@ -1,0 +1,151 @@
+#include "tidelock/batch/run_record.h"
+
+#include <utility>
+
+#include "tidelock/base/uuid.h"
+#include "tidelock/lock/owner.h"
+#include "tidelock/sql/transact.h"
+
+namespace tidelock::batch {
+
+std::string run_key(std::string_view uuid) { return "run/" + std::string(uuid); }
+
+std::optional<RunRow> find_run(sql::Database& state, RunId id) {
+  auto connection = state.connect();
+  auto rows =
+      connection.query("select uuid, job, status, cause, scheduled_us, executions from tidelock_run where id = ?", id);
+  if (!rows.next()) return std::nullopt;
+  const auto row = rows.row();
+  return RunRow{.id = id,
+                .uuid = row.get<std::string>(0),
+                .job = row.get<std::string>(1),
+                .status = parse_run_status(row.get<std::string_view>(2)),
+                .cause = parse_cause(row.get<std::string_view>(3)),
+                .scheduled = from_us(row.get<std::int64_t>(4)),
+                .executions = row.get<int>(5)};
+}
+
+std::optional<RunId> insert_run(sql::Executor& state, const NewRun& run, RunStatus status, std::string_view reason) {
+  const auto now = in_us(state.runtime().wall_now());
+  const auto ended = is_over(status) ? std::optional(now) : std::nullopt;
+  return state.maybe<RunId>(
+      "insert into tidelock_run (uuid, key, job, status, cause, caused_by, scheduled_us, queued_us, ended_us, reason) "
+      "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (key) do nothing returning id",
+      base::uuid_v7(state.runtime()).to_string(), run.key, run.job, name(status), name(run.cause), run.caused_by,
+      in_us(run.scheduled), now, ended, reason);
+}
+
+RunRecord::RunRecord(const Context& context, RunRow run, std::int64_t token)
+    : context_(context), run_(std::move(run)), token_(token) {}
+
+void RunRecord::begun() {
+  const auto& self = context_.runtime.identity();
+  context_.state.execute(
+      "update tidelock_run set status = 'waiting', executions = executions + 1, started_us = coalesce(started_us, ?), "
+      "ended_us = null, reason = '', owner = ?, host = ?, pid = ?, token = ?, slot_key = '', slot_claim = '', "
+      "stop_requested = 0 where id = ? and token < ?",
+      in_us(now()), lock::current_owner(context_.runtime), self.host, self.pid, token_, run_.id, token_);
+}
+
+void RunRecord::waits_since(base::WallTime moment) {
+  context_.state.execute("update tidelock_run set waited_us = coalesce(waited_us, ?) where id = ? and token = ?",
+                         in_us(moment), run_.id, token_);
+}
+
+void RunRecord::got_slot(std::string_view key, std::string_view claim) {
+  context_.state.execute(
+      "update tidelock_run set status = 'running', slot_key = ?, slot_claim = ? where id = ? and token = ?", key, claim,
+      run_.id, token_);
+}
+
+void RunRecord::ended(RunStatus status, const std::string& reason, bool leaves_checkpoints) {
+  context_.state.execute(
+      "update tidelock_run set status = ?, ended_us = ?, reason = ?, slot_key = '', slot_claim = '', checkpoints = ? "
+      "where id = ? and token = ?",
+      name(status), in_us(now()), reason, leaves_checkpoints ? 1 : 0, run_.id, token_);
+}
+
+bool RunRecord::stop_requested() const {
+  return context_.state.maybe<std::int64_t>("select stop_requested from tidelock_run where id = ? and token = ?",
+                                            run_.id, token_) == 1;
+}
+
+std::string RunRecord::step_status(std::size_t place) const {
+  return context_.state
+      .maybe<std::string>("select status from tidelock_step where run = ? and place = ?", run_.id, place)
+      .value_or("");
+}
+
+void RunRecord::step_begun(std::size_t place, std::string_view name, std::string_view kind) {
+  context_.state.execute(
+      "insert into tidelock_step (run, place, name, kind, status, started_us) values (?, ?, ?, ?, 'running', ?) "
+      "on conflict (run, place) do update set status = 'running', error = '', ended_us = null",
+      run_.id, place, name, kind, in_us(now()));
+}
+
+void RunRecord::step_progress(std::size_t place, const StepCounts& counts) {
+  const auto& c = counts.checkpoint;
+  context_.state.execute(
+      "update tidelock_step set attempts = ?, rollbacks = ?, rows_read = ?, rows_written = ?, rows_skipped = ?, "
+      "rows_passed_over = ?, commits = ? where run = ? and place = ?",
+      counts.attempts, counts.rollbacks, c.position, c.rows_written, c.rows_skipped, c.rows_passed_over, c.commits,
+      run_.id, place);
+}
+
+void RunRecord::step_ended(std::size_t place, std::string_view status, const std::string& error) {
+  context_.state.execute("update tidelock_step set status = ?, ended_us = ?, error = ? where run = ? and place = ?",
+                         status, in_us(now()), error, run_.id, place);
+}
+
+void RunRecord::add_skips(std::size_t place, std::span<const BadRow> rows) {
+  if (rows.empty()) return;
+  sql::transact(context_.state, [&](sql::Transaction& tx) {
+    for (const auto& row : rows) {
+      tx.execute(
+          "insert into tidelock_skip (run, step, position, place, record, error) values (?, ?, ?, ?, ?, ?) "
+          "on conflict (run, step, position) do update set place = excluded.place, record = excluded.record, "
+          "error = excluded.error",
+          run_.id, place, row.position, row.place, row.record, row.error);
+    }
+  });
+}
+
+void RunRecord::drop_skips_behind(std::size_t place, std::uint64_t position) {
+  context_.state.execute("delete from tidelock_skip where run = ? and step = ? and position > ?", run_.id, place,
+                         position);
+}
+
+void RunRecord::add_event(std::string_view step, std::string_view level, const std::string& text) const {
+  context_.state.execute("insert into tidelock_event (run, step, at_us, level, text) values (?, ?, ?, ?, ?)", run_.id,
+                         step, in_us(now()), level, text);
+}
+
+void RunRecord::event(std::string_view step, base::LogLevel level, const std::string& text) const {
+  add_event(step, base::name(level), text);
+  if (context_.progress) context_.progress({run_.id, run_.job, std::string(step), level, text});
+}
+
+void RunRecord::output(std::string_view step, const std::string& text) const {
+  add_event(step, "output", text);
+  if (context_.progress) context_.progress({run_.id, run_.job, std::string(step), base::LogLevel::info, text});
+}
+
+std::vector<std::string> RunRecord::left_checkpoints() const {
+  std::vector<std::string> runs;
+  auto connection = context_.state.connect();
+  for (const auto row : connection.query("select uuid from tidelock_run where job = ? and checkpoints = 1 and id <> ? "
+                                         "and status = 'completed' limit 100",
+                                         run_.job, run_.id)) {
+    runs.push_back(row.get<std::string>(0));
+  }
+  return runs;
+}
+
+void RunRecord::forgot_checkpoints(std::span<const std::string> runs) const {
+  if (runs.empty()) return;
+  sql::transact(context_.state, [&](sql::Transaction& tx) {
+    for (const auto& run : runs) tx.execute("update tidelock_run set checkpoints = 0 where uuid = ?", run);
+  });
+}
+
+}  // namespace tidelock::batch

@@ -1,0 +1,84 @@
+// One execution of a run as it is written into the state database.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidelock/batch/checkpoint.h"
+#include "tidelock/batch/context.h"
+#include "tidelock/batch/row_reader.h"
+#include "tidelock/batch/run.h"
+#include "tidelock/sql/executor.h"
+
+namespace tidelock::batch {
+
+// A row of tidelock_run.
+struct RunRow {
+  RunId id = 0;
+  std::string uuid;
+  std::string job;
+  RunStatus status = RunStatus::queued;
+  Cause cause = Cause::hand;
+  base::WallTime scheduled;
+  int executions = 0;
+};
+std::optional<RunRow> find_run(sql::Database& state, RunId id);
+// Empty when there is a run of its key already.
+std::optional<RunId> insert_run(sql::Executor& state, const NewRun& run, RunStatus status, std::string_view reason);
+std::string run_key(std::string_view uuid);  // Of the lock that says that a run is being executed.
+
+inline std::int64_t in_us(base::WallTime moment) { return moment.time_since_epoch().count(); }
+inline base::WallTime from_us(std::int64_t us) { return base::WallTime(std::chrono::microseconds(us)); }
+
+// What a step has done so far.
+struct StepCounts {
+  Checkpoint checkpoint;
+  std::uint64_t attempts = 0;
+  std::uint64_t rollbacks = 0;
+};
+
+// What it writes about the run stands only as long as no other execution has taken the run over. Used by the task of
+// the run; stop_requested() and event() by any.
+class RunRecord {
+ public:
+  RunRecord(const Context& context, RunRow run, std::int64_t token);
+
+  const RunRow& run() const { return run_; }
+  std::int64_t token() const { return token_; }
+
+  void begun();                             // Waiting for its slot.
+  void waits_since(base::WallTime moment);  // The slot is taken by somebody else.
+  void got_slot(std::string_view key, std::string_view claim);
+  void ended(RunStatus status, const std::string& reason, bool leaves_checkpoints);
+  bool stop_requested() const;
+
+  std::string step_status(std::size_t place) const;  // Empty: it was not begun.
+  void step_begun(std::size_t place, std::string_view name, std::string_view kind);
+  void step_progress(std::size_t place, const StepCounts& counts);
+  void step_ended(std::size_t place, std::string_view status, const std::string& error);
+
+  void add_skips(std::size_t place, std::span<const BadRow> rows);
+  void drop_skips_behind(std::size_t place, std::uint64_t position);
+
+  // For people, now and later. `step` may be empty.
+  void event(std::string_view step, base::LogLevel level, const std::string& text) const;
+  void output(std::string_view step, const std::string& text) const;  // Of a command.
+
+  // Complete runs of the job whose checkpoints are still in its store.
+  std::vector<std::string> left_checkpoints() const;
+  void forgot_checkpoints(std::span<const std::string> runs) const;
+
+ private:
+  void add_event(std::string_view step, std::string_view level, const std::string& text) const;
+  base::WallTime now() const { return context_.runtime.wall_now(); }
+
+  const Context& context_;
+  const RunRow run_;
+  const std::int64_t token_;
+};
+
+}  // namespace tidelock::batch

@@ -1,0 +1,85 @@
+#include "tidelock/batch/store_unit.h"
+
+#include <fmt/format.h>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/retry.h"
+#include "tidelock/lock/fence.h"
+#include "tidelock/sql/transact.h"
+
+namespace tidelock::batch {
+
+StoreUnit::StoreUnit(const StepRun& run) : run_(run), store_(run.open_store()) {}
+
+const Checkpoint& StoreUnit::begin() {
+  prepare_checkpoints(store_);
+  auto& checkpoint = counts_.checkpoint;
+  if (run_.record.run().executions > 0) {
+    checkpoint = sql::transact(store_, {.stop = run_.hard}, [&](sql::Transaction& tx) {
+      fence(tx);
+      return claim_checkpoint(tx, key(), run_.record.token());
+    });
+    run_.record.step_progress(run_.place, counts_);
+  }
+  forget_ = run_.record.left_checkpoints();
+  return checkpoint;
+}
+
+// A slot that only one run can have is fenced by itself; where there are several, each run only by its checkpoint.
+void StoreUnit::fence(sql::Transaction& tx) const {
+  if (run_.job.group && run_.job.group->slots > 1) return;
+  lock::fence(tx, slot_key(run_.job), run_.slot_token);
+}
+
+void StoreUnit::attempt(const std::function<void(sql::Transaction&)>& unit, const Checkpoint& next) {
+  auto connection = store_.connect();
+  auto tx = connection.begin({.stop = run_.hard});
+  fence(tx);
+  unit(tx);
+  forget_checkpoints(tx, forget_);
+  save_checkpoint(tx, key(), next, run_.record.token());
+  tx.commit();
+}
+
+void StoreUnit::commit(const std::function<void(sql::Transaction&)>& unit, Checkpoint next) {
+  next.stored = counts_.checkpoint.stored;
+  Attempts attempts(run_);
+  for (;;) {
+    std::optional<Error> failed;
+    ++counts_.attempts;
+    try {
+      attempt(unit, next);
+    } catch (const Error& error) {
+      failed = error;
+    }
+    if (!failed) return committed(next);
+    if (failed->disposition() == Disposition::unknown && was_committed(next)) {
+      run_.event(base::LogLevel::warning,
+                 fmt::format("a commit was answered by {}; the checkpoint says that it took place", failed->what()));
+      return committed(next);
+    }
+    ++counts_.rollbacks;
+    run_.record.step_progress(run_.place, counts_);
+    if (failed->disposition() == Disposition::permanent) throw *failed;
+    attempts.failed(*failed);
+  }
+}
+
+bool StoreUnit::was_committed(const Checkpoint& next) const {
+  const base::RetryPolicy patience{.max_attempts = 10, .idempotent = true};
+  return base::retry(run_.context.runtime, patience, run_.hard, [&] {
+    auto connection = store_.connect();
+    const auto found = find_checkpoint(connection, key());
+    return found && found->commits == next.commits;
+  });
+}
+
+void StoreUnit::committed(const Checkpoint& next) {
+  counts_.checkpoint = next;
+  counts_.checkpoint.stored = true;
+  run_.record.step_progress(run_.place, counts_);
+  run_.record.forgot_checkpoints(forget_);
+  forget_.clear();
+}
+
+}  // namespace tidelock::batch

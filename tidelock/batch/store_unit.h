@@ -1,0 +1,42 @@
+// The transactions of one step in the business database: fenced, with the checkpoint in each, tried again when that is
+// right, and never repeated when they may have been committed.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tidelock/batch/checkpoint.h"
+#include "tidelock/batch/step_run.h"
+
+namespace tidelock::batch {
+
+// Used by the task of the run.
+class StoreUnit {
+ public:
+  explicit StoreUnit(const StepRun& run);
+
+  // Makes the tables where needed, and takes over what an earlier execution has done.
+  // Errors: those of the store; fenced.
+  const Checkpoint& begin();
+  const Checkpoint& checkpoint() const { return counts_.checkpoint; }
+
+  // Runs `unit` in a transaction that also moves the checkpoint to `next`; up to max_attempts times, each in a fresh
+  // transaction. After a commit of unknown outcome the checkpoint in the store tells what became of it. Errors: what
+  // the unit or the engine throws and is no use repeating, or was repeated in vain; fenced.
+  void commit(const std::function<void(sql::Transaction&)>& unit, Checkpoint next);
+
+ private:
+  CheckpointKey key() const { return {run_.record.run().uuid, run_.place}; }
+  void fence(sql::Transaction& tx) const;
+  void attempt(const std::function<void(sql::Transaction&)>& unit, const Checkpoint& next);
+  bool was_committed(const Checkpoint& next) const;
+  void committed(const Checkpoint& next);
+
+  const StepRun& run_;
+  sql::Database& store_;
+  StepCounts counts_;
+  std::vector<std::string> forget_;  // Runs whose checkpoints are of no use any more.
+};
+
+}  // namespace tidelock::batch

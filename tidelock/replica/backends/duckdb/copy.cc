@@ -1,0 +1,114 @@
+#include "tidelock/replica/backends/duckdb/copy.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/text.h"
+
+namespace tidelock::replica::duckdb {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kPieceBytes = std::size_t{4} << 20;  // Read and written at once; a multiple of each block size.
+constexpr int kReads = 20;                                 // Of a page that is being written.
+
+}  // namespace
+
+Header read_steady_header(base::Runtime& runtime, base::File& file, const base::Path& path) {
+  for (int read = 0; read < kReads; ++read) {
+    if (auto header = read_header(file, path)) return *std::move(header);
+    runtime.sleep_for(1ms);
+  }
+  throw Error(Code::corrupt, base::quoted(path.string()) + ": the header of the database is damaged", {},
+              path.string());
+}
+
+std::uint64_t log_bytes(base::Files& files, const base::Path& master) {
+  auto log = master;
+  log += ".wal";
+  const auto info = files.info(log);
+  return info ? info->size_bytes : 0;
+}
+
+Copied Copy::run() {
+  const auto deadline = runtime_.in(request_.patience);
+  master_ = files_.open(request_.master, base::OpenMode::read);
+  copy_ = files_.open(request_.copy, base::OpenMode::create_new);
+  for (;;) {
+    const auto header = read_steady_header(runtime_, *master_, request_.master);
+    Copied copied;
+    if (!request_.owned) copied.left_out_bytes = look_at_log(*master_);
+    copy_blocks(header, copied);
+    const auto after = read_header(*master_, request_.master);
+    if (after && after->bytes == header.bytes) {
+      copy_->sync();
+      return copied;
+    }
+    if (deadline.passed(runtime_.now())) {
+      throw Error(Code::timeout, base::quoted(request_.master.string()) +
+                                     " gets a checkpoint faster than it can be copied: publish from the process that "
+                                     "owns it, which can hold them back");
+    }
+  }
+}
+
+// What is in the log is not in the file. With an owner that lives it is on its way; without one it would be lost.
+std::uint64_t Copy::look_at_log(base::File& master) const {
+  if (log_bytes(files_, request_.master) == 0) return 0;
+  const bool has_owner = !master.try_lock(base::LockKind::shared);
+  if (!has_owner) master.unlock();
+  const auto bytes = log_bytes(files_, request_.master);  // An owner that ended just now took it away.
+  if (has_owner || bytes == 0) return bytes;
+  throw Error(
+      Code::unsupported,
+      base::quoted(request_.master.string()) +
+          " has a log (.wal) that no process has brought into the file, so a copy would lack what it holds: open "
+          "the database once with a program that writes it, and publish then",
+      {}, request_.master.string());
+}
+
+void Copy::copy_blocks(const Header& header, Copied& copied) {
+  copied.size_bytes = header.file_bytes();
+  copied.header_bytes = kHeaderBytes;
+  copied.block_bytes = header.block_bytes;
+  copied.position = std::to_string(header.iteration);
+  copied.blocks.reserve(header.block_count + 1);
+  copied.blocks.push_back(BlockHash::of(0, header.bytes));
+  copy_->truncate(copied.size_bytes);
+  copy_->write_at(0, header.bytes);
+  std::vector<std::byte> piece(kPieceBytes);
+  for (std::uint64_t at = kHeaderBytes; at < copied.size_bytes;) {
+    check_stop();
+    const auto wanted = std::span(piece).first(std::min<std::uint64_t>(kPieceBytes, copied.size_bytes - at));
+    const auto count = master_->read_at(at, wanted);
+    std::fill(wanted.begin() + static_cast<std::ptrdiff_t>(count), wanted.end(), std::byte{});
+    for (std::size_t begin = 0; begin < wanted.size(); begin += header.block_bytes) {
+      take_block((at + begin - kHeaderBytes) / header.block_bytes, wanted.subspan(begin, header.block_bytes), copied);
+    }
+    copy_->write_at(at, wanted);
+    at += wanted.size();
+  }
+}
+
+// A block may be read while it is written: one that is not in use yet, or one of metadata, which grows in place.
+void Copy::take_block(std::uint64_t number, std::span<std::byte> block, Copied& copied) {
+  for (int read = 0; !checksum_is_right(block); ++read) {
+    if (read == 3) {
+      ++copied.doubtful_blocks;
+      break;
+    }
+    runtime_.sleep_for(1ms);
+    master_->read_at(kHeaderBytes + number * block.size(), block);
+  }
+  copied.blocks.push_back(BlockHash::of(number + 1, block));
+}
+
+void Copy::check_stop() const {
+  if (stop_.stop_requested()) throw Error(Code::cancelled, "copying " + request_.master.string() + " was stopped");
+}
+
+}  // namespace tidelock::replica::duckdb

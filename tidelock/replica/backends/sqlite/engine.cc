@@ -1,0 +1,104 @@
+#include "tidelock/replica/backends/sqlite/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/text.h"
+#include "tidelock/replica/backends/sqlite/backup.h"
+#include "tidelock/sql/backends/all.h"
+
+namespace tidelock::replica::sqlite {
+namespace {
+
+constexpr std::string_view kMagic("SQLite format 3\0", 16);
+constexpr std::uint32_t kBlockBytes = 262144;  // What is hashed at once; no page of SQLite's.
+// In the header of the file, https://www.sqlite.org/fileformat.html
+constexpr std::size_t kFormatOffset = 18;  // Two bytes: to write, to read. 1: rollback journal, 2: WAL.
+constexpr std::size_t kChangesOffset = 24;
+constexpr std::size_t kHeaderBytes = 100;
+// In the header of the log.
+constexpr std::size_t kSaltsOffset = 16;
+constexpr std::size_t kLogHeaderBytes = 32;
+
+std::uint64_t big_endian(std::span<const std::byte> bytes) {
+  std::uint64_t number = 0;
+  for (const auto byte : bytes) number = number << 8 | std::to_integer<std::uint64_t>(byte);
+  return number;
+}
+
+void set_rollback_mode(base::File& file) {
+  constexpr std::array kRollback{std::byte{1}, std::byte{1}};
+  file.write_at(kFormatOffset, kRollback);
+}
+
+void hash(base::File& file, Copied& copied) {
+  copied.size_bytes = file.size();
+  copied.block_bytes = kBlockBytes;
+  std::vector<std::byte> block(kBlockBytes);
+  for (std::uint64_t at = 0; at < copied.size_bytes; at += kBlockBytes) {
+    const auto count = file.read_at(at, block);
+    copied.blocks.push_back(BlockHash::of(copied.blocks.size(), std::span(block).first(count)));
+  }
+}
+
+}  // namespace
+
+bool Engine::owns(std::span<const std::byte> first_bytes) const {
+  return first_bytes.size() >= kMagic.size() && std::memcmp(first_bytes.data(), kMagic.data(), kMagic.size()) == 0;
+}
+
+MasterState Engine::look(const base::Path& master) {
+  std::array<std::byte, kHeaderBytes> header{};
+  if (files_.open(master, base::OpenMode::read)->read_at(0, header) < kHeaderBytes || !owns(header)) {
+    throw Error(Code::not_a_database, base::quoted(master.string()) + " is no SQLite database", {}, master.string());
+  }
+  auto log = master;
+  log += "-wal";
+  std::array<std::byte, kLogHeaderBytes> log_header{};
+  std::uint64_t log_bytes = 0;
+  if (const auto info = files_.info(log); info && info->size_bytes >= kLogHeaderBytes) {
+    files_.open(log, base::OpenMode::read)->read_at(0, log_header);
+    log_bytes = info->size_bytes;
+  }
+  const std::span<const std::byte> bytes(header);
+  const std::span<const std::byte> log_head(log_header);
+  return {.engine = {},
+          .position = fmt::format("{}/{}:{:016x}:{}", big_endian(bytes.subspan(kChangesOffset, 4)),
+                                  std::to_integer<int>(header[kFormatOffset]),
+                                  big_endian(log_head.subspan(kSaltsOffset, 8)), log_bytes),
+          .log_bytes = 0};
+}
+
+Copied Engine::copy(const CopyRequest& request, const std::stop_token& stop) {
+  Copied copied;
+  copied.position = look(request.master).position;  // Before: what is committed from here on may be in the copy too.
+  files_.open(request.copy, base::OpenMode::create_new);
+  backup(runtime_, request.master, request.copy, request.patience, stop);
+  const auto file = files_.open(request.copy, base::OpenMode::read_write);
+  set_rollback_mode(*file);
+  hash(*file, copied);
+  file->sync();
+  return copied;
+}
+
+void Engine::check(const CheckRequest& request, const std::stop_token& stop) {
+  base::Url url;
+  url.scheme = name();
+  url.path = request.copy.string();
+  url.params = {{"mode", "ro"}};
+  const auto database = sql::open(runtime_, files_, url, {.max_connections = 1});
+  auto connection = database->connect();
+  auto reading = connection.begin({.read_only = true, .stop = stop});
+  const auto verdict = reading.one<std::string>("select quick_check from pragma_quick_check(1)");
+  if (verdict == "ok") return;
+  throw Error(Code::corrupt, "the copy does not pass SQLite's check", {.code = 0, .message = verdict},
+              request.copy.string());
+}
+
+}  // namespace tidelock::replica::sqlite

@@ -1,0 +1,34 @@
+// What replicas need to know of one engine's files. Implemented in backends/, called by FileCopier only.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidelock/base/files.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/replica/copier.h"
+
+namespace tidelock::replica {
+
+// Where a master stands now, as far as its files tell.
+struct MasterState {
+  std::string engine;
+  std::string position;         // As in a manifest.
+  std::uint64_t log_bytes = 0;  // DuckDB: in its log, not yet in its file.
+};
+
+// Thread-safe. The calls have the errors of Copier's.
+class FileEngine {
+ public:
+  virtual ~FileEngine() = default;
+  virtual std::string_view name() const = 0;  // The scheme of its URLs.
+  virtual bool owns(std::span<const std::byte> first_bytes) const = 0;
+  virtual Copied copy(const CopyRequest& request, const std::stop_token& stop) = 0;
+  virtual void check(const CheckRequest& request, const std::stop_token& stop) = 0;
+  virtual MasterState look(const base::Path& master) = 0;
+};
+
+}  // namespace tidelock::replica
