@@ -83,7 +83,10 @@ class Broker {
   std::unique_ptr<Consumer> consumer(const std::string& group, std::vector<std::string> topics) {
     return consumer(group, std::move(topics), {});
   }
+  // For each partition of the topic, in order. Error: not_found for a topic that does not exist.
   virtual std::vector<Progress> progress(const std::string& group, const std::string& topic) = 0;
+  // The last message of each partition that has one: where a producer left off. Error: as above.
+  virtual std::vector<Delivery> newest(const std::string& topic) = 0;
 };
 
 }  // namespace tidelock::broker

@@ -335,6 +335,25 @@ TEST_P(BrokerConformance, AGroupMayStartAtTheEnd) {
   });
 }
 
+TEST_P(BrokerConformance, TheNewestMessagesTellWhereAProducerLeftOff) {
+  in_world([](world::World& world) {
+    auto broker = connect(world.process());
+    broker->create_topic("t", {.partitions = 3});
+    EXPECT_TRUE(broker->newest("t").empty());
+    auto producer = broker->producer();
+    for (int i = 0; i < 5; ++i) producer->publish("t", numbered("a", i, 1));
+    producer->publish("t", std::vector<Message>{{"c", "of c", {{"h", "v"}}}});
+    ASSERT_NE(partition_of("a", 3), partition_of("c", 3));
+    std::map<std::string, Delivery> newest;
+    for (const auto& delivery : broker->newest("t")) newest[delivery.message.key] = delivery;
+    ASSERT_EQ(newest.size(), 2U);
+    EXPECT_EQ(newest["a"].message.payload, "4");
+    EXPECT_EQ(newest["a"].place.offset, 4);
+    EXPECT_EQ(newest["c"].message.headers, (Headers{{"h", "v"}}));
+    EXPECT_EQ(broker->consumer("g", {"t"})->poll(9, world.process().in(1s)).size(), 6U);
+  });
+}
+
 TEST_P(BrokerConformance, WrongUseIsRefusedWithItsReason) {
   in_world([](world::World& world) {
     auto broker = connect(world.process());
@@ -343,6 +362,8 @@ TEST_P(BrokerConformance, WrongUseIsRefusedWithItsReason) {
     EXPECT_THROW_CODE(broker->create_topic("", {}), Code::invalid_argument);
     EXPECT_THROW_CODE(broker->create_topic("u", {.partitions = 0}), Code::invalid_argument);
     EXPECT_THROW_CODE(broker->consumer("g", {"missing"}), Code::not_found);
+    EXPECT_THROW_CODE(broker->newest("missing"), Code::not_found);
+    EXPECT_THROW_CODE(broker->progress("g", "missing"), Code::not_found);
     EXPECT_THROW_CODE(broker->consumer("", {"t"}), Code::invalid_argument);
     EXPECT_THROW_CODE(broker->consumer("g", {}), Code::invalid_argument);
     EXPECT_THROW_CODE(broker->producer()->publish("missing", numbered("k", 0, 1)), Code::not_found);

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 #include "tidelock/base/uuid.h"
+#include "tidelock/broker/backends/sqlite/delivery.h"
 
 namespace tidelock::broker::sqlite {
 namespace {
@@ -15,15 +15,6 @@ namespace {
 constexpr auto kLook = std::chrono::seconds(1);             // At the latest, although nothing was seen to change.
 constexpr auto kBlindLook = std::chrono::milliseconds(50);  // The same, where nothing can be seen.
 constexpr auto kMinSessionTimeout = std::chrono::seconds(1);
-
-Headers headers_of(const std::optional<sql::Json>& json) {
-  Headers headers;
-  if (!json) return headers;
-  for (const auto& pair : nlohmann::json::parse(json->text)) {
-    headers.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
-  }
-  return headers;
-}
 
 std::int64_t nanoseconds(base::Instant moment) { return moment.time_since_epoch().count(); }
 
@@ -202,16 +193,11 @@ std::vector<Delivery> SqliteConsumer::fetch(std::size_t max) {
     auto& slot = slots_[(first_slot_ + i) % slots_.size()];
     if (!slot.owned || !slot.wanted) continue;
     for (const auto row :
-         connection.query("select position, message_key, payload, headers, published_us from tidelock_message "
-                          "where topic = ? and part = ? and position >= ? order by position limit ?",
+         connection.query("select " + std::string(kDeliveryColumns) +
+                              " from tidelock_message "
+                              "where topic = ? and part = ? and position >= ? order by position limit ?",
                           slot.subscription->topic.id, slot.partition, slot.position, max - deliveries.size())) {
-      const auto payload = row.get<sql::BlobView>(2);
-      auto& delivery = deliveries.emplace_back();
-      delivery.place = {slot.subscription->name, slot.partition, row.get<std::int64_t>(0)};
-      delivery.message.key = row.get<std::string>(1);
-      delivery.message.payload.assign(reinterpret_cast<const char*>(payload.data()), payload.size());
-      delivery.message.headers = headers_of(row.get<std::optional<sql::Json>>(3));
-      delivery.published_at = base::WallTime(std::chrono::microseconds(row.get<std::int64_t>(4)));
+      const auto& delivery = deliveries.emplace_back(read_delivery(row, slot.subscription->name, slot.partition));
       slot.position = delivery.place.offset + 1;
     }
   }

@@ -3,6 +3,7 @@
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 #include "tidelock/broker/backends/sqlite/consumer.h"
+#include "tidelock/broker/backends/sqlite/delivery.h"
 #include "tidelock/broker/backends/sqlite/producer.h"
 #include "tidelock/sql/backends/all.h"
 
@@ -40,6 +41,22 @@ class SqliteBroker : public Broker {
       progress.member = row.get<std::string>(3);
       progress.first_offset = row.get<std::optional<std::int64_t>>(4).value_or(progress.end_offset);
       result.push_back(std::move(progress));
+    }
+    return result;
+  }
+
+  std::vector<Delivery> newest(const std::string& name) override {
+    const auto topic = topics_->find(name);
+    auto connection = topics_->database().connect();
+    auto transaction = connection.begin({.read_only = true});
+    std::vector<Delivery> result;
+    for (std::uint32_t partition = 0; partition < topic.partitions; ++partition) {
+      for (const auto row : transaction.query("select " + std::string(kDeliveryColumns) +
+                                                  " from tidelock_message where topic = ? and part = ? "
+                                                  "order by position desc limit 1",
+                                              topic.id, partition)) {
+        result.push_back(read_delivery(row, name, partition));
+      }
     }
     return result;
   }
