@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <set>
 #include <utility>
 
 #include "tidelock/base/error.h"
@@ -53,10 +52,7 @@ std::pair<std::string, RunSummary> summary(const sql::Row& row) {
 // Who says that he waits or runs, and holds no lease, has died.
 std::vector<RunSummary> with_the_dead(std::vector<std::pair<std::string, RunSummary>> found, lock::Backend& locks,
                                       base::Deadline deadline) {
-  std::set<std::string> held;
-  for (const auto& key : locks.snapshot(std::nullopt, deadline)) {
-    if (!key.holders.empty()) held.insert(key.key);
-  }
+  const auto held = held_keys(locks, deadline);
   std::vector<RunSummary> result;
   for (auto& [uuid, run] : found) {
     const bool says_alive = run.status == RunStatus::waiting || run.status == RunStatus::running;
@@ -154,7 +150,9 @@ std::vector<Waiting> History::waiting() {
   for (const auto& key : locks_.snapshot(std::nullopt, state_.runtime().in(seconds(10)))) {
     if (!key.key.starts_with("group/") && !key.key.starts_with("job/")) continue;
     std::vector<std::string> holders;
-    for (const auto& holder : key.holders) holders.push_back(described(state_, holder));
+    for (const auto& holder : key.holders) {
+      if (holder.expires_in > base::Duration::zero()) holders.push_back(described(state_, holder));
+    }
     for (const auto& waiter : key.waiters) {
       result.push_back({.key = key.key, .who = described(state_, waiter), .since = waiter.since, .holders = holders});
     }

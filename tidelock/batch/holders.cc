@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "tidelock/base/process_info.h"
 
@@ -22,10 +24,24 @@ std::string described(sql::Database& state, const lock::ClaimState& claim) {
   return fmt::format("process {} on {}{}", claim.pid, claim.host, command.empty() ? "" : " (" + command + ")");
 }
 
+namespace {
+bool is_held(const lock::ClaimState& holder) { return holder.expires_in > base::Duration::zero(); }
+}  // namespace
+
+std::set<std::string> held_keys(lock::Backend& locks, base::Deadline deadline) {
+  std::set<std::string> keys;
+  for (const auto& key : locks.snapshot(std::nullopt, deadline)) {
+    if (std::ranges::any_of(key.holders, is_held)) keys.insert(key.key);
+  }
+  return keys;
+}
+
 std::vector<std::string> slot_holders(sql::Database& state, lock::Backend& locks, std::string_view key) {
   std::vector<std::string> result;
   for (const auto& found : locks.snapshot(key, state.runtime().in(seconds(10)))) {
-    for (const auto& holder : found.holders) result.push_back(described(state, holder));
+    for (const auto& holder : found.holders) {
+      if (is_held(holder)) result.push_back(described(state, holder));
+    }
   }
   return result;
 }

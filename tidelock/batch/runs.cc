@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <set>
-
 #include "tidelock/base/error.h"
+#include "tidelock/batch/holders.h"
 #include "tidelock/batch/run_record.h"
 #include "tidelock/batch/state_tables.h"
 #include "tidelock/sql/transact.h"
@@ -37,10 +36,7 @@ std::vector<Pending> Runs::pending(lock::Backend& locks, base::Deadline deadline
   std::vector<Pending> result;
   if (open.empty()) return result;
   // Looked at after the rows: a run that ends in between is no longer held, and is over.
-  std::set<std::string> held;
-  for (const auto& key : locks.snapshot(std::nullopt, deadline)) {
-    if (!key.holders.empty()) held.insert(key.key);
-  }
+  const auto held = held_keys(locks, deadline);
   for (auto& [uuid, run] : open) {
     if (!held.contains(run_key(uuid))) result.push_back(std::move(run));
   }

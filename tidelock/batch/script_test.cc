@@ -1,0 +1,72 @@
+#include "tidelock/batch/script.h"
+
+#include <gmock/gmock.h>
+
+#include "tidelock/base/testing/error_text.h"
+#include "tidelock/sql/value.h"
+
+namespace tidelock::batch {
+namespace {
+
+using base::testing::error_text;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr sql::Date kDay{std::chrono::year{2018} / 1 / 3};
+const Moment kMoment{kDay, kDay, kDay - std::chrono::days(1)};
+const sql::Lexis kDuckdb{.dollar_quotes = true, .escape_strings = true};
+
+std::vector<BoundStatement> split(std::string_view text) { return split_script("a.sql", text, kDuckdb, kMoment); }
+
+std::vector<std::string> texts(std::string_view text) {
+  std::vector<std::string> result;
+  for (const auto& statement : split(text)) result.push_back(statement.sql);
+  return result;
+}
+
+TEST(Script, SplitsAtSemicolonsThatEndStatements) {
+  EXPECT_THAT(texts("select 1; select ';' ;; select \"a;b\" -- ;\n; select $$;$$;/* ; */"),
+              ElementsAre("select 1", " select ';' ", " select \"a;b\" -- ;\n", " select $$;$$"));
+  EXPECT_THAT(texts("  -- nothing\n ; ;"), ElementsAre());
+}
+
+TEST(Script, KnowsTheLineOfEachStatement) {
+  const auto statements = split("-- first\nselect 1;\n\n-- second\nselect\n2;");
+  ASSERT_EQ(statements.size(), 2);
+  EXPECT_EQ(statements[0].line, 2);
+  EXPECT_EQ(statements[1].line, 5);
+}
+
+TEST(Script, BindsTheMomentOfTheRun) {
+  const auto statements = split("select $now::timestamp, '$now', $x$ $today $x$ where d between $yesterday and $today");
+  ASSERT_EQ(statements.size(), 1);
+  EXPECT_EQ(statements[0].sql, "select ?::timestamp, '$now', $x$ $today $x$ where d between ? and ?");
+  ASSERT_EQ(statements[0].values.size(), 3);
+  EXPECT_EQ(sql::to_text(statements[0].values[0]), "2018-01-03T00:00:00.000000Z");
+  EXPECT_EQ(sql::to_text(statements[0].values[1]), "2018-01-02");
+  EXPECT_EQ(sql::to_text(statements[0].values[2]), "2018-01-03");
+}
+
+TEST(Script, ATriggerEndsWithItsEnd) {
+  EXPECT_THAT(texts("create trigger t after insert on a begin delete from b; delete from c; end; select 1"),
+              ElementsAre("create trigger t after insert on a begin delete from b; delete from c; end", " select 1"));
+}
+
+TEST(Script, RefusesWhatItCannotBind) {
+  const auto text_of = [](std::string_view text) { return error_text([&] { split(text); }); };
+  EXPECT_THAT(text_of("select 1;\nselect $tomorrow"), HasSubstr("a.sql:2: \"$tomorrow\" is none of $now"));
+  EXPECT_THAT(text_of("select ?"), HasSubstr("a.sql:1: a ? has no value here"));
+  EXPECT_THAT(text_of("select\n'x"), HasSubstr("a.sql:2: text in quotes that begins here does not end"));
+  EXPECT_THAT(text_of("/* x"), HasSubstr("a.sql:1: a comment that begins here does not end"));
+}
+
+TEST(Moment, IsOfTheTimeZone) {
+  const base::WallTime midnight{sql::Date{std::chrono::year{2018} / 1 / 3} + std::chrono::hours(5)};
+  const auto moment = Moment::at(midnight, "America/New_York");
+  EXPECT_EQ(sql::to_text(moment.now), "2018-01-03T00:00:00.000000Z");
+  EXPECT_EQ(sql::to_text(moment.today), "2018-01-03");
+  EXPECT_EQ(sql::to_text(moment.yesterday), "2018-01-02");
+}
+
+}  // namespace
+}  // namespace tidelock::batch
