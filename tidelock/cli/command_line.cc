@@ -33,7 +33,9 @@ class HelpFormatter : public CLI::Formatter {
     const auto any = [](const CLI::App*) { return true; };
     if (!app->get_subcommands(any).empty()) name += " COMMAND";
     if (app->get_option_no_throw("NAME") != nullptr) name += " NAME";
-    return "\nUsage: " + name + " [options]" + (app->get_name() == "run" ? " -- COMMAND [ARGUMENT...]" : "") + "\n";
+    if (app->get_option_no_throw("FILE") != nullptr) name += " [FILE]";
+    const bool runs_command = app->get_name() == "run" && app->get_parent()->get_name() == "lock";
+    return "\nUsage: " + name + " [options]" + (runs_command ? " -- COMMAND [ARGUMENT...]" : "") + "\n";
   }
 };
 
@@ -76,6 +78,7 @@ class Parser {
   CLI::App* list_ = nullptr;
   CLI::App* show_ = nullptr;
   CLI::App* break_ = nullptr;
+  std::optional<PipelineOptions> pipeline_;
   Typed typed_;
 };
 
@@ -85,12 +88,14 @@ Parser::Parser() {
   app_.add_flag("--version", typed_.version, "Print the version and the engines and exit");
   app_.footer(
       "Examples:\n"
+      "  tidelock run pipeline.toml                   # jobs, replicas and services, kept going\n"
       "  tidelock lock run nightly -- ./nightly.sh    # never two of them at once\n"
       "  tidelock lock list                           # who holds what, and who waits\n"
       "\n"
       "`tidelock COMMAND --help` says more about each command.\n"
       "\n" +
       exit_code_help());
+  pipeline_.emplace(app_);
   auto* lock = command(&app_, "lock", "Run commands one at a time under a lock; see and break locks",
                        "Examples:\n"
                        "  tidelock lock run backup -- rsync -a data/ mirror/\n"
@@ -291,6 +296,7 @@ Command Parser::parse(const std::vector<std::string>& arguments) {
   }
   if (typed_.version) return ShowVersion{};
   const auto* app = deepest();
+  if (app == pipeline_->app()) return pipeline_->command();
   if (app == run_) return run_command(std::move(command));
   if (app == list_) return LockList{typed_.on, typed_.json};
   if (app == show_ || app == break_) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tidelock/base/time.h"
+#include "tidelock/cli/pipeline_options.h"
 
 namespace tidelock::cli {
 
@@ -46,7 +47,7 @@ struct LockBreak {
   bool yes = false;
   bool json = false;
 };
-using Command = std::variant<ShowVersion, ShowHelp, LockRun, LockList, LockShow, LockBreak>;
+using Command = std::variant<ShowVersion, ShowHelp, LockRun, LockList, LockShow, LockBreak, PipelineRun>;
 
 // The parts of a ttl that are used when the command line does not say: a tenth, at most 500ms, and a fifth, at most 5s.
 std::chrono::milliseconds default_margin(std::chrono::milliseconds ttl);

@@ -113,10 +113,11 @@ TEST(CommandLine, WithoutACommandSaysWhereToLook) {
 
 TEST(CommandLine, HelpTeachesWithExamplesOnEveryLevel) {
   for (const Arguments& path :
-       {Arguments{}, {"lock"}, {"lock", "run"}, {"lock", "list"}, {"lock", "show"}, {"lock", "break"}}) {
+       {Arguments{}, {"run"}, {"lock"}, {"lock", "run"}, {"lock", "list"}, {"lock", "show"}, {"lock", "break"}}) {
     auto arguments = path;
     arguments.push_back("--help");
-    EXPECT_THAT(parsed<ShowHelp>(arguments).text, HasSubstr("Examples:\n  tidelock lock "));
+    const std::string command = path.empty() ? "" : path.front();
+    EXPECT_THAT(parsed<ShowHelp>(arguments).text, HasSubstr("Examples:\n  tidelock " + command));
   }
   EXPECT_THAT(parsed<ShowHelp>({"lock", "run", "--help"}).text, HasSubstr("128+N"));
 }
@@ -129,6 +130,33 @@ TEST(CommandLine, ReadsTheOptionsOfTheOtherCommands) {
   EXPECT_EQ(parsed<LockShow>({"lock", "show", "a"}).on, kDefaultState);
   EXPECT_TRUE(parsed<LockBreak>({"lock", "break", "a", "--yes"}).yes);
   EXPECT_FALSE(parsed<LockBreak>({"lock", "break", "a"}).yes);
+}
+
+TEST(CommandLine, ReadsWhatAPipelineIsRunWith) {
+  const auto plain = parsed<PipelineRun>({"run"});
+  EXPECT_EQ(plain.file, "pipeline.toml");
+  EXPECT_FALSE(plain.work || plain.once || plain.replay || plain.dry_run || plain.json);
+  const auto replay = parsed<PipelineRun>(
+      {"run", "m.toml", "--replay", "2018-01-03..2018-01-05", "--day", "500ms", "--work", "w", "--json", "--verbose"});
+  EXPECT_EQ(replay.file, "m.toml");
+  EXPECT_EQ(replay.replay, "2018-01-03..2018-01-05");
+  EXPECT_EQ(replay.day, std::chrono::milliseconds(500));
+  EXPECT_EQ(replay.work, "w");
+  EXPECT_TRUE(replay.json && replay.verbose);
+  EXPECT_EQ(parsed<PipelineRun>({"run", "--once", "close"}).once, "close");
+}
+
+TEST(CommandLine, RefusesWhatAPipelineCannotBeRunWith) {
+  for (const Arguments& arguments : {Arguments{"run", "--day", "1s"},
+                                     {"run", "--once", "a", "--replay", "2018-01-03..2018-01-05"},
+                                     {"run", "--replay", "2018-01-03..2018-01-05", "--day", "1"},
+                                     {"run", "--replay", "2018-01-03..2018-01-05", "--day", "1ms"},
+                                     {"run", "--replay", "2018-01-03..2018-01-05", "--day", "25h"},
+                                     {"run", "--work", ""},
+                                     {"run", "a.toml", "b.toml"},
+                                     {"run", "--replai", "x"}}) {
+    EXPECT_THROW(parse_command_line(arguments), UsageError) << ::testing::PrintToString(arguments);
+  }
 }
 
 TEST(CommandLine, KnowsThatJsonIsWantedAlsoWhenItCannotBeParsed) {

@@ -12,6 +12,8 @@
 #include "tidelock/cli/failure.h"
 #include "tidelock/cli/lock_commands.h"
 #include "tidelock/cli/lock_run.h"
+#include "tidelock/cli/pipeline_run.h"
+#include "tidelock/cli/service_guard.h"
 #include "tidelock/cli/version.h"
 #include "tidelock/replica/helper.h"
 
@@ -34,6 +36,7 @@ struct Dispatch {
   Outcome operator()(const LockList& options) const { return list_locks(options, outside); }
   Outcome operator()(const LockShow& options) const { return show_lock(options, outside); }
   Outcome operator()(const LockBreak& options) const { return break_lock(options, outside); }
+  Outcome operator()(const PipelineRun& options) const { return run_pipeline(options, outside); }
 };
 
 }  // namespace
@@ -45,6 +48,9 @@ Outcome run_program(const std::vector<std::string>& arguments, Outside outside) 
     outside.out.flush();
     parent.release();
     return {};
+  }
+  if (!arguments.empty() && arguments.front() == kServiceGuardCommand) {
+    return {run_service_guard({arguments.begin() + 1, arguments.end()}, outside.runtime, outside.files), std::nullopt};
   }
   Failure failure;
   try {

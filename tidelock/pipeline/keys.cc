@@ -231,11 +231,11 @@ constexpr auto kKeys = std::to_array<Key>({
     {.section = "job.NAME.step",
      .name = "max_attempts",
      .type = integer,
-     .fallback = "3",
+
      .min = 1,
      .max = 1000,
      .example = "10",
-     .meaning = "The first included; each in a transaction of its own."},
+     .meaning = "The first included; each in a transaction of its own. Default 3, and 1 for a `command`."},
     {.section = "job.NAME.step",
      .name = "backoff",
      .type = backoff,

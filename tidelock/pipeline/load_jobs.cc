@@ -33,6 +33,7 @@ void Loader::read_jobs() {
 }
 
 void Loader::read_job(const Named& named) {
+  const auto mistakes_before = mistakes_.count();
   const auto in = section("job", named, "step");
   batch::Job job;
   job.name = named.entry->key;
@@ -45,11 +46,13 @@ void Loader::read_job(const Named& named) {
   for (const auto& group : pipeline_.groups) {
     if (group.name == in.text("group")) job.group = group;
   }
-  job.steps = read_steps(named, in);
+  std::vector<Section> sections;
+  job.steps = read_steps(named, in, sections);
+  if (records_are_right_ && mistakes_.count() == mistakes_before) check_job(in, sections, job);
   pipeline_.jobs.push_back(std::move(job));
 }
 
-std::vector<batch::Step> Loader::read_steps(const Named& named, const Section& job) {
+std::vector<batch::Step> Loader::read_steps(const Named& named, const Section& job, std::vector<Section>& sections) {
   std::vector<batch::Step> steps;
   const auto* entry = find(*named.table, "step");
   const auto* array = entry != nullptr ? entry->value.array() : nullptr;
@@ -82,6 +85,7 @@ std::vector<batch::Step> Loader::read_steps(const Named& named, const Section& j
       in.mistake("name", "the job has two steps of this name", "a name of its own");
     }
     steps.push_back(*std::move(step));
+    sections.push_back(in);
   }
   return steps;
 }
@@ -99,6 +103,15 @@ void Loader::read_schedule(const Section& section, batch::Job& job) {
     }
   } catch (const Error& error) {
     section.mistake("schedule", error.message(), R"("0 0 * * *", "@daily", "every 5m" or "@first")");
+  }
+}
+
+// What only the batch room can tell, once all else of the job is right.
+void Loader::check_job(const Section& section, const std::vector<Section>& steps, const batch::Job& job) {
+  for (const auto& [step, where, what] : batch::find_mistakes(job)) {
+    if (where == "trigger") continue;  // Part of check_cycles().
+    const auto& in = step && *step < steps.size() ? steps[*step] : section;
+    in.mistake(where, what, "see docs/batch.md");
   }
 }
 

@@ -10,6 +10,7 @@
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 #include "tidelock/base/url.h"
+#include "tidelock/batch/condition.h"
 #include "tidelock/sql/backends/all.h"
 
 namespace tidelock::pipeline {
@@ -213,6 +214,7 @@ void Loader::read_groups() {
 }
 
 void Loader::read_records() {
+  const auto mistakes_before = mistakes_.count();
   for (const auto& each : named("record")) {
     const auto in = section("record", each);
     batch::Record record{each.entry->key, {}, in.texts("check")};
@@ -227,8 +229,18 @@ void Loader::read_records() {
         in.mistake("fields", error.message(), R"(a name and a type, as in "close decimal?")");
       }
     }
+    const bool fields_are_right = mistakes_.count() == mistakes_before;
+    for (const auto& check : record.checks) {
+      if (!fields_are_right) break;
+      try {
+        batch::Condition::parse(check, record.fields);
+      } catch (const Error& error) {
+        in.mistake("check", error.message(), R"(a condition on the fields, as in "close > 0")");
+      }
+    }
     pipeline_.records.push_back(std::move(record));
   }
+  records_are_right_ = mistakes_.count() == mistakes_before;
 }
 
 void Loader::read_services() {

@@ -44,7 +44,8 @@ class Loader {
   void read_records();
   void read_jobs();
   void read_job(const Named& named);
-  std::vector<batch::Step> read_steps(const Named& named, const Section& job);
+  std::vector<batch::Step> read_steps(const Named& named, const Section& job, std::vector<Section>& sections);
+  void check_job(const Section& section, const std::vector<Section>& steps, const batch::Job& job);
   void read_schedule(const Section& section, batch::Job& job);
   void read_services();
   void check_reference(const Section& section, std::string_view key);
@@ -69,6 +70,7 @@ class Loader {
     std::string path;
   };
   std::vector<Trigger> triggers_;
+  bool records_are_right_ = true;
   Pipeline pipeline_;
 };
 

@@ -145,7 +145,7 @@ WORLD_TEST(Loader, ReadsAWholePipeline) {
   EXPECT_EQ(bars.write.table, "bars");
   EXPECT_EQ(bars.chunk_rows, 10'000U);
   EXPECT_EQ(bars.max_skips, 7U);
-  EXPECT_EQ(job.steps[0].max_attempts, 3);
+  EXPECT_FALSE(job.steps[0].max_attempts);
   const auto& close = std::get<batch::SqlStep>(job.steps[1].what);
   EXPECT_EQ(close.name, "sql/close.sql");
   EXPECT_EQ(close.sql, "update t set a = $today;");

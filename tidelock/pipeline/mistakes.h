@@ -22,6 +22,7 @@ class Mistakes {
 
   void add(int line, std::string key, std::string what, std::string right);
   bool none() const { return all_.empty(); }
+  std::size_t count() const { return all_.size(); }
   // file:line: key: what is wrong: what would be right. In the order of the file, each once.
   std::vector<std::string> lines() const;
   // Error: InvalidPipeline when there are any.

@@ -172,7 +172,7 @@ std::optional<batch::Step> read_step(const Section& section, const StepContext& 
   refuse_foreign_keys(section, *kind);
   batch::Step step;
   step.name = section.text("name");
-  step.max_attempts = static_cast<int>(section.integer("max_attempts"));
+  if (section.has("max_attempts")) step.max_attempts = static_cast<int>(section.integer("max_attempts"));
   step.backoff = section.backoff("backoff");
   switch (*kind) {
     case kCsv:

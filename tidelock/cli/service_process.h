@@ -1,0 +1,23 @@
+// Services as processes, each below a guard that ends it when this program is gone.
+#pragma once
+
+#include <memory>
+
+#include "tidelock/base/files.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/pipeline/service_host.h"
+
+namespace tidelock::cli {
+
+// For the program `tidelock` only: the guards are processes of its own executable. Each service has a session and a
+// process group of its own, so that the terminal's keys are this program's alone. Thread-safe. Borrows the runtime.
+class ServiceProcesses final : public pipeline::ServiceHost {
+ public:
+  explicit ServiceProcesses(base::Runtime& runtime) : runtime_(runtime) {}
+  std::unique_ptr<pipeline::RunningService> start(const pipeline::Service& service, Output output) override;
+
+ private:
+  base::Runtime& runtime_;
+};
+
+}  // namespace tidelock::cli

@@ -1,0 +1,176 @@
+#include "tidelock/pipeline/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "tidelock/base/duration.h"
+#include "tidelock/base/error.h"
+#include "tidelock/pipeline/places.h"
+
+namespace tidelock::pipeline {
+namespace {
+
+using namespace std::chrono_literals;
+using base::LogLevel;
+
+constexpr base::Duration kLook = 5s;  // For runs that other processes left.
+constexpr base::Duration kPatience = 10s;
+
+std::shared_ptr<sql::Database> open_state(const Pipeline& pipeline, Toolkit& toolkit) {
+  toolkit.files().create_folders(pipeline.settings.work);
+  const auto file = Places::file_of(pipeline.settings.state);
+  if (!file.empty()) toolkit.files().create_folders(file.parent_path());
+  return toolkit.database(pipeline.settings.state);
+}
+
+std::string rounded(base::Duration duration) {
+  return base::format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(duration));
+}
+
+}  // namespace
+
+Engine::Engine(const Pipeline& pipeline, const Surroundings& surroundings)
+    : pipeline_(pipeline),
+      surroundings_(surroundings),
+      runtime_(surroundings.toolkit.runtime()),
+      began_(runtime_.now()),
+      changed_(runtime_.make_signal("something to happen in the pipeline")),
+      next_look_(began_),
+      database_(open_state(pipeline, surroundings.toolkit)),
+      locks_(surroundings.toolkit.lock_backend(pipeline.settings.state)),
+      stores_(surroundings.toolkit, pipeline.stores, surroundings.say, *changed_),
+      runner_(context()),
+      history_(*database_, *locks_),
+      totals_before_(history_.totals()),
+      lanes_(std::make_unique<Lanes>(
+          runner_, pipeline.jobs, [this](const Executed& executed) { report(executed); }, *changed_)) {}
+
+Engine::~Engine() = default;
+
+batch::Context Engine::context() {
+  batch::Context context{.runtime = runtime_,
+                         .files = surroundings_.toolkit.files(),
+                         .state = *database_,
+                         .locks = *locks_,
+                         .zone = pipeline_.settings.timezone};
+  context.open_store = [this](const std::string& store, const std::stop_token& stop) {
+    return stores_.open(store, stop);
+  };
+  context.publish = [this](const std::string& replica, const std::stop_token& stop) { return publish(replica, stop); };
+  context.queued = [this](batch::RunId run, const std::string& job) {
+    {
+      const base::LocalGuard guard(mutex_);
+      queued_.push_back({run, job});
+    }
+    changed_->notify_all();
+  };
+  context.progress = [this](const batch::Progress& progress) {
+    note(progress.level >= LogLevel::warning ? Progress::Kind::note : Progress::Kind::detail, progress.level,
+         progress.job, progress.step.empty() ? progress.text : progress.step + ": " + progress.text);
+  };
+  return context;
+}
+
+std::string Engine::publish(const std::string& name, const std::stop_token& stop) {
+  const auto* replica = pipeline_.replica(name);
+  if (replica == nullptr) throw Error(Code::not_found, fmt::format("there is no replica {}", name));
+  const auto owner = stores_.open(replica->store, stop);
+  auto said = surroundings_.publish(*replica, *owner, stop);
+  counting_.count_publication();
+  return said;
+}
+
+std::vector<Engine::Queued> Engine::take_queued() {
+  const base::LocalGuard guard(mutex_);
+  return std::exchange(queued_, {});
+}
+
+void Engine::take_up_queued() {
+  for (const auto& [run, job] : take_queued()) lanes_->add(run, job, runtime_.wall_now());
+}
+
+bool Engine::has_unfinished() {
+  using enum batch::RunStatus;
+  for (const auto status : {queued, waiting, running, interrupted}) {
+    for (const auto& job : pipeline_.jobs) {
+      if (!history_.list({.job = job.name, .status = status, .limit = 1}).empty()) return true;
+    }
+  }
+  return false;
+}
+
+void Engine::take_up_pending() {
+  if (take_queued().empty() && !next_look_.passed(runtime_.now())) return;
+  next_look_ = runtime_.in(kLook);
+  for (const auto& run : runner_.runs().pending(*locks_, runtime_.in(kPatience))) {
+    lanes_->add(run.id, run.job, run.scheduled);
+  }
+}
+
+std::optional<Engine::Unfinished> Engine::unfinished_first() {
+  for (const auto& job : pipeline_.jobs) {
+    if (!job.first) continue;
+    if (!history_.list({.job = job.name, .status = batch::RunStatus::completed, .limit = 1}).empty()) continue;
+    auto failed = history_.list({.job = job.name, .status = batch::RunStatus::failed, .limit = 1});
+    if (failed.empty() || lanes_->has(job.name)) return Unfinished{&job, std::nullopt};
+    return Unfinished{&job, std::move(failed.front())};
+  }
+  return std::nullopt;
+}
+
+void Engine::continue_runs() {
+  for (const auto& run : runner_.runs().pending(*locks_, runtime_.in(kPatience))) {
+    if (pipeline_.job(run.job) == nullptr) continue;
+    note(Progress::Kind::note, LogLevel::info, run.job,
+         fmt::format("run {}, which was {}, is continued", run.id, name(run.status)));
+    lanes_->add(run.id, run.job, run.scheduled);
+  }
+  const auto unfinished = unfinished_first();
+  if (!unfinished || !unfinished->failed) return;
+  const auto& run = *unfinished->failed;
+  note(Progress::Kind::note, LogLevel::info, run.job, fmt::format("run {}, which failed, is continued", run.id));
+  lanes_->add(run.id, run.job, run.scheduled);
+}
+
+void Engine::report(const Executed& executed) {
+  counting_.count(executed);
+  const auto& job = executed.job.name;
+  if (executed.error) {
+    note(Progress::Kind::note, LogLevel::error, job,
+         fmt::format("run {} could not be executed: {}", executed.run, executed.error->what()));
+    return;
+  }
+  if (!executed.result) return;
+  const auto& result = *executed.result;
+  const auto status = name(result.status);
+  if (result.status == batch::RunStatus::failed) {
+    note(Progress::Kind::note, LogLevel::error, job,
+         fmt::format("run {} failed in {}: {}", executed.run, rounded(executed.took), result.reason));
+    return;
+  }
+  auto text = fmt::format("run {} {} in {}", executed.run, status, rounded(executed.took));
+  if (!result.reason.empty()) text += ": " + result.reason;
+  if (result.rows_read > 0) text += fmt::format(", {} rows read, {} written", result.rows_read, result.rows_written);
+  if (result.rows_skipped > 0) text += fmt::format(", {} bad", result.rows_skipped);
+  const bool usual = result.status == batch::RunStatus::completed && !executed.job.first;
+  note(usual ? Progress::Kind::detail : Progress::Kind::note, LogLevel::info, job, std::move(text));
+}
+
+void Engine::note(Progress::Kind kind, LogLevel level, const std::string& about, std::string text) {
+  if (surroundings_.say) surroundings_.say({kind, level, about, std::move(text)});
+}
+
+Summary Engine::summary() {
+  auto summary = counting_.so_far();
+  const auto totals = history_.totals();
+  summary.pipeline = pipeline_.settings.name;
+  summary.missed = totals.missed - totals_before_.missed;
+  summary.group_waits = totals.slot_waits - totals_before_.slot_waits;
+  summary.took = runtime_.now() - began_;
+  return summary;
+}
+
+}  // namespace tidelock::pipeline

@@ -1,0 +1,89 @@
+// What runs of a pipeline's jobs need, put together: state, locks, stores, runner, lanes.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tidelock/base/local_mutex.h"
+#include "tidelock/batch/history.h"
+#include "tidelock/batch/runner.h"
+#include "tidelock/pipeline/lanes.h"
+#include "tidelock/pipeline/pipeline.h"
+#include "tidelock/pipeline/stores.h"
+#include "tidelock/pipeline/summary.h"
+#include "tidelock/pipeline/supervisor.h"
+
+namespace tidelock::pipeline {
+
+// Used by one task; its lanes have tasks of their own. Borrows everything.
+class Engine {
+ public:
+  // Makes the work folder and the state where they are missing. Errors: of the state database.
+  Engine(const Pipeline& pipeline, const Surroundings& surroundings);
+  ~Engine();
+
+  base::Runtime& runtime() { return runtime_; }
+  sql::Database& database() { return *database_; }
+  lock::Backend& locks() { return *locks_; }
+  batch::Runs& runs() { return runner_.runs(); }
+  Lanes& lanes() { return *lanes_; }
+  Stores& stores() { return stores_; }
+  // Notified when a run is over, another one was queued, or a store is no longer used.
+  base::Signal& changed() { return *changed_; }
+
+  // Hands to the lanes what wants to be executed: queued and interrupted runs, and those whose process died. Looks when
+  // a run was queued here, or after a while.
+  void take_up_pending();
+  // The same for runs that were queued here alone.
+  void take_up_queued();
+  // Runs that are not over, of whichever process; those that wait to be continued by an operator are not meant.
+  bool has_unfinished();
+  base::Deadline next_look() const { return next_look_; }
+
+  // Jobs with "@first" whose run is not complete; the last one's failure, if it failed.
+  struct Unfinished {
+    const batch::Job* job;
+    std::optional<batch::RunSummary> failed;
+  };
+  std::optional<Unfinished> unfinished_first();
+
+  // At the start: continues what earlier processes left, also a failed run of a job with "@first": whoever starts the
+  // pipeline again has mended it.
+  void continue_runs();
+
+  Summary summary();
+  JobSummary counts() const { return counting_.so_far().all(); }
+
+ private:
+  struct Queued {
+    batch::RunId run;
+    std::string job;
+  };
+  std::vector<Queued> take_queued() TIDELOCK_EXCLUDES(mutex_);
+
+  void report(const Executed& executed);
+  batch::Context context();
+  std::string publish(const std::string& replica, const std::stop_token& stop);
+  void note(Progress::Kind kind, base::LogLevel level, const std::string& about, std::string text);
+
+  const Pipeline& pipeline_;
+  const Surroundings& surroundings_;
+  base::Runtime& runtime_;
+  const base::Instant began_;
+  std::unique_ptr<base::Signal> changed_;
+  base::LocalMutex mutex_;
+  std::vector<Queued> queued_ TIDELOCK_GUARDED_BY(mutex_);
+  base::Deadline next_look_;
+  std::shared_ptr<sql::Database> database_;
+  std::shared_ptr<lock::Backend> locks_;
+  Counting counting_;
+  Stores stores_;
+  batch::Runner runner_;
+  batch::History history_;
+  batch::History::Totals totals_before_;
+  std::unique_ptr<Lanes> lanes_;  // Ends first: its tasks use the rest.
+};
+
+}  // namespace tidelock::pipeline

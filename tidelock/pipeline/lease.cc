@@ -1,0 +1,68 @@
+#include "tidelock/pipeline/lease.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "tidelock/base/log.h"
+#include "tidelock/base/text.h"
+
+namespace tidelock::pipeline {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr base::Duration kPatience = 10s;  // With the arbiter.
+
+std::optional<lock::ClaimState> holder(lock::Backend& locks, base::Runtime& runtime, const std::string& key) {
+  for (const auto& state : locks.snapshot(key, runtime.in(kPatience))) {
+    if (!state.holders.empty()) return state.holders.front();
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+PipelineLease::PipelineLease(lock::Backend& locks, base::Runtime& runtime, const std::string& pipeline,
+                             const Alive& alive)
+    : mutex_(locks, runtime, "pipeline/" + pipeline) {
+  auto lease = mutex_.try_acquire(runtime.in(kPatience));
+  if (!lease) {
+    const auto first = holder(locks, runtime, mutex_.key());
+    const bool dead = first && first->host == runtime.identity().host && !alive(first->pid);
+    if (dead) locks.break_key(mutex_.key(), runtime.in(kPatience));
+    if (dead || !first) lease = mutex_.try_acquire(runtime.in(kPatience));
+    if (!lease) {
+      const auto who = first ? fmt::format("process {} on {} since {}", first->pid, first->host,
+                                           base::format_wall_time(first->since))
+                             : std::string("another process");
+      throw AlreadyRuns(fmt::format("pipeline {} is run by {}", base::quoted(pipeline), who));
+    }
+  }
+  keeper_.emplace(mutex_, *lease);
+}
+
+void free_leases_of_the_dead(lock::Backend& locks, base::Runtime& runtime, const PipelineLease::Alive& alive) {
+  const auto keys = locks.snapshot(std::nullopt, runtime.in(kPatience));
+  const auto is_dead = [&](const lock::ClaimState& claim) {
+    return claim.host == runtime.identity().host && !alive(claim.pid);
+  };
+  std::set<std::int64_t> dead;  // That executed runs.
+  for (const auto& key : keys) {
+    if (!key.key.starts_with("run/")) continue;
+    for (const auto& claim : key.holders) {
+      if (is_dead(claim)) dead.insert(claim.pid);
+    }
+  }
+  for (const auto& key : keys) {
+    const bool is_ours = key.key.starts_with("run/") || key.key.starts_with("group/") || key.key.starts_with("job/");
+    const bool all_dead = std::all_of(key.holders.begin(), key.holders.end(), [&](const lock::ClaimState& claim) {
+      return is_dead(claim) && dead.contains(claim.pid);
+    });
+    if (is_ours && !key.holders.empty() && all_dead) locks.break_key(key.key, runtime.in(kPatience));
+  }
+}
+
+}  // namespace tidelock::pipeline

@@ -1,0 +1,46 @@
+// A pipeline is run by one process at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/lock/backend.h"
+#include "tidelock/lock/keeper.h"
+#include "tidelock/lock/mutex.h"
+
+namespace tidelock::pipeline {
+
+// Code::already_exists: the message names the process that runs the pipeline.
+class AlreadyRuns : public Error {
+ public:
+  explicit AlreadyRuns(std::string message) : Error(Code::already_exists, std::move(message)) {}
+};
+
+// The lock `pipeline/<name>` in the state, renewed until the end. Used by one task.
+class PipelineLease {
+ public:
+  // Whether there is a process of this number on this machine. A lease that a dead one left is taken over at once.
+  using Alive = std::function<bool(std::int64_t pid)>;
+
+  // Errors: AlreadyRuns; those of the arbiter.
+  PipelineLease(lock::Backend& locks, base::Runtime& runtime, const std::string& pipeline, const Alive& alive);
+
+  std::stop_token lost_token() const { return keeper_->stop_token(); }
+  std::optional<Error> lost() const { return keeper_->lost(); }
+
+ private:
+  lock::Mutex mutex_;
+  std::optional<lock::Keeper> keeper_;
+};
+
+// Frees the pipelines, runs and slots that processes of this machine held which are no more, so that their runs can be
+// continued at once. Fencing tokens keep out one that is only out of sight. What `tidelock lock run` holds is left to
+// expire: the guard may still be ending its command. Errors: those of the arbiter.
+void free_leases_of_the_dead(lock::Backend& locks, base::Runtime& runtime, const PipelineLease::Alive& alive);
+
+}  // namespace tidelock::pipeline
