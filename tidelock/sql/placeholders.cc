@@ -128,7 +128,7 @@ class Scanner {
 
   bool dollar_quote() {
     auto end = at_ + 1;
-    if (end < sql_.size() && is_digit(sql_[end])) return false;  // $1 is a parameter.
+    if (is_digit(peek())) refuse(sql_, at_, "a numbered parameter (write a bare ? for each value, in order)");
     while (end < sql_.size() && is_word(sql_[end])) ++end;
     if (end >= sql_.size() || sql_[end] != '$') return false;
     until(sql_.substr(at_, end + 1 - at_), end + 1 - at_, "a dollar quote that does not end");

@@ -42,9 +42,9 @@ TEST(Placeholders, TwoQuestionMarksAreAnOperator) {
 TEST(Placeholders, NothingInsideAStringIdentifierOrCommentCounts) {
   for (const auto* const sql :
        {"'?'", "'it''s ?'", "\"?\"", "\"a\"\"?\"", "`?`", "[?]", "-- ?\n", "/* ? */", "/* /* ? */ ? */", "# ?",
-        "$$ ? $$", "$tag$ ? $other$ ? $tag$", "E'\\'?'", "e'?\\\\'", "'\\'", "''", "a$1$?$1$"}) {
+        "$$ ? $$", "$tag$ ? $other$ ? $tag$", "E'\\'?'", "e'?\\\\'", "'\\'", "''", "a$1$?b$1$"}) {
     const auto result = rewrite_placeholders(std::string("select ") + sql, everything());
-    const auto expected = std::string_view(sql) == "a$1$?$1$" ? 1U : 0U;  // An identifier with a dollar in it.
+    const auto expected = std::string_view(sql) == "a$1$?b$1$" ? 1U : 0U;  // An identifier with a dollar in it.
     EXPECT_EQ(result.count, expected) << sql;
     EXPECT_EQ(result.sql, std::string("select ") + sql);
   }

@@ -28,6 +28,19 @@ TEST_P(SqlStatements, ValuesStandForQuestionMarksInOrder) {
   });
 }
 
+TEST_P(SqlStatements, ValuesStandInTheOrderOfTheTextWhereverTheEngineReadsFirst) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script("create table t (id integer, kind integer, a integer, b integer); insert into t values (3, 4, 0, 0)");
+    EXPECT_EQ(
+        db->execute("update t set a = ?, b = ? from (select ? as id) as x where t.id = x.id and kind = ?", 1, 2, 3, 4),
+        1);
+    EXPECT_EQ(db->one<int>("select a from t"), 1);
+    EXPECT_EQ(db->one<int>("select b from t"), 2);
+    EXPECT_EQ(db->one<int>("with c as (select ? as v) select v * 10 + ? from c where ? = 3 limit ?", 1, 2, 3, 4), 12);
+  });
+}
+
 TEST_P(SqlStatements, AWrongCountOfValuesSaysBoth) {
   run([](const Place& place) {
     const auto db = place.open();
@@ -49,6 +62,7 @@ TEST_P(SqlStatements, OtherFormsOfParametersAreRefused) {
     const auto db = place.open();
     EXPECT_THROW_CODE(db->execute("select $1"), Code::statement_invalid);
     EXPECT_THROW_CODE(db->execute("select ?1", 1), Code::statement_invalid);
+    EXPECT_THROW_CODE(db->execute("select $1, ?", 1), Code::statement_invalid);
   });
 }
 
