@@ -22,7 +22,12 @@ Lanes::Lanes(batch::Runner& runner, std::span<const batch::Job> jobs, std::funct
   }
 }
 
-Lanes::~Lanes() { stop(); }
+Lanes::~Lanes() {
+  // The destructors of the tasks wait.
+  for (auto& lane : lanes_) {
+    if (lane.task.joinable()) lane.task.request_stop();
+  }
+}
 
 bool Lanes::add(batch::RunId run, std::string_view job, base::WallTime scheduled) {
   forget_ended_asides();

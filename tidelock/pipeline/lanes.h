@@ -35,7 +35,7 @@ class Lanes {
   // executed: called by the task of the job after each run; then `changed` is notified.
   Lanes(batch::Runner& runner, std::span<const batch::Job> jobs, std::function<void(const Executed&)> executed,
         base::Signal& changed);
-  ~Lanes();  // stop()
+  ~Lanes();  // As stop().
   Lanes(const Lanes&) = delete;
   Lanes& operator=(const Lanes&) = delete;
 

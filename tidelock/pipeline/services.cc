@@ -34,7 +34,9 @@ std::string rounded(base::Duration duration) {
 Services::Services(base::Runtime& runtime, ServiceHost& host, std::span<const Service> services, Say say)
     : runtime_(runtime), host_(host), services_(services), say_(std::move(say)) {}
 
-Services::~Services() { stop(); }
+Services::~Services() {
+  while (!running_.empty()) running_.pop_back();  // Not stop(): a destructor does not throw, and a Task's waits too.
+}
 
 void Services::start() {
   for (const auto& service : services_) {

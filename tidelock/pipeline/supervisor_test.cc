@@ -1,0 +1,350 @@
+// The loop of `tidelock run`, in virtual time, on SQLite files of a simulated disk.
+#include "tidelock/pipeline/supervisor.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tidelock/pipeline/lease.h"
+#include "tidelock/pipeline/testing/fake_host.h"
+#include "tidelock/world/disk.h"
+#include "tidelock/world/testing.h"
+
+namespace tidelock::pipeline {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using testing::FakeHost;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using namespace std::chrono_literals;
+
+constexpr std::string_view kHead = R"(
+[pipeline]
+name = "shop"
+
+[store.shop]
+url = "sqlite:{work}/shop.db"
+
+[replica.shop]
+store = "shop"
+to = "{work}/replica"
+)";
+
+// A job that notes each of its moments.
+std::string noting(const std::string& name, const std::string& keys) {
+  return "\n[job." + name + "]\nstore = \"shop\"\n" + keys + "\n[[job." + name +
+         ".step]]\nname = \"note\"\nsql = \"note.sql\"\n";
+}
+
+// One process that runs a pipeline, as often as the test wants.
+class Bench {
+ public:
+  Bench(base::Runtime& runtime, base::Files& files, const std::string& jobs)
+      : runtime_(runtime), files_(files), toolkit_(runtime, files), host_(runtime) {
+    files.create_folders("/p");
+    write("note.sql", "create table if not exists note (at text); insert into note values ($now);");
+    write("broken.sql", "insert into nowhere values (1);");
+    write("pipeline.toml", std::string(kHead) + jobs);
+  }
+
+  void write(const std::string& name, const std::string& text) { files_.write_atomically("/p/" + name, text); }
+
+  Surroundings surroundings() {
+    return {.toolkit = toolkit_,
+            .services = host_,
+            .publish =
+                [this](const Replica&, sql::Database&, const std::stop_token&) {
+                  if (disk_is_full) throw Error(Code::disk_full, "no space is left for the replica");
+                  return "version " + std::to_string(++versions);
+                },
+            .process_alive = [this](std::int64_t pid) { return !dead.contains(pid); },
+            .say = [this](const Progress& progress) { said.push_back(progress.about + ": " + progress.text); }};
+  }
+
+  // Until the stop is requested.
+  Summary run(const std::stop_token& drain, SupervisorOptions options = {}) {
+    const auto pipeline = load(files_, "/p/pipeline.toml");
+    return Supervisor(pipeline, surroundings(), std::move(options)).run(drain);
+  }
+  // For so long.
+  Summary run_for(base::Duration duration) {
+    std::stop_source drain;
+    const auto timer = runtime_.spawn("timer", [&](const std::stop_token& stop) {
+      runtime_.sleep_for(duration, stop);
+      drain.request_stop();
+    });
+    return run(drain.get_token());
+  }
+  Summary replay(std::string_view days, base::Duration day = 2s) {
+    return run({}, {.replay = Replay::parse(days, day, "UTC")});
+  }
+  Summary run_once(const std::string& job) {
+    const auto pipeline = load(files_, "/p/pipeline.toml");
+    return Supervisor(pipeline, surroundings()).run_once(job, {});
+  }
+
+  std::vector<std::string> notes() {
+    std::vector<std::string> all;
+    auto connection = toolkit_.database("sqlite:/p/work/shop.db")->connect();
+    for (const auto row : connection.query("select at from note order by rowid")) {
+      all.push_back(row.get<std::string>(0));
+    }
+    return all;
+  }
+
+  FakeHost& host() { return host_; }
+  Toolkit& toolkit() { return toolkit_; }
+
+  std::vector<std::string> said;
+  std::set<std::int64_t> dead;
+  bool disk_is_full = false;
+  int versions = 0;
+
+ private:
+  base::Runtime& runtime_;
+  base::Files& files_;
+  Toolkit toolkit_;
+  FakeHost host_;
+};
+
+WORLD_TEST(Supervisor, RunsJobsWhenTheyAreDueUntilItIsToldToStop) {
+  Bench bench(runtime, files, noting("tick", "schedule = \"every 10s\""));
+  const auto summary = bench.run_for(35s);
+  EXPECT_GE(summary.jobs.at("tick").completed, 3U);
+  EXPECT_LE(summary.jobs.at("tick").completed, 4U);
+  EXPECT_EQ(summary.all().failed, 0U);
+  EXPECT_FALSE(summary.complete);
+  EXPECT_EQ(bench.notes().size(), summary.jobs.at("tick").completed);
+}
+
+WORLD_TEST(Supervisor, IdlesWithoutWakingOften) {
+  Bench bench(runtime, files, noting("daily", "schedule = \"@daily\""));
+  bench.run_for(1s);  // Makes the tables.
+  const auto before = world.steps();
+  bench.run_for(600s);
+  EXPECT_LT(world.steps() - before, 6000U);  // Ten choices of a task a second would be too many.
+}
+
+WORLD_TEST(Supervisor, AReplayRunsEachMomentOfItsDaysAndThenEnds) {
+  Bench bench(runtime, files, noting("close", "schedule = \"0 0 * * *\"\nmissed = \"all\""));
+  const auto began = runtime.now();
+  const auto summary = bench.replay("2018-01-03..2018-01-06");
+  EXPECT_THAT(bench.notes(), ElementsAre("2018-01-04 00:00:00.000000", "2018-01-05 00:00:00.000000",
+                                         "2018-01-06 00:00:00.000000", "2018-01-07 00:00:00.000000"));
+  EXPECT_TRUE(summary.complete);
+  EXPECT_EQ(summary.days, 4U);
+  EXPECT_EQ(summary.jobs.at("close").completed, 4U);
+  EXPECT_GE(runtime.now() - began, 8s);
+  EXPECT_LT(runtime.now() - began, 10s);
+}
+
+WORLD_TEST(Supervisor, AReplayOnASlowMachineMissesNothing) {
+  Bench bench(runtime, files, noting("refresh", "schedule = \"0 * * * *\"\nmissed = \"none\""));
+  const auto summary = bench.replay("2018-01-03..2018-01-05", 10ms);  // A run takes longer than an hour of it.
+  EXPECT_EQ(summary.jobs.at("refresh").completed, 72U);
+  EXPECT_EQ(summary.missed, 0U);
+}
+
+WORLD_TEST(Supervisor, AReplayThatWasStoppedGoesOnWhereItWas) {
+  Bench bench(runtime, files, noting("close", "schedule = \"0 0 * * *\""));
+  std::stop_source drain;
+  const auto timer = runtime.spawn("timer", [&](const std::stop_token&) {
+    runtime.sleep_for(5s);
+    drain.request_stop();
+  });
+  const auto days = Replay::parse("2018-01-03..2018-01-06", 2s, "UTC");
+  EXPECT_FALSE(bench.run(drain.get_token(), {.replay = days}).complete);
+  const auto began = runtime.now();
+  EXPECT_TRUE(bench.run({}, {.replay = days}).complete);
+  EXPECT_LT(runtime.now() - began, 6s);
+  EXPECT_EQ(bench.notes().size(), 4U);
+  EXPECT_TRUE(bench.run({}, {.replay = days}).complete);  // Nothing is left to do.
+  EXPECT_EQ(bench.notes().size(), 4U);
+}
+
+WORLD_TEST(Supervisor, AStateBelongsToOneReplayOrToTheRealTime) {
+  Bench bench(runtime, files, noting("close", "schedule = \"0 0 * * *\""));
+  bench.replay("2018-01-03..2018-01-04");
+  EXPECT_THROW_CODE(bench.replay("2018-01-03..2018-01-05"), Code::already_exists);
+  EXPECT_THROW_CODE(bench.run_for(1s), Code::already_exists);
+}
+
+WORLD_TEST(Supervisor, WhatComesFirstIsCompleteBeforeAnythingElseBegins) {
+  Bench bench(runtime, files,
+              noting("load", "schedule = \"@first\"") + noting("tick", "schedule = \"every 1s\"") +
+                  "\n[service.web]\ncommand = [\"web\"]\n");
+  bench.run_for(5s);
+  const auto at = [&](std::string_view what) {
+    return std::find_if(bench.said.begin(), bench.said.end(),
+                        [&](const std::string& line) { return line.find(what) != std::string::npos; }) -
+           bench.said.begin();
+  };
+  EXPECT_LT(at("load: run 1 completed"), at("tick: run 2"));
+  EXPECT_LT(at("load: run 1 completed"), at("web: runs as process"));
+  const auto again = bench.run_for(3s);
+  EXPECT_FALSE(again.jobs.contains("load"));  // Once.
+}
+
+WORLD_TEST(Supervisor, IfWhatComesFirstFailsNothingElseBeginsAndTheNextStartTriesAgain) {
+  Bench bench(runtime, files,
+              noting("load", "schedule = \"@first\"") + noting("tick", "schedule = \"every 1s\"") +
+                  "\n[service.web]\ncommand = [\"web\"]\n");
+  bench.write("note.sql", "insert into nowhere values (1);");
+  auto summary = bench.run_for(10s);
+  EXPECT_EQ(summary.jobs.at("load").failed, 1U);
+  EXPECT_FALSE(summary.jobs.contains("tick"));
+  EXPECT_THAT(bench.host().whats(), ElementsAre());
+  EXPECT_THAT(bench.said, Contains(HasSubstr("job load comes before all others, and failed")));
+
+  bench.write("note.sql", "create table if not exists note (at text); insert into note values ($now);");
+  summary = bench.run_for(10s);
+  EXPECT_EQ(summary.jobs.at("load").completed, 1U);
+  EXPECT_GT(summary.jobs.at("tick").completed, 5U);
+}
+
+WORLD_TEST(Supervisor, AFailedRunDoesNotEndThePipeline) {
+  Bench bench(runtime, files,
+              noting("good", "schedule = \"every 10s\"") +
+                  "\n[job.bad]\nschedule = \"every 10s\"\nstore = \"shop\"\n[[job.bad.step]]\nname = \"s\"\nsql = "
+                  "\"broken.sql\"\n");
+  const auto summary = bench.run_for(35s);
+  EXPECT_GE(summary.jobs.at("good").completed, 3U);
+  EXPECT_GE(summary.jobs.at("bad").failed, 3U);
+  EXPECT_THAT(bench.said, Contains(HasSubstr("bad: run")));
+}
+
+WORLD_TEST(Supervisor, ATriggeredJobRunsWithTheSameMoment) {
+  Bench bench(runtime, files,
+              "\n[job.close]\nschedule = \"0 0 * * *\"\n[[job.close.step]]\nname = \"t\"\ntrigger = \"report\"\n" +
+                  noting("report", ""));
+  const auto summary = bench.replay("2018-01-03..2018-01-04");
+  EXPECT_EQ(summary.jobs.at("report").completed, 2U);
+  EXPECT_THAT(bench.notes(), ElementsAre("2018-01-04 00:00:00.000000", "2018-01-05 00:00:00.000000"));
+}
+
+WORLD_TEST(Supervisor, AFullDiskOfTheReplicaIsSaidAndThePipelineRecovers) {
+  Bench bench(runtime, files,
+              noting("tick", "schedule = \"every 10s\"") +
+                  "\n[[job.tick.step]]\nname = \"p\"\npublish = \"shop\"\nmax_attempts = 1\n");
+  bench.disk_is_full = true;
+  const auto space = runtime.spawn("space", [&](const std::stop_token&) {
+    runtime.sleep_for(25s);
+    bench.disk_is_full = false;
+  });
+  const auto summary = bench.run_for(65s);
+  EXPECT_GE(summary.jobs.at("tick").failed, 2U);
+  EXPECT_GE(summary.replicas_published, 3U);
+  EXPECT_EQ(summary.replicas_published, static_cast<std::uint64_t>(bench.versions));
+  EXPECT_EQ(summary.jobs.at("tick").completed, summary.replicas_published);
+  EXPECT_THAT(bench.said, Contains(HasSubstr("no space is left")));
+}
+
+WORLD_TEST(Supervisor, ServicesAreStoppedAfterTheRuns) {
+  Bench bench(runtime, files, noting("tick", "schedule = \"every 1s\"") + "\n[service.web]\ncommand = [\"web\"]\n");
+  bench.run_for(5s);
+  EXPECT_THAT(bench.host().whats(), ElementsAre("start web", "term web", "end web"));
+}
+
+WORLD_TEST(Supervisor, OneJobIsRunOnceWithWhatItTriggersAndNothingElse) {
+  Bench bench(runtime, files,
+              "\n[job.close]\n[[job.close.step]]\nname = \"t\"\ntrigger = \"report\"\n" + noting("report", "") +
+                  noting("tick", "schedule = \"every 1s\"") + "\n[service.web]\ncommand = [\"web\"]\n");
+  const auto summary = bench.run_once("close");
+  EXPECT_TRUE(summary.complete);
+  EXPECT_EQ(summary.jobs.at("close").completed, 1U);
+  EXPECT_EQ(summary.jobs.at("report").completed, 1U);
+  EXPECT_FALSE(summary.jobs.contains("tick"));
+  EXPECT_THAT(bench.host().whats(), ElementsAre());
+  EXPECT_THROW_CODE(bench.run_once("clos"), Code::not_found);
+}
+
+WORLD_TEST(Supervisor, ASecondOneIsRefusedAndToldWhoIsFirst) {
+  Bench bench(runtime, files, noting("tick", "schedule = \"every 10s\""));
+  std::stop_source drain;
+  const auto first = runtime.spawn("first", [&](const std::stop_token&) { bench.run(drain.get_token()); });
+  runtime.sleep_for(30s);
+  auto& other = world.process(world.machine(), "other");
+  std::string refused;
+  other.start([&](world::Process& process) {
+    try {
+      Bench(process, process.files(), noting("tick", "schedule = \"every 10s\"")).run_for(1s);
+    } catch (const AlreadyRuns& error) {
+      refused = error.what();
+    }
+  });
+  other.wait_for_end();
+  EXPECT_THAT(refused, HasSubstr("pipeline \"shop\" is run by process " + std::to_string(runtime.identity().pid)));
+  drain.request_stop();
+}
+
+WORLD_TEST(Supervisor, AKilledOneIsFollowedAtOnceAndNoMomentIsDoneTwice) {
+  const auto jobs = noting("tick", "schedule = \"every 10s\"\nmissed = \"all\"");
+  auto& victim = world.process(world.machine(), "victim");
+  victim.start([&](world::Process& process) { Bench(process, process.files(), jobs).run({}); });
+  runtime.sleep_for(47s);
+  const auto pid = victim.identity().pid;
+  victim.crash();
+  victim.wait_for_end();
+
+  Bench bench(runtime, files, jobs);
+  bench.dead = {pid};
+  bench.run_for(30s);
+  const auto notes = bench.notes();
+  EXPECT_GE(notes.size(), 7U);
+  EXPECT_EQ(std::set(notes.begin(), notes.end()).size(), notes.size());
+  EXPECT_TRUE(std::is_sorted(notes.begin(), notes.end()));
+}
+
+// A replay that is killed at random moments ends with the tables of one that was left alone.
+void kill_a_replay_now_and_then(world::World& world) {
+  const auto jobs = noting("close", "schedule = \"0 0 * * *\"\nmissed = \"all\"\ngroup = \"books\"") +
+                    noting("refresh", "schedule = \"0 */6 * * *\"\ngroup = \"books\"") + "\n[group.books]\n";
+  std::set<std::int64_t> dead;
+  bool complete = false;
+  auto& process = world.process(world.machine(), "killed");
+  for (int kills = 0; !complete; ++kills) {
+    process.start([&](world::Process& self) {
+      Bench bench(self, self.files(), jobs);
+      bench.dead = dead;
+      complete = bench.replay("2018-01-03..2018-01-07", 200ms).complete;
+    });
+    world.runtime().sleep_for(kills < 6 ? base::Duration(world.random().below(600'000'000)) : 60s);
+    if (complete) break;
+    dead.insert(process.identity().pid);
+    process.crash();
+    process.wait_for_end();
+  }
+  Bench bench(world.runtime(), world.files(), jobs);
+  auto notes = bench.notes();
+  EXPECT_EQ(notes.size(), 5U + 20U);
+  std::sort(notes.begin(), notes.end());
+  const auto twice = [&](const std::string& at) { return std::count(notes.begin(), notes.end(), at); };
+  EXPECT_EQ(twice("2018-01-05 00:00:00.000000"), 2);  // Of both jobs.
+  EXPECT_EQ(twice("2018-01-05 06:00:00.000000"), 1);
+}
+
+TEST(Supervisor, AReplayKilledNowAndThenDoesEachMomentOnce) {
+  world::for_seeds(30, [](world::World& world) { world.run([&] { kill_a_replay_now_and_then(world); }); });
+}
+
+TEST(SupervisorSoak, AReplayKilledNowAndThenDoesEachMomentOnce) {
+  world::for_seeds(1000, [](world::World& world) { world.run([&] { kill_a_replay_now_and_then(world); }); });
+}
+
+WORLD_TEST(Supervisor, AStateThatIsNoDatabaseIsOneClearError) {
+  Bench bench(runtime, files, noting("tick", "schedule = \"every 10s\""));
+  files.create_folders("/p/work");
+  files.write_atomically("/p/work/state.db", std::string(8192, 'x'));
+  EXPECT_THROW_CODE(bench.run_for(1s), Code::not_a_database);
+  EXPECT_THAT(bench.host().whats(), ElementsAre());
+}
+
+}  // namespace
+}  // namespace tidelock::pipeline
