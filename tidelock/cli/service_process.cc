@@ -53,7 +53,7 @@ class Lines {
 class ServiceProcess final : public pipeline::RunningService {
  public:
   ServiceProcess(base::Runtime& runtime, const pipeline::Service& service, pipeline::ServiceHost::Output output)
-      : runtime_(runtime) {
+      : runtime_(runtime), program_(service.argv.front()) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
       throw base::errno_error(errno, {}, "no socket pair could be made");
@@ -75,7 +75,7 @@ class ServiceProcess final : public pipeline::RunningService {
     guard_.emplace(runtime, command);
     read(std::move(pipe.read_end), std::move(output));
     order({.kind = GuardOrder::Kind::run, .signal = 0, .expires_ns = base::Instant::max().time_since_epoch().count()});
-    await_start(service.argv.front());
+    await_start();
   }
 
   ~ServiceProcess() override {
@@ -100,6 +100,7 @@ class ServiceProcess final : public pipeline::RunningService {
         ended_ = base::ExitStatus{0, SIGKILL};
       } else if (report->kind == GuardReport::Kind::ended) {
         ended_ = report->by_signal ? base::ExitStatus{0, report->status} : base::ExitStatus{report->status, 0};
+        if (report->start_error != 0) throw_not_started(*report);
       }
     }
     return ended_;
@@ -124,22 +125,22 @@ class ServiceProcess final : public pipeline::RunningService {
         });
   }
 
-  void await_start(const std::string& program) {
+  void await_start() {
     base::Poll poll(runtime_);
     poll.add(socket_.get());
     if (!poll.wait(runtime_.in(kStartPatience))) {
-      throw Error(Code::unavailable, fmt::format("{} did not start in time", program));
+      throw Error(Code::unavailable, fmt::format("{} did not start in time", program_));
     }
     const auto report = read_report();
-    if (!report) throw Error(Code::unavailable, fmt::format("the guard of {} ended at once", program));
+    if (!report) throw Error(Code::unavailable, fmt::format("the guard of {} ended at once", program_));
     pid_ = report->command;
-    // The exec may fail after the process was made: the end says so.
-    if (report->kind == GuardReport::Kind::ended) throw_not_started(*report, program);
+    // Whether the process became the program, its end says.
+    if (report->kind == GuardReport::Kind::ended) throw_not_started(*report);
   }
 
-  [[noreturn]] void throw_not_started(const GuardReport& report, const std::string& program) {
+  [[noreturn]] void throw_not_started(const GuardReport& report) {
     ended_ = base::ExitStatus{1, 0};
-    throw base::errno_error(report.start_error != 0 ? report.start_error : EIO, program, "it could not be started");
+    throw base::errno_error(report.start_error != 0 ? report.start_error : EIO, program_, "it could not be started");
   }
 
   std::optional<GuardReport> read_report() const {
@@ -157,6 +158,7 @@ class ServiceProcess final : public pipeline::RunningService {
   }
 
   base::Runtime& runtime_;
+  const std::string program_;
   base::Descriptor socket_;
   std::optional<base::ChildProcess> guard_;
   base::Task reader_;

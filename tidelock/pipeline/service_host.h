@@ -20,6 +20,7 @@ class RunningService {
   virtual ~RunningService() = default;
   virtual std::int64_t pid() const = 0;
   // How the program ended, once nothing of it is left; empty at the deadline or when `stop` is requested.
+  // Errors: as ServiceHost::start(), for what shows only then.
   virtual std::optional<base::ExitStatus> wait(base::Deadline deadline, const std::stop_token& stop) = 0;
   // SIGTERM now, SIGKILL after its stop_timeout. Returns at once.
   virtual void end() = 0;
