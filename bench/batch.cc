@@ -1,0 +1,155 @@
+// Loading a history of daily bars by a chunk step, with its checks and checkpoints, against DuckDB's own COPY FROM of
+// the same file into the same table: in turns, in files of their own, and the median of the ratios. By the wall's time,
+// since the engine works with threads of its own.
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tidelock/base/real_files.h"
+#include "tidelock/base/real_runtime.h"
+#include "tidelock/batch/runner.h"
+#include "tidelock/lock/backends/all.h"
+#include "tidelock/sql/backends/all.h"
+
+namespace tidelock::batch {
+namespace {
+
+constexpr int kSymbols = 126;
+constexpr int kDays = 1221;  // Together as many bars as the market example has.
+constexpr const char* kTable =
+    "create table bars (symbol varchar not null, date date not null, open decimal(12,4) not null, high decimal(12,4) "
+    "not null, low decimal(12,4) not null, close decimal(12,4) not null, volume bigint not null, "
+    "primary key (symbol, date))";
+
+std::string bars_csv() {
+  std::string text = "symbol,date,open,high,low,close,volume\n";
+  std::uint64_t noise = 88172645463325252;
+  for (int symbol = 0; symbol < kSymbols; ++symbol) {
+    for (int day = 0; day < kDays; ++day) {
+      noise ^= noise << 13, noise ^= noise >> 7, noise ^= noise << 17;  // Marsaglia's xorshift.
+      const auto low = 1000 + noise % 9000;
+      const auto high = low + noise / 10'000 % 300;
+      const auto money = [](std::uint64_t cents) { return fmt::format("{}.{:02}", cents / 100, cents % 100); };
+      text += fmt::format("S{:03},{:04}-{:02}-{:02},{},{},{},{},{}\n", symbol, 2000 + day / 336, 1 + day % 336 / 28,
+                          1 + day % 28, money(low), money(high), money(low), money(high), noise % 10'000'000);
+    }
+  }
+  return text;
+}
+
+double now_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+template <typename Body>
+double seconds(Body&& body) {
+  const double begin = now_seconds();
+  body();
+  return now_seconds() - begin;
+}
+
+class Market {
+ public:
+  Market() : folder_(std::filesystem::temp_directory_path() / "tidelock-bench-batch") {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directory(folder_);
+    files_.write_atomically(csv(), bars_csv());
+    state_ = sql::open(runtime_, files_, base::Url::parse("sqlite:" + (folder_ / "state.db").string()));
+    locks_ = lock::open_backend(runtime_, files_, base::Url::parse("sqlite:" + (folder_ / "state.db").string()));
+    Context context{.runtime = runtime_, .files = files_, .state = *state_, .locks = *locks_};
+    context.open_store = [this](const std::string&, const std::stop_token&) { return store_; };
+    runner_ = std::make_unique<Runner>(std::move(context));
+  }
+  ~Market() {
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  base::Path csv() const { return folder_ / "bars.csv"; }
+
+  // An empty table in a new file.
+  sql::Database& begin() {
+    store_.reset();
+    for (const auto* name : {"store.duckdb", "store.duckdb.wal"}) std::filesystem::remove(folder_ / name);
+    store_ = sql::open(runtime_, files_, base::Url::parse("duckdb:" + (folder_ / "store.duckdb").string()));
+    store_->execute(kTable);
+    return *store_;
+  }
+
+  void load(std::size_t chunk_rows) {
+    Record record{.name = "bar",
+                  .checks = {"low > 0", "low <= open", "low <= close", "open <= high", "close <= high", "volume >= 0"}};
+    for (const auto* field : {"symbol text", "date date", "open decimal", "high decimal", "low decimal",
+                              "close decimal", "volume integer"}) {
+      record.fields.push_back(Field::parse(field));
+    }
+    Job job{.name = "load", .store = "market", .schedule = std::nullopt};
+    job.steps.push_back({.name = "bars",
+                         .what = ChunkStep{.source = CsvSource{csv()},
+                                           .record = record,
+                                           .only = "date <= $today",
+                                           .write = {.kind = Write::Kind::insert, .table = "bars"},
+                                           .chunk_rows = chunk_rows}});
+    const auto now = runtime_.wall_now();
+    const auto id = runner_->runs().queue({.job = job.name, .cause = Cause::hand, .scheduled = now});
+    const auto result = runner_->execute(*id, job);
+    if (result->status != RunStatus::completed || result->rows_written != kSymbols * kDays) {
+      throw std::runtime_error("the load failed: " + result->reason);
+    }
+  }
+
+ private:
+  const std::filesystem::path folder_;
+  base::RealRuntime runtime_;
+  base::RealFiles files_{runtime_};
+  std::shared_ptr<sql::Database> state_;
+  std::unique_ptr<lock::Backend> locks_;
+  std::shared_ptr<sql::Database> store_;
+  std::unique_ptr<Runner> runner_;
+};
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+void load_history(benchmark::State& state) {
+  Market market;
+  std::vector<double> ours;
+  std::vector<double> theirs;
+  std::vector<double> ratios;
+  for (auto _ : state) {
+    auto& raw = market.begin();
+    theirs.push_back(seconds([&] { raw.execute(fmt::format("copy bars from '{}'", market.csv().string())); }));
+    market.begin();
+    ours.push_back(seconds([&] { market.load(static_cast<std::size_t>(state.range(0))); }));
+    ratios.push_back(ours.back() / theirs.back());
+    state.SetIterationTime(ours.back());
+  }
+  state.counters["rows_per_s"] = kSymbols * kDays / median(ours);
+  state.counters["seconds"] = median(ours);
+  state.counters["copy_seconds"] = median(theirs);
+  state.counters["ratio"] = median(ratios);
+}
+BENCHMARK(load_history)
+    ->Arg(1'000)
+    ->Arg(10'000)
+    ->Arg(100'000)
+    ->Iterations(7)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace tidelock::batch
+
+BENCHMARK_MAIN();
