@@ -12,8 +12,10 @@
 
 #include "tidelock/base/duration.h"
 #include "tidelock/base/text.h"
+#include "tidelock/batch/job.h"
 #include "tidelock/cli/exit_code.h"
 #include "tidelock/cli/failure.h"
+#include "tidelock/lock/key.h"
 
 namespace tidelock::cli {
 namespace {
@@ -32,7 +34,10 @@ class HelpFormatter : public CLI::Formatter {
   std::string make_usage(const CLI::App* app, std::string name) const override {
     const auto any = [](const CLI::App*) { return true; };
     if (!app->get_subcommands(any).empty()) name += " COMMAND";
-    if (app->get_option_no_throw("NAME") != nullptr) name += " NAME";
+    for (const auto* positional : {"NAME", "JOB", "RUN"}) {
+      if (app->get_option_no_throw(positional) == nullptr) continue;
+      name += app->get_name() == "history" ? " [JOB]" : std::string(" ") + positional;
+    }
     if (app->get_option_no_throw("FILE") != nullptr) name += " [FILE]";
     const bool runs_command = app->get_name() == "run" && app->get_parent()->get_name() == "lock";
     return "\nUsage: " + name + " [options]" + (runs_command ? " -- COMMAND [ARGUMENT...]" : "") + "\n";
@@ -41,7 +46,7 @@ class HelpFormatter : public CLI::Formatter {
 
 // The options as typed; turned into a Command once all of them are known.
 struct Typed {
-  std::string name, on = kDefaultState, ttl = "15s", margin, grace, wait, permits = "1";
+  std::string name, group, on = kDefaultState, ttl = "15s", margin, grace, wait, permits = "1";
   bool no_wait = false, verbose = false, leave_background = false, json = false, yes = false, version = false;
 };
 
@@ -79,6 +84,7 @@ class Parser {
   CLI::App* show_ = nullptr;
   CLI::App* break_ = nullptr;
   std::optional<PipelineOptions> pipeline_;
+  std::optional<BatchOptions> batch_;
   Typed typed_;
 };
 
@@ -89,6 +95,7 @@ Parser::Parser() {
   app_.footer(
       "Examples:\n"
       "  tidelock run pipeline.toml                   # jobs, replicas and services, kept going\n"
+      "  tidelock batch history                       # what ran, and how it ended\n"
       "  tidelock lock run nightly -- ./nightly.sh    # never two of them at once\n"
       "  tidelock lock list                           # who holds what, and who waits\n"
       "\n"
@@ -96,29 +103,31 @@ Parser::Parser() {
       "\n" +
       exit_code_help());
   pipeline_.emplace(app_);
+  batch_.emplace(app_);
   auto* lock = command(&app_, "lock", "Run commands one at a time under a lock; see and break locks",
                        "Examples:\n"
                        "  tidelock lock run backup -- rsync -a data/ mirror/\n"
                        "  tidelock lock list\n"
                        "  tidelock lock show backup --json\n"
                        "  tidelock lock break backup --yes");
-  run_ =
-      command(lock, "run", "Run a command while holding a lock",
-              "Waits in line for the lock, runs the command, and frees the lock when it ended. While the command runs\n"
-              "the lease is renewed; should that fail, the command gets SIGTERM, and SIGKILL after --grace, --margin\n"
-              "before anybody else can get the lock. What the command left running is ended with it.\n"
-              "\n"
-              "The command sees TIDELOCK_LOCK (the name), TIDELOCK_OWNER (who holds it) and TIDELOCK_FENCING_TOKEN (a\n"
-              "number that grows with each holder: let what you write to refuse a smaller one).\n"
-              "\n"
-              "Examples:\n"
-              "  tidelock lock run nightly -- ./nightly.sh\n"
-              "  tidelock lock run nightly --no-wait -- ./nightly.sh     # exit code 75 when another one runs\n"
-              "  tidelock lock run report --wait 10m --ttl 1m -- make report\n"
-              "  tidelock lock run download --permits 3 -- ./fetch.sh    # three at a time\n"
-              "  tidelock lock run job --on sqlite:/srv/shared/locks.db -- sh -c 'echo $TIDELOCK_FENCING_TOKEN'\n"
-              "\n" +
-                  exit_code_help());
+  run_ = command(
+      lock, "run", "Run a command while holding a lock",
+      "Waits in line for the lock, runs the command, and frees the lock when it ended. While the command runs\n"
+      "the lease is renewed; should that fail, the command gets SIGTERM, and SIGKILL after --grace, --margin\n"
+      "before anybody else can get the lock. What the command left running is ended with it.\n"
+      "\n"
+      "The command sees TIDELOCK_LOCK (the name), TIDELOCK_OWNER (who holds it) and TIDELOCK_FENCING_TOKEN (a\n"
+      "number that grows with each holder: let what you write to refuse a smaller one).\n"
+      "\n"
+      "Examples:\n"
+      "  tidelock lock run nightly -- ./nightly.sh\n"
+      "  tidelock lock run nightly --no-wait -- ./nightly.sh     # exit code 75 when another one runs\n"
+      "  tidelock lock run report --wait 10m --ttl 1m -- make report\n"
+      "  tidelock lock run download --permits 3 -- ./fetch.sh    # three at a time\n"
+      "  tidelock lock run --group books --on sqlite:work/state.db -- ./fix.py   # never beside the group's jobs\n"
+      "  tidelock lock run job --on sqlite:/srv/shared/locks.db -- sh -c 'echo $TIDELOCK_FENCING_TOKEN'\n"
+      "\n" +
+          exit_code_help());
   list_ = command(lock, "list", "List the locks that are held or waited for",
                   "Examples:\n"
                   "  tidelock lock list\n"
@@ -151,6 +160,8 @@ CLI::App* Parser::command(CLI::App* parent, const char* name, const char* what, 
 
 void Parser::add_run() {
   add_name(run_);
+  run_->add_option("--group", typed_.group, "Take a slot of this group of a pipeline's jobs, in place of NAME")
+      ->option_text("GROUP");
   run_->add_option("--ttl", typed_.ttl, "The lock is free this long after its holder vanished (default 15s)")
       ->option_text("TIME");
   auto* wait =
@@ -242,9 +253,15 @@ milliseconds Parser::time(const std::string& option, const std::string& text) {
 }
 
 LockRun Parser::run_command(std::vector<std::string> command) {
-  need_name();
   LockRun run;
-  run.name = typed_.name;
+  if (run_->count("--group") > 0) {
+    if (run_->count("NAME") > 0) throw UsageError("--group takes the place of NAME", see_help());
+    lock::check_key("group", typed_.group);
+    run.name = batch::group_key(typed_.group);
+  } else {
+    need_name();
+    run.name = typed_.name;
+  }
   run.on = typed_.on;
   run.ttl = time("--ttl", typed_.ttl);
   if (run.ttl < kMinTtl || run.ttl > kMaxTtl) {
@@ -297,6 +314,9 @@ Command Parser::parse(const std::vector<std::string>& arguments) {
   if (typed_.version) return ShowVersion{};
   const auto* app = deepest();
   if (app == pipeline_->app()) return pipeline_->command();
+  if (batch_->has(app)) {
+    return std::visit([](auto typed) -> Command { return typed; }, batch_->command(app));
+  }
   if (app == run_) return run_command(std::move(command));
   if (app == list_) return LockList{typed_.on, typed_.json};
   if (app == show_ || app == break_) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tidelock/base/time.h"
+#include "tidelock/cli/batch_options.h"
 #include "tidelock/cli/pipeline_options.h"
 
 namespace tidelock::cli {
@@ -47,7 +48,8 @@ struct LockBreak {
   bool yes = false;
   bool json = false;
 };
-using Command = std::variant<ShowVersion, ShowHelp, LockRun, LockList, LockShow, LockBreak, PipelineRun>;
+using Command = std::variant<ShowVersion, ShowHelp, LockRun, LockList, LockShow, LockBreak, PipelineRun, BatchList,
+                             BatchHistory, BatchShow, BatchStop>;
 
 // The parts of a ttl that are used when the command line does not say: a tenth, at most 500ms, and a fifth, at most 5s.
 std::chrono::milliseconds default_margin(std::chrono::milliseconds ttl);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -12,8 +13,9 @@ namespace tidelock::cli {
 struct PipelineRun {
   std::string file = "pipeline.toml";
   std::optional<std::string> work;
-  std::optional<std::string> once;    // Name of a job.
-  std::optional<std::string> replay;  // "2018-01-03..2018-02-08"
+  std::optional<std::string> once;     // Name of a job.
+  std::optional<std::int64_t> resume;  // Number of a run: `tidelock batch resume`.
+  std::optional<std::string> replay;   // "2018-01-03..2018-02-08"
   base::Duration day = std::chrono::seconds(2);
   bool dry_run = false;
   bool json = false;

@@ -141,12 +141,15 @@ Outcome run_checked(const PipelineRun& options, Outside outside, const pipeline:
        .say = [&](const pipeline::Progress& progress) { lines(progress); }},
       std::move(how));
   const auto summary = PipelineTask(outside, signals, [&](const std::stop_token& drain, const std::stop_token& hurry) {
-                         return options.once ? supervisor.run_once(*options.once, drain) : supervisor.run(drain, hurry);
+                         return options.once     ? supervisor.run_once(*options.once, drain)
+                                : options.resume ? supervisor.resume(*options.resume, drain)
+                                                 : supervisor.run(drain, hurry);
                        }).wait();
   outside.out << (options.json ? summary.to_json() + "\n" : summary.to_text());
   const auto all = summary.all();
-  const bool was_to_succeed = options.once || options.replay;
-  const bool failed = was_to_succeed && (all.failed > 0 || (options.once && all.completed == 0 && summary.complete));
+  const bool one = options.once || options.resume;
+  const bool was_to_succeed = one || options.replay;
+  const bool failed = was_to_succeed && (all.failed > 0 || (one && all.completed == 0 && summary.complete));
   return {number(failed ? Exit::failed : Exit::ok), std::nullopt};
 }
 

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "tidelock/base/error.h"
+#include "tidelock/cli/batch_commands.h"
 #include "tidelock/cli/command_line.h"
 #include "tidelock/cli/failure.h"
 #include "tidelock/cli/lock_commands.h"
@@ -37,6 +38,10 @@ struct Dispatch {
   Outcome operator()(const LockShow& options) const { return show_lock(options, outside); }
   Outcome operator()(const LockBreak& options) const { return break_lock(options, outside); }
   Outcome operator()(const PipelineRun& options) const { return run_pipeline(options, outside); }
+  Outcome operator()(const BatchList& options) const { return list_jobs(options, outside); }
+  Outcome operator()(const BatchHistory& options) const { return list_runs(options, outside); }
+  Outcome operator()(const BatchShow& options) const { return show_run(options, outside); }
+  Outcome operator()(const BatchStop& options) const { return stop_run(options, outside); }
 };
 
 }  // namespace

@@ -227,6 +227,24 @@ class Session {
   JobSummary day_before_;
 };
 
+namespace {
+
+// Until nothing is left of what was added, and of what it triggers.
+Summary run_dry(Engine& engine, const std::stop_token& drain) {
+  while (!drain.stop_requested()) {
+    const auto seen = engine.changed().count();
+    engine.take_up_queued();
+    if (engine.lanes().idle()) break;
+    engine.changed().wait(seen, engine.stores().close_idle(), drain);
+  }
+  engine.lanes().stop();
+  auto summary = engine.summary();
+  summary.complete = !drain.stop_requested();
+  return summary;
+}
+
+}  // namespace
+
 struct Supervisor::State {
   const Pipeline& pipeline;
   Surroundings surroundings;
@@ -262,16 +280,21 @@ Summary Supervisor::run_once(const std::string& name, const std::stop_token& dra
   const auto scheduled = engine.runtime().wall_now();
   const auto run = engine.runs().queue({.job = name, .cause = batch::Cause::hand, .scheduled = scheduled});
   engine.lanes().add(*run, name, scheduled);
-  while (!drain.stop_requested()) {
-    const auto seen = engine.changed().count();
-    engine.take_up_queued();
-    if (engine.lanes().idle()) break;
-    engine.changed().wait(seen, engine.stores().close_idle(), drain);
+  return run_dry(engine, drain);
+}
+
+Summary Supervisor::resume(batch::RunId run, const std::stop_token& drain) {
+  Engine engine(state_->pipeline, state_->surroundings);
+  const auto known = batch::History(engine.database(), engine.locks()).show(run).run;
+  if (is_over(known.status)) {
+    throw Error(Code::already_exists,
+                fmt::format("run {} of {} is {}: nothing is left to do", run, known.job, name(known.status)));
   }
-  engine.lanes().stop();
-  auto summary = engine.summary();
-  summary.complete = !drain.stop_requested();
-  return summary;
+  if (!engine.lanes().add(run, known.job, known.scheduled)) {
+    throw Error(Code::not_found, fmt::format("run {} is one of {}, which the pipeline does not have any more", run,
+                                             base::quoted(known.job)));
+  }
+  return run_dry(engine, drain);
 }
 
 }  // namespace tidelock::pipeline

@@ -10,6 +10,7 @@
 #include <stop_token>
 #include <string>
 
+#include "tidelock/batch/run.h"
 #include "tidelock/pipeline/market_clock.h"
 #include "tidelock/pipeline/pipeline.h"
 #include "tidelock/pipeline/progress.h"
@@ -54,6 +55,9 @@ class Supervisor {
 
   // Runs one job now, and what it triggers; without services. Errors: not_found for such a job; those of the state.
   Summary run_once(const std::string& job, const std::stop_token& drain);
+  // The same for a run that failed, was stopped or interrupted: continues it. Errors: not_found for such a run;
+  // already_exists when it is complete or was never to be.
+  Summary resume(batch::RunId run, const std::stop_token& drain);
 
  private:
   struct State;
