@@ -31,6 +31,10 @@ function(tidelock_compile target)
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     # g++ 12 sees an overlap in `"literal" + string` that is none (GCC bug 105651).
     target_compile_options(${target} PRIVATE -Wno-restrict)
+    if(TIDELOCK_SANITIZE)
+      # Through what the sanitizers add it sees uninitialized values inside std::optional that are none.
+      target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
+    endif()
   endif()
   if(TIDELOCK_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
@@ -59,5 +63,6 @@ if(TIDELOCK_SANITIZE MATCHES address)
        "ASAN_OPTIONS=abort_on_error=0:detect_leaks=1:strict_string_checks=1:quarantine_size_mb=8"
        "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1")
 elseif(TIDELOCK_SANITIZE MATCHES thread)
-  list(APPEND TIDELOCK_TEST_ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+  list(APPEND TIDELOCK_TEST_ENVIRONMENT
+       "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan.supp")
 endif()

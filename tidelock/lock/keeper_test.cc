@@ -79,13 +79,16 @@ WORLD_TEST(Keeper, RequestsStopAtTheExpiryWhileARenewalHangs) {
 
 WORLD_TEST(Keeper, ARenewalThatIsAnsweredAfterTheExpiryDoesNotReviveTheLease) {
   Scene scene(runtime, files);
-  Keeper keeper(scene.mutex, scene.acquire());
+  int told = 0;
+  Keeper keeper(scene.mutex, scene.acquire(), Keeper::AtEnd::leave, [&](const Lease&) { ++told; });
   const auto expires = keeper.lease().expires;
   scene.line.next(Fault::delay_reply, 6s);  // Of the renewal after 3.3 s: proves the lease until 12.3 s, but at 9.3 s.
   EXPECT_EQ(scene.wait_for_stop(keeper), expires);
   runtime.sleep_for(1s);
   EXPECT_FALSE(keeper.still_held());
   EXPECT_TRUE(keeper.lost());
+  EXPECT_EQ(keeper.lease().expires, expires);
+  EXPECT_EQ(told, 0) << "whoever ends the work at the expiry was told of a later one";
 }
 
 WORLD_TEST(Keeper, TriesAgainUntilTheLeaseExpires) {

@@ -186,6 +186,21 @@ TEST(SqlBackend, ALeaseOfAnotherBootIsVoidAndItsTokenIsNot) {
   });
 }
 
+// As on a disk that moved to another machine while somebody there has it open: nothing was swept.
+WORLD_TEST(SqlBackend, ALeaseOfAnotherBootHoldsNobodyUp) {
+  User alice(world, "alice");
+  User bob(world, "bob");
+  const auto lost = alice.try_acquire();
+  ASSERT_TRUE(lost);
+  const auto database = sql::open(runtime, files, url());
+  database->execute("update tidelock_lease set boot = 'another boot', expires_boot_ns = 9000000000000000000");
+
+  EXPECT_THROW_CODE(alice.mutex.renew(*lost, alice.soon()), Code::lease_lost);
+  const auto lease = bob.try_acquire();
+  ASSERT_TRUE(lease);
+  EXPECT_GT(lease->token, lost->token);
+}
+
 WORLD_TEST(SqlBackend, WhatTheDeadLeftBehindIsSwept) {
   User alice(world, "alice");
   for (int i = 0; i < 50; ++i) {
