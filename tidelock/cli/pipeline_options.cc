@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
+
 #include "tidelock/base/duration.h"
 #include "tidelock/base/error.h"
 #include "tidelock/cli/failure.h"

@@ -1,12 +1,16 @@
 // The command line of `tidelock run`.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 
 #include "tidelock/base/time.h"
+
+namespace CLI {
+class App;
+}
 
 namespace tidelock::cli {
 
@@ -26,7 +30,7 @@ struct PipelineRun {
 // Adds the command to the program's, and reads it.
 class PipelineOptions {
  public:
-  explicit PipelineOptions(CLI::App& program);
+  explicit PipelineOptions(CLI::App& program);  // Borrowed.
   const CLI::App* app() const { return app_; }
   // What was typed. Error: UsageError.
   PipelineRun command() const;
