@@ -1,7 +1,6 @@
 // The command lines of `tidelock batch`.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,6 +8,10 @@
 
 #include "tidelock/batch/run.h"
 #include "tidelock/cli/pipeline_options.h"
+
+namespace CLI {
+class App;
+}
 
 namespace tidelock::cli {
 
