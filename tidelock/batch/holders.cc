@@ -14,10 +14,13 @@ using std::chrono::seconds;
 
 std::string described(sql::Database& state, const lock::ClaimState& claim) {
   auto connection = state.connect();
-  auto rows = connection.query(
-      "select id, job from tidelock_run where slot_claim = ? or (owner = ? and status = 'waiting') order by id desc "
-      "limit 1",
-      claim.id.to_string(), claim.owner);
+  // Only a holder has a token; a run learns its claim when it gets the slot.
+  auto rows = claim.token
+                  ? connection.query("select id, job from tidelock_run where slot_claim = ?", claim.id.to_string())
+                  : connection.query(
+                        "select id, job from tidelock_run where owner = ? and status = 'waiting' "
+                        "order by id desc limit 1",
+                        claim.owner);
   if (rows.next()) return fmt::format("run {} of {}", rows.row().get<std::int64_t>(0), rows.row().get<std::string>(1));
   const bool here = claim.host == state.runtime().identity().host;
   const auto command = here ? base::process_command_line(static_cast<pid_t>(claim.pid)) : "";

@@ -13,6 +13,10 @@ namespace CLI {
 class App;
 }
 
+namespace CLI {
+class App;
+}
+
 namespace tidelock::cli {
 
 // Whose runs are meant.
@@ -40,7 +44,7 @@ class BatchOptions {
   // check, run and resume are other words for `tidelock run`.
   using Typed = std::variant<PipelineRun, BatchList, BatchHistory, BatchShow, BatchStop>;
 
-  explicit BatchOptions(CLI::App& program);
+  explicit BatchOptions(CLI::App& program);  // Borrowed.
   bool has(const CLI::App* app) const;
   // What was typed for one of them. Error: UsageError.
   Typed command(const CLI::App* app) const;

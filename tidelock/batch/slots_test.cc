@@ -1,0 +1,142 @@
+// Who runs when: slots, overlap, stopping, and runs whose process is gone.
+#include <gmock/gmock.h>
+
+#include <chrono>
+
+#include "tidelock/batch/testing/bench.h"
+#include "tidelock/lock/keeper.h"
+#include "tidelock/world/testing.h"
+
+#if TIDELOCK_HAVE_SQLITE
+namespace tidelock::batch {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Bench;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::job_of;
+
+Job in_group(Overlap overlap) {
+  auto job = job_of(TriggerStep{"report"});
+  job.group = Group{"books", 1};
+  job.overlap = overlap;
+  return job;
+}
+
+WORLD_TEST(Slots, ARunIsSkippedWithItsReasonOrWaitsAndShowsForWhom) {
+  Bench bench(runtime, files);
+  lock::Mutex foreign(bench.locks(), runtime, group_key("books"));  // As `tidelock lock run --group books` does.
+  auto lease = *foreign.try_acquire(runtime.in(1s));
+  const auto skipped = bench.run(in_group(Overlap::skip));
+  EXPECT_EQ(skipped.status, RunStatus::skipped);
+  EXPECT_THAT(skipped.reason, HasSubstr("group/books was held by process"));
+
+  const auto job = in_group(Overlap::wait);
+  const auto id = bench.queue(job);
+  std::optional<RunResult> result;
+  auto task = runtime.spawn("run", [&](std::stop_token) { result = bench.runner().execute(id, job); });
+  runtime.sleep_for(2s);
+  const auto waiting = bench.history().waiting();
+  ASSERT_EQ(waiting.size(), 1);
+  EXPECT_EQ(waiting[0].key, "group/books");
+  EXPECT_EQ(waiting[0].who, "run 2 of job");
+  EXPECT_EQ(waiting[0].holders.size(), 1);
+  EXPECT_EQ(bench.history().show(id).run.status, RunStatus::waiting);
+  EXPECT_THAT(bench.runs().pending(bench.locks(), runtime.in(1s)), IsEmpty());
+  EXPECT_FALSE(bench.runner().execute(id, job));  // It is being executed.
+  foreign.release(lease, runtime.in(1s));
+  task.join();
+  EXPECT_EQ(result->status, RunStatus::completed);
+  EXPECT_EQ(bench.history().totals().slot_waits, 1);
+  EXPECT_THAT(bench.story(), Contains(HasSubstr("waits for group/books, held by process")));
+}
+
+WORLD_TEST(Slots, ARunThatWaitsCanBeStoppedAndResumed) {
+  Bench bench(runtime, files);
+  lock::Mutex foreign(bench.locks(), runtime, group_key("books"));
+  auto lease = *foreign.try_acquire(runtime.in(1s));
+  const lock::Keeper keeper(foreign, lease);
+  const auto job = in_group(Overlap::wait);
+  const auto id = bench.queue(job);
+  std::optional<RunResult> result;
+  auto task = runtime.spawn("run", [&](std::stop_token) { result = bench.runner().execute(id, job); });
+  runtime.sleep_for(2s);
+  EXPECT_TRUE(bench.runs().request_stop(id));
+  task.join();
+  EXPECT_EQ(result->status, RunStatus::stopped);
+  EXPECT_FALSE(bench.runs().request_stop(id));
+  EXPECT_THAT(bench.runs().pending(bench.locks(), runtime.in(1s)), IsEmpty());  // Only an operator continues it.
+  EXPECT_THROW_CODE(bench.runs().request_stop(99), Code::not_found);
+
+  const auto queued = bench.queue(job);
+  EXPECT_TRUE(bench.runs().request_stop(queued));
+  EXPECT_EQ(bench.history().show(queued).run.status, RunStatus::stopped);
+}
+
+WORLD_TEST(Slots, ARunWhoseSlotIsTakenAwayCommitsNothingMore) {
+  Bench bench(runtime, files);
+  bench.store().execute("create table item (id integer primary key)");
+  auto job = job_of(SqlStep{"insert.sql", "insert into item values (1)"});
+  job.group = Group{"books", 1};
+  auto context = bench.context();
+  context.open_store = [&](const std::string&, const std::stop_token&) {
+    EXPECT_TRUE(bench.locks().break_key(group_key("books"), runtime.in(1s)));
+    runtime.sleep_for(10s);  // The keeper finds out.
+    return bench.store_pointer();
+  };
+  Runner runner(context);
+  const auto id = bench.queue(job);
+  const auto result = *runner.execute(id, job);
+  EXPECT_EQ(result.status, RunStatus::interrupted) << result.reason;
+  EXPECT_EQ(bench.store().one<std::int64_t>("select count(*) from item"), 0);
+  EXPECT_EQ(bench.runner().execute(id, job)->status, RunStatus::completed);
+  EXPECT_EQ(bench.store().one<std::int64_t>("select count(*) from item"), 1);
+}
+
+WORLD_TEST(Slots, ARunWhoseProcessDiedIsFoundByItsLease) {
+  const auto job = in_group(Overlap::wait);
+  Bench(runtime, files).queue(job);
+  auto& victim = world.process("victim");
+  victim.start([&](world::Process& self) {
+    Bench bench(self, self.files());
+    auto context = bench.context();
+    context.queued = [&](RunId, const std::string&) { self.sleep_for(1h); };
+    Runner(context).execute(1, job);
+  });
+  runtime.sleep_for(3s);
+  Bench bench(runtime, files);
+  EXPECT_FALSE(bench.history().show(1).run.died);
+  victim.crash();
+  runtime.sleep_for(6s);
+  EXPECT_TRUE(bench.history().show(1).run.died);
+  const auto pending = bench.runs().pending(bench.locks(), runtime.in(1s));
+  ASSERT_FALSE(pending.empty());
+  EXPECT_EQ(pending[0].id, 1);
+  EXPECT_EQ(bench.runner().execute(1, job)->status, RunStatus::completed);
+  EXPECT_EQ(bench.state().one<std::int64_t>("select count(*) from tidelock_run where job = 'report'"), 1);
+}
+
+TEST(Job, SaysAllThatIsWrongWithIt) {
+  auto job = job_of(ChunkStep{.source = CsvSource{"/a.csv"},
+                              .record = testing::record_of({"id integer"}, {"idd > 0"}),
+                              .only = "id >",
+                              .write = {.kind = Write::Kind::upsert, .table = "t", .key = {"no"}},
+                              .chunk_rows = 0});
+  job.store = "";
+  job.steps[0].max_attempts = 0;
+  job.steps.push_back({.name = "step", .what = TriggerStep{"job"}});
+  std::vector<std::string> where;
+  for (const auto& mistake : find_mistakes(job)) {
+    where.push_back((mistake.step ? std::to_string(*mistake.step) + " " : "") + mistake.where);
+  }
+  EXPECT_THAT(where,
+              ElementsAre("0 max_attempts", "0 store", "0 key", "0 chunk", "0 check", "0 only", "1 name", "1 trigger"));
+  EXPECT_THAT(find_mistakes(job_of(SqlStep{"a.sql", "select 1"})), IsEmpty());
+}
+
+}  // namespace
+}  // namespace tidelock::batch
+#endif
