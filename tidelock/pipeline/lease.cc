@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <set>
+#include <string_view>
+#include <vector>
 
 #include "tidelock/base/log.h"
 #include "tidelock/base/text.h"
@@ -56,12 +57,19 @@ void free_leases_of_the_dead(lock::Backend& locks, base::Runtime& runtime, const
       if (is_dead(claim)) dead.insert(claim.pid);
     }
   }
+  const auto free_all = [&](const std::string& key, const std::vector<lock::ClaimState>& claims) {
+    for (const auto& claim : claims) {
+      if (!is_dead(claim) || !dead.contains(claim.pid)) continue;
+      locks.release(
+          {.key = key, .id = claim.id, .owner = claim.owner, .permits = claim.permits, .ttl = {}, .token = {}},
+          runtime.in(kPatience));
+    }
+  };
   for (const auto& key : keys) {
-    const bool is_ours = key.key.starts_with("run/") || key.key.starts_with("group/") || key.key.starts_with("job/");
-    const bool all_dead = std::all_of(key.holders.begin(), key.holders.end(), [&](const lock::ClaimState& claim) {
-      return is_dead(claim) && dead.contains(claim.pid);
-    });
-    if (is_ours && !key.holders.empty() && all_dead) locks.break_key(key.key, runtime.in(kPatience));
+    const auto is_of = [&](std::string_view kind) { return key.key.starts_with(kind); };
+    if (!is_of("run/") && !is_of("group/") && !is_of("job/") && !is_of("replica/")) continue;
+    free_all(key.key, key.holders);
+    free_all(key.key, key.waiters);
   }
 }
 

@@ -38,9 +38,9 @@ class PipelineLease {
   std::optional<lock::Keeper> keeper_;
 };
 
-// Frees the pipelines, runs and slots that processes of this machine held which are no more, so that their runs can be
-// continued at once. Fencing tokens keep out one that is only out of sight. What `tidelock lock run` holds is left to
-// expire: the guard may still be ending its command. Errors: those of the arbiter.
+// Frees the runs, slots and replicas that processes of this machine held or waited for which are no more, so that their
+// runs can be continued at once. Fencing tokens keep out one that is only out of sight. What `tidelock lock run` holds
+// is left to expire: the guard may still be ending its command. Errors: those of the arbiter.
 void free_leases_of_the_dead(lock::Backend& locks, base::Runtime& runtime, const PipelineLease::Alive& alive);
 
 }  // namespace tidelock::pipeline

@@ -302,6 +302,27 @@ WORLD_TEST(Supervisor, AKilledOneIsFollowedAtOnceAndNoMomentIsDoneTwice) {
   EXPECT_TRUE(std::is_sorted(notes.begin(), notes.end()));
 }
 
+WORLD_TEST(Supervisor, AKilledOneLeavesNoPlaceInALineThatOthersWaitBehind) {
+  const auto jobs = noting("a", "schedule = \"every 1s\"\ngroup = \"g\"") +
+                    noting("b", "schedule = \"every 1s\"\ngroup = \"g\"") + "\n[group.g]\n";
+  auto& victim = world.process(world.machine(), "victim");
+  Bench bench(runtime, files, jobs);
+  files.create_folders("/p/work");
+  const auto locks = bench.toolkit().lock_backend("sqlite:/p/work/state.db");
+  lock::Mutex foreign(*locks, runtime, "group/g", {.ttl = 60s, .margin = 1s});
+  const auto held = foreign.try_acquire(runtime.in(1s));
+  ASSERT_TRUE(held);
+  victim.start([&](world::Process& process) { Bench(process, process.files(), jobs).run({}); });
+  runtime.sleep_for(5s);  // Both jobs wait in line.
+  bench.dead = {victim.identity().pid};
+  victim.crash();
+  victim.wait_for_end();
+  foreign.release(*held, runtime.in(1s));
+
+  const auto summary = bench.run_for(3s);
+  EXPECT_GT(summary.all().completed, 2U);
+}
+
 // A replay that is killed at random moments ends with the tables of one that was left alone.
 void kill_a_replay_now_and_then(world::World& world) {
   const auto jobs = noting("close", "schedule = \"0 0 * * *\"\nmissed = \"all\"\ngroup = \"books\"") +
