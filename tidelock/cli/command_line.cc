@@ -34,11 +34,11 @@ class HelpFormatter : public CLI::Formatter {
   std::string make_usage(const CLI::App* app, std::string name) const override {
     const auto any = [](const CLI::App*) { return true; };
     if (!app->get_subcommands(any).empty()) name += " COMMAND";
-    for (const auto* positional : {"NAME", "JOB", "RUN"}) {
-      if (app->get_option_no_throw(positional) == nullptr) continue;
-      name += app->get_name() == "history" ? " [JOB]" : std::string(" ") + positional;
+    for (const auto* option : app->get_options([](const CLI::Option* each) { return each->get_positional(); })) {
+      const auto positional = option->get_name(true);
+      const bool may_miss = positional == "FILE" || app->get_name() == "history";
+      name += may_miss ? " [" + positional + "]" : " " + positional;
     }
-    if (app->get_option_no_throw("FILE") != nullptr) name += " [FILE]";
     const bool runs_command = app->get_name() == "run" && app->get_parent()->get_name() == "lock";
     return "\nUsage: " + name + " [options]" + (runs_command ? " -- COMMAND [ARGUMENT...]" : "") + "\n";
   }
@@ -85,6 +85,7 @@ class Parser {
   CLI::App* break_ = nullptr;
   std::optional<PipelineOptions> pipeline_;
   std::optional<BatchOptions> batch_;
+  ReplicaOptions replica_;
   Typed typed_;
 };
 
@@ -98,6 +99,7 @@ Parser::Parser() {
       "  tidelock batch history                       # what ran, and how it ended\n"
       "  tidelock lock run nightly -- ./nightly.sh    # never two of them at once\n"
       "  tidelock lock list                           # who holds what, and who waits\n"
+      "  tidelock replica publish shop.duckdb --to replica   # for readers, while it is written\n"
       "\n"
       "`tidelock COMMAND --help` says more about each command.\n"
       "\n" +
@@ -149,6 +151,7 @@ Parser::Parser() {
   add_list();
   add_show();
   add_break();
+  replica_.add_to(app_);
 }
 
 CLI::App* Parser::command(CLI::App* parent, const char* name, const char* what, const std::string& footer) {
@@ -324,6 +327,9 @@ Command Parser::parse(const std::vector<std::string>& arguments) {
     if (app == show_) return LockShow{typed_.name, typed_.on, typed_.json};
     return LockBreak{typed_.name, typed_.on, typed_.yes, typed_.json};
   }
+  if (replica_.is_publish(app)) return replica_.publish();
+  if (replica_.is_status(app)) return replica_.status();
+  if (replica_.is_query(app)) return replica_.query();
   throw UsageError("no command is given", see_help());
 }
 

@@ -11,6 +11,7 @@
 #include "tidelock/base/time.h"
 #include "tidelock/cli/batch_options.h"
 #include "tidelock/cli/pipeline_options.h"
+#include "tidelock/cli/replica_options.h"
 
 namespace tidelock::cli {
 
@@ -49,7 +50,7 @@ struct LockBreak {
   bool json = false;
 };
 using Command = std::variant<ShowVersion, ShowHelp, LockRun, LockList, LockShow, LockBreak, PipelineRun, BatchList,
-                             BatchHistory, BatchShow, BatchStop>;
+                             BatchHistory, BatchShow, BatchStop, ReplicaPublish, ReplicaStatus, ReplicaQuery>;
 
 // The parts of a ttl that are used when the command line does not say: a tenth, at most 500ms, and a fifth, at most 5s.
 std::chrono::milliseconds default_margin(std::chrono::milliseconds ttl);

@@ -64,10 +64,10 @@ std::string_view next_step(Code code) {
 }  // namespace
 
 Failure Failure::of(const Error& error) {
-  const auto* usage = dynamic_cast<const UsageError*>(&error);
+  const auto* advised = dynamic_cast<const AdvisedError*>(&error);
   return {.code = error.code(),
           .what = error.what(),
-          .next = usage != nullptr ? usage->next() : std::string(next_step(error.code())),
+          .next = advised != nullptr ? advised->next() : std::string(next_step(error.code())),
           .exit = number(exit_for(error.code()))};
 }
 

@@ -8,15 +8,21 @@
 
 namespace tidelock::cli {
 
-// A command line that cannot be understood, with what to type instead.
-class UsageError : public Error {
+// A failure for which a command knows better what to do than its code tells.
+class AdvisedError : public Error {
  public:
-  UsageError(std::string what, std::string next)
-      : Error(Code::invalid_argument, std::move(what)), next_(std::move(next)) {}
+  AdvisedError(const Error& error, std::string next) : Error(error), next_(std::move(next)) {}
   const std::string& next() const { return next_; }
 
  private:
   std::string next_;
+};
+
+// A command line that cannot be understood, with what to type instead.
+class UsageError : public AdvisedError {
+ public:
+  UsageError(std::string what, std::string next)
+      : AdvisedError(Error(Code::invalid_argument, std::move(what)), std::move(next)) {}
 };
 
 // What happened, and what to do about it.

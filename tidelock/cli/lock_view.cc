@@ -3,12 +3,12 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "tidelock/base/duration.h"
 #include "tidelock/base/text.h"
+#include "tidelock/cli/table.h"
 
 namespace tidelock::cli {
 namespace {
@@ -37,20 +37,6 @@ std::string plain(const std::string& name) {
   const auto shown = base::quoted(name, name.size());
   const bool odd = shown.size() != name.size() + 2 || name.find(' ') != std::string::npos;
   return odd ? shown : name;
-}
-
-// Columns as wide as their widest cell, two spaces apart; the last one is not padded.
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i + 1 < row.size(); ++i) out += fmt::format("{:<{}}  ", row[i], widths[i]);
-    out += row.back() + "\n";
-  }
-  return out;
 }
 
 Json claim_json(const lock::ClaimState& claim) {

@@ -14,6 +14,7 @@
 #include "tidelock/cli/lock_commands.h"
 #include "tidelock/cli/lock_run.h"
 #include "tidelock/cli/pipeline_run.h"
+#include "tidelock/cli/replica_commands.h"
 #include "tidelock/cli/service_guard.h"
 #include "tidelock/cli/version.h"
 #include "tidelock/replica/helper.h"
@@ -42,6 +43,9 @@ struct Dispatch {
   Outcome operator()(const BatchHistory& options) const { return list_runs(options, outside); }
   Outcome operator()(const BatchShow& options) const { return show_run(options, outside); }
   Outcome operator()(const BatchStop& options) const { return stop_run(options, outside); }
+  Outcome operator()(const ReplicaPublish& options) const { return publish_replica(options, outside); }
+  Outcome operator()(const ReplicaStatus& options) const { return show_replica(options, outside); }
+  Outcome operator()(const ReplicaQuery& options) const { return query_replica(options, outside); }
 };
 
 }  // namespace

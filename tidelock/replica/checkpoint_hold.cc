@@ -10,8 +10,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kHeld = "1048576.0 GiB";  // No log grows to that.
-constexpr auto kDefault = "15.2 MiB";    // As the engine prints its 16 MB.
+constexpr auto kSetting = "checkpoint_threshold";
+constexpr auto kHeld = "512.0 TiB";  // No log grows to that. As the engine prints it.
+
+// The engine prints "15.2 MiB" for anything from there to 15.3 and takes such text for a value. The middle of it, so
+// that it does not creep downwards from publication to publication.
+std::string as_printed_again(const std::string& size) {
+  const auto space = size.find(' ');
+  if (space == size.npos || size.find('.') == size.npos) return size;
+  return size.substr(0, space) + "5" + size.substr(space);
+}
 
 bool is_refused_for_now(const Error& error) {
   return error.native() && error.native()->message.find("Cannot CHECKPOINT") != std::string::npos;
@@ -22,10 +30,10 @@ bool is_refused_for_now(const Error& error) {
 CheckpointHold::CheckpointHold(sql::Database& owner, base::Duration patience, const std::stop_token& stop)
     : owner_(owner) {
   auto connection = owner.connect();
-  const auto threshold = connection.one<std::string>("select current_setting('checkpoint_threshold')");
+  // Not current_setting(): a statement that was prepared before keeps the value of then.
+  const auto before = connection.one<std::string>("select value from duckdb_settings() where name = ?", kSetting);
+  if (before != kHeld) threshold_ = before;
   connection.execute(std::string("set global checkpoint_threshold = '") + kHeld + "'");
-  if (threshold != connection.one<std::string>("select current_setting('checkpoint_threshold')"))
-    threshold_ = threshold;
   try {
     checkpoint(patience, stop);
   } catch (...) {
@@ -39,8 +47,7 @@ CheckpointHold::~CheckpointHold() { release(); }
 void CheckpointHold::release() noexcept {
   if (threshold_.empty()) return;
   try {
-    owner_.execute(threshold_ == kDefault ? "reset global checkpoint_threshold"
-                                          : "set global checkpoint_threshold = '" + threshold_ + "'");
+    owner_.execute("set global checkpoint_threshold = '" + as_printed_again(threshold_) + "'");
   } catch (const std::exception&) {  // The database was shut down by the engine, and its settings are gone with it.
   }
 }

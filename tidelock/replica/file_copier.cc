@@ -19,10 +19,9 @@ FileEngine& FileCopier::engine_of(const base::Path& master) {
   }
   std::vector<std::string> names;
   for (const auto& engine : engines_) names.emplace_back(engine->name());
-  throw Error(Code::not_a_database,
-              base::quoted(master.string()) + " is no database that can be replicated: it would have to be a file of " +
-                  base::listed(names),
-              {}, master.string());
+  throw Error(Code::not_a_database, base::quoted(master.string()) +
+                                        " is no database that can be replicated: it would have to be a file of " +
+                                        base::listed(names));
 }
 
 Copied FileCopier::copy(const CopyRequest& request, const std::stop_token& stop) {

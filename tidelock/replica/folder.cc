@@ -66,8 +66,7 @@ std::optional<std::uint64_t> Folder::current_sequence() const {
     if (entry && entry->kind == Entry::Kind::file) return entry->sequence;
   }
   throw Error(Code::already_exists,
-              base::quoted(current().string()) + " is not a link that a publisher made: move it away", {},
-              current().string());
+              base::quoted(current().string()) + " is not a link that a publisher made: move it away");
 }
 
 Manifest Folder::read_manifest(std::uint64_t sequence) const {
@@ -78,7 +77,7 @@ Manifest Folder::read_manifest(std::uint64_t sequence) const {
     if (parsed.version.sequence == sequence) return parsed;
     throw Error(Code::corrupt, fmt::format("the manifest is of version {}", parsed.version.sequence));
   } catch (const Error& error) {
-    throw Error(error.code(), base::quoted(path.string()) + ": " + error.message(), {}, path.string());
+    throw Error(error.code(), base::quoted(path.string()) + ": " + error.message());
   }
 }
 

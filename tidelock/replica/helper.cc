@@ -38,7 +38,7 @@ Json parse_answer(const std::string& answer) {
   const auto code = code_named(found->at("code").get<std::string>());
   auto message = found->at("message").get<std::string>();
   auto object = found->at("object").get<std::string>();
-  if (!found->contains("native")) throw Error(code, std::move(message), {}, std::move(object));
+  if (!found->contains("native")) throw Error(code, std::move(message));
   const auto& native = found->at("native");
   throw Error(code, std::move(message),
               {.code = native.at("code").get<int>(), .message = native.at("message").get<std::string>()},

@@ -74,8 +74,7 @@ std::string HelperProcess::run(std::vector<std::string> arguments, const std::st
     if (error.code() != Code::not_found || error.object() != program_) throw;
     throw Error(Code::not_found,
                 "the program " + base::quoted(program_) +
-                    ", which copies and checks replicas, is not found: put it on the PATH, or name it",
-                {}, program_);
+                    ", which copies and checks replicas, is not found: put it on the PATH, or name it");
   }
 }
 

@@ -63,7 +63,7 @@ base::Path Publisher::State::find_master() const {
   const auto master = base::real_path(files, options.master);
   const auto info = files.info(master);
   const auto name = base::quoted(options.master.string());
-  if (!info) throw Error(Code::not_found, "the master " + name + " does not exist", {}, master.string());
+  if (!info) throw Error(Code::not_found, "the master " + name + " does not exist");
   if (info->kind != base::FileInfo::Kind::file) refuse("the master " + name + " is not a file");
   const auto folder = base::real_path(files, options.folder);
   if (lies_in(master, folder / "versions") || master == folder / "current.db") {

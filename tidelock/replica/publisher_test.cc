@@ -1,17 +1,24 @@
 // Publishing real files, by the program in processes of its own.
 #include "tidelock/replica/publisher.h"
 
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <string>
+#include <vector>
 
+#include "tidelock/base/process.h"
 #include "tidelock/replica/testing/replica_test.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::replica {
 namespace {
 
-using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+constexpr auto kThreshold = "select value from duckdb_settings() where name = 'checkpoint_threshold'";
 
 class PublisherOnFiles : public testing::ReplicaTest {};
 
@@ -42,6 +49,222 @@ TEST_F(PublisherOnFiles, FilesAreForReadingOnly) {
   struct stat state {};
   ASSERT_EQ(::stat(folder().file(1).c_str(), &state), 0);
   EXPECT_EQ(state.st_mode & 0777, 0444U);
+}
+
+TEST_F(PublisherOnFiles, TheOwnersLockOnItsMasterIsNotDropped) {
+  const auto owner = open_master();
+  publish(owner.get());
+  // An open file description of its own: refused as long as the owner has its lock.
+  const auto probe = R"(import fcntl, struct, sys
+f = open(sys.argv[1], "r+")
+lock = struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0)
+fcntl.fcntl(f, fcntl.F_SETLK, lock))";
+  base::Command command{.argv = {"python3", "-c", probe, master().string()}, .err = base::Stream::null()};
+  EXPECT_NE(base::ChildProcess(runtime_, command).wait()->code, 0);
+  owner->script("create table t (i int)");
+}
+
+TEST_F(PublisherOnFiles, WritersGoOnWhileTheirMasterIsPublishedAndTheirLogStaysOut) {
+  const auto owner = open_master();
+  owner->script("create table t as select i from range(100000) r(i)");
+  const auto threshold = owner->one<std::string>(kThreshold);
+  publish(owner.get());
+  publish(owner.get());
+  owner->script("insert into t values (-1)");
+  EXPECT_EQ(open_plainly()->one<std::int64_t>("select count(*) from t"), 100'000);
+  EXPECT_EQ(owner->one<std::string>(kThreshold), threshold);
+  EXPECT_EQ(publish(owner.get()).left_out_bytes, 0U);
+  EXPECT_EQ(open_plainly()->one<std::int64_t>("select count(*) from t"), 100'001);
+}
+
+TEST_F(PublisherOnFiles, TheOwnersOwnCheckpointThresholdComesBack) {
+  const auto owner = open("duckdb:" + master().string() + "?checkpoint_threshold=64MiB");
+  publish(owner.get());
+  EXPECT_EQ(owner->one<std::string>(kThreshold), "64.0 MiB");
+}
+
+TEST_F(PublisherOnFiles, WithoutItsOwnerAMasterIsCopiedAsItsLastCheckpointLeftIt) {
+  const auto owner = open_master();
+  owner->script("create table t as select 1 as i; checkpoint; insert into t values (2)");
+  const auto manifest = publish();  // As another process would: the helper is one.
+  EXPECT_GT(manifest.left_out_bytes, 0U);
+  EXPECT_EQ(open_plainly()->one<std::int64_t>("select count(*) from t"), 1);
+}
+
+TEST_F(PublisherOnFiles, ALogThatNobodyOwnsIsNotLeftOutInSilence) {
+  {
+    const auto owner = open_master();
+    owner->script("create table t as select 1 as i; checkpoint; insert into t values (2)");
+    files_.write_atomically(temp_ / "kept.wal", files_.read(base::Path(master()) += ".wal"));
+  }
+  files_.rename(temp_ / "kept.wal", base::Path(master()) += ".wal");
+  EXPECT_THROW_CODE(publish(), Code::unsupported);
+  EXPECT_FALSE(files_.info(folder().current()));
+  open_master()->one<std::int64_t>("select count(*) from t");  // Which brings the log in.
+  publish();
+}
+
+TEST_F(PublisherOnFiles, WhatIsNoDatabaseIsRefusedAndTheLastGoodVersionStays) {
+  open_master()->script("create table t as select 1 as i");
+  publish();
+  for (const std::string content : {"", "hello", "a text that is longer than the header of any database would need"}) {
+    files_.write_atomically(master(), content);
+    EXPECT_THROW_CODE(publish(), Code::not_a_database);
+  }
+  files_.write_atomically(master(), std::string("SQLite format 3\0", 16) + std::string(5000, 'x'));
+  EXPECT_THROW_CODE(publish(), Code::not_a_database);
+  EXPECT_EQ(folder().current_sequence(), 1U);
+  EXPECT_EQ(open_plainly()->one<std::int64_t>("select i from t"), 1);
+}
+
+TEST_F(PublisherOnFiles, AnEncryptedMasterIsRefused) {
+  const auto memory = open("duckdb::memory:");
+  memory->script("set global force_mbedtls_unsafe = true; attach '" + master().string() +
+                 "' as e (encryption_key 'secret'); create table e.t (i int); detach e");
+  try {
+    publish();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::not_a_database);
+    EXPECT_THAT(error.what(), HasSubstr("encrypted"));
+  }
+}
+
+TEST_F(PublisherOnFiles, AMasterWhoseHeaderIsDamagedIsRefused) {
+  open_master()->script("create table t as select 1 as i");
+  auto bytes = files_.read(master());
+  for (std::size_t at = 4096; at < 12288; at += 64) bytes[at] = static_cast<char>(bytes[at] ^ 1);
+  files_.write_atomically(master(), bytes);
+  EXPECT_THROW_CODE(publish(), Code::corrupt);
+}
+
+TEST_F(PublisherOnFiles, ABlockThatIsDamagedAndInUseIsFoundByTheCheck) {
+  open_master()->script("create table t as select i, hash(i) as h from range(300000) r(i)");
+  auto bytes = files_.read(master());
+  for (std::size_t at = 12288 + 262144 + 5000; at < bytes.size() - 262144; at += 262144) bytes[at] ^= 1;
+  files_.write_atomically(master(), bytes);
+  EXPECT_THROW(publish(), Error);
+  EXPECT_FALSE(files_.info(folder().current()));
+}
+
+TEST_F(PublisherOnFiles, AMasterThatLiesInItsReplicaIsRefused) {
+  open_master()->script("create table t as select 1 as i");
+  publish();
+  auto wrong = options();
+  wrong.master = folder().current();
+  EXPECT_THROW_CODE(Publisher(runtime_, files_, *locks_, wrong).publish(), Code::invalid_argument);
+  wrong = options();
+  wrong.folder = master();
+  EXPECT_THROW_CODE(Publisher(runtime_, files_, *locks_, wrong).publish(), Code::invalid_argument);
+  wrong = options();
+  wrong.master = temp_ / "missing.db";
+  EXPECT_THROW_CODE(Publisher(runtime_, files_, *locks_, wrong).publish(), Code::not_found);
+  wrong.master = temp_.path();
+  EXPECT_THROW_CODE(Publisher(runtime_, files_, *locks_, wrong).publish(), Code::invalid_argument);
+}
+
+TEST_F(PublisherOnFiles, AnotherDatabaseIsNotTakenForTheOwner) {
+  open_master()->script("create table t as select 1 as i");
+  const auto other = open("duckdb:" + (temp_ / "other.db").string());
+  EXPECT_THROW_CODE(publish(other.get()), Code::invalid_argument);
+}
+
+TEST_F(PublisherOnFiles, ForeignFilesInTheFolderAreLeftAlone) {
+  open_master()->script("create table t as select 1 as i");
+  files_.create_folders(folder().versions());
+  const std::vector<base::Path> foreign = {folder_path() / "notes.txt", folder().versions() / "README",
+                                           folder().versions() / "0000000007.db",
+                                           folder().versions() / "0000000009.json"};
+  for (const auto& path : foreign) files_.write_atomically(path, "mine");
+  EXPECT_EQ(publish().version.sequence, 10U);  // No name that is taken is given out.
+  publish();
+  for (const auto& path : foreign) EXPECT_EQ(files_.read(path), "mine") << path;
+}
+
+TEST_F(PublisherOnFiles, ALinkThatNobodyHereMadeIsNotReplaced) {
+  open_master()->script("create table t as select 1 as i");
+  files_.create_folders(folder_path());
+  files_.write_atomically(folder().current(), "mine");
+  EXPECT_THROW_CODE(publish(), Code::already_exists);
+  EXPECT_EQ(files_.read(folder().current()), "mine");
+}
+
+TEST_F(PublisherOnFiles, ALogBesideAVersionIsRemovedBeforeTheVersionIsSeen) {
+  open_master()->script("create table t as select 1 as i");
+  publish();
+  const auto stale = base::Path(folder().file(2)) += ".wal";
+  files_.write_atomically(stale, "stale");
+  files_.write_atomically(base::Path(folder().current()) += ".wal", "stale");
+  publish();
+  EXPECT_FALSE(files_.info(stale));
+  EXPECT_FALSE(files_.info(base::Path(folder().current()) += ".wal"));
+}
+
+TEST_F(PublisherOnFiles, AMasterThatWasPutBackBeginsANewEpoch) {
+  open_master()->script("create table t as select 1 as i");
+  const auto backup = files_.read(master());
+  const auto first = publish();
+  open_master()->script("insert into t values (2)");
+  const auto second = publish();
+  EXPECT_EQ(second.version.epoch, first.version.epoch);
+  files_.write_atomically(master(), backup);
+  const auto third = publish();
+  EXPECT_NE(third.version.epoch, second.version.epoch);
+  EXPECT_GT(third.version.sequence, second.version.sequence);
+}
+
+TEST_F(PublisherOnFiles, VersionsThatAreReplacedStayForAWhile) {
+  open_master()->script("create table t as select 1 as i");
+  const auto old = options(1);
+  Publisher publisher(runtime_, files_, *locks_, old);
+  publisher.publish();
+  publisher.publish();
+  EXPECT_TRUE(files_.info(folder().file(1)));
+}
+
+TEST_F(PublisherOnFiles, AFullDiskIsSaidAndTheNextPublicationSucceeds) {
+  open_master()->script("create table t as select i, hash(i) as h from range(300000) r(i)");
+  publish();
+  ::rlimit limit{};  // The helper inherits it. As a disk that is full, but for this test alone.
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const auto usual = limit.rlim_cur;
+  limit.rlim_cur = 1 << 20;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const auto ignored = ::signal(SIGXFSZ, SIG_IGN);
+  EXPECT_THROW_CODE(publish(), Code::too_large);
+  limit.rlim_cur = usual;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  ::signal(SIGXFSZ, ignored);
+  EXPECT_EQ(folder().current_sequence(), 1U);
+  for (const auto& entry : folder().entries()) EXPECT_NE(entry.kind, Folder::Entry::Kind::part);
+  publish();
+  EXPECT_GT(folder().current_sequence(), 1U);
+}
+
+TEST_F(PublisherOnFiles, WithoutItsProgramItSaysWhatIsMissing) {
+  open_master()->script("create table t as select 1 as i");
+  auto without = options();
+  without.program = temp_ / "nowhere";
+  EXPECT_THROW_CODE(Publisher(runtime_, files_, *locks_, without).publish(), Code::not_found);
+  without.program = "/bin/false";
+  EXPECT_THROW_CODE(Publisher(runtime_, files_, *locks_, without).publish(), Code::unavailable);
+}
+
+TEST_F(PublisherOnFiles, ItStopsWhenAsked) {
+  open_master()->script("create table t as select 1 as i");
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_THROW_CODE(Publisher(runtime_, files_, *locks_, options()).publish(nullptr, stop.get_token()),
+                    Code::cancelled);
+}
+
+TEST_F(PublisherOnFiles, ADamagedStateFileIsNamed) {
+  open_master()->script("create table t as select 1 as i");
+  publish();
+  files_.write_atomically(folder().state(), "{");
+  EXPECT_THROW_CODE(publish(), Code::corrupt);
+  files_.remove(folder().state());
+  EXPECT_EQ(publish().version.sequence, 2U);
 }
 
 }  // namespace

@@ -48,7 +48,9 @@ struct Reader::State {
   void set_trouble(std::optional<Error> error) TIDELOCK_EXCLUDES(mutex);
   bool is_served(std::uint64_t sequence) TIDELOCK_EXCLUDES(mutex);
   void check_order(const Manifest& manifest) TIDELOCK_EXCLUDES(mutex);
+  void let_go_of(const base::Path& path) TIDELOCK_EXCLUDES(mutex);
   std::shared_ptr<const VersionFile> served() TIDELOCK_EXCLUDES(mutex);
+  std::optional<Version> served_version() TIDELOCK_EXCLUDES(mutex);
   std::shared_ptr<sql::Database> fallback() TIDELOCK_EXCLUDES(mutex);
   void follow(const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex);
   std::unique_ptr<base::Watch> watch() const;
@@ -121,6 +123,7 @@ void Reader::State::look() {
     }
     auto manifest = folder.read_manifest(*sequence);
     check_order(manifest);
+    let_go_of(folder.file(*sequence));
     take_up(VersionFile::open(runtime, folder, std::move(manifest), parameters.params, options.database));
   } catch (const Error& error) {
     const base::LocalGuard guard(mutex);
@@ -145,6 +148,20 @@ void Reader::State::check_order(const Manifest& manifest) {
                                              manifest.version.sequence, found->second));
 }
 
+// The folder was made anew: another file has the name of the one that is served. An engine would not open it beside
+// that.
+void Reader::State::let_go_of(const base::Path& path) {
+  std::shared_ptr<const VersionFile> old;
+  const base::LocalGuard guard(mutex);
+  if (current == nullptr || current->path() != path) return;
+  if (current.use_count() > 1 || current->database().pool_state().in_use > 0) {
+    throw Error(Code::unavailable, base::quoted(path.string()) +
+                                       " is another file now, which can be opened when the connections to the one that "
+                                       "had its name are gone");
+  }
+  old = std::exchange(current, nullptr);
+}
+
 void Reader::State::take_up(std::shared_ptr<const VersionFile> found) {
   std::shared_ptr<const VersionFile> old;  // Closed outside of the mutex.
   std::shared_ptr<sql::Database> old_default;
@@ -165,6 +182,11 @@ void Reader::State::set_trouble(std::optional<Error> error) {
 std::shared_ptr<const VersionFile> Reader::State::served() {
   const base::LocalGuard guard(mutex);
   return current;
+}
+
+std::optional<Version> Reader::State::served_version() {
+  const auto version = served();
+  return version != nullptr ? std::optional(version->manifest().version) : std::nullopt;
 }
 
 std::shared_ptr<sql::Database> Reader::State::fallback() {
@@ -232,8 +254,7 @@ sql::Connection Reader::connect() { return read().connection; }
 
 std::optional<Version> Reader::version() {
   state_->refresh();
-  const auto version = state_->served();
-  return version != nullptr ? std::optional(version->manifest().version) : std::nullopt;
+  return state_->served_version();
 }
 
 ReaderState Reader::state() {
@@ -256,9 +277,7 @@ bool Reader::wait_for_other(const std::optional<Version>& seen, base::Deadline d
   auto& runtime = state_->runtime;
   for (;;) {
     const auto count = state_->changed->count();
-    const auto served = state_->served();
-    const auto now = served != nullptr ? std::optional(served->manifest().version) : std::nullopt;
-    if (now != seen) return true;
+    if (state_->served_version() != seen) return true;
     if (stop.stop_requested() || deadline.passed(runtime.now())) return false;
     if (state_->options.follow) {
       state_->changed->wait(count, deadline, stop);

@@ -15,19 +15,15 @@ namespace {
 base::FileInfo look_at(base::Files& files, const base::Path& path, const Manifest& manifest) {
   const auto name = base::quoted(path.string());
   const auto info = files.info(path);
-  if (!info) throw Error(Code::not_found, "the version " + name + " is missing", {}, path.string());
+  if (!info) throw Error(Code::not_found, "the version " + name + " is missing");
   if (info->kind != base::FileInfo::Kind::file || info->size_bytes != manifest.size_bytes) {
-    throw Error(Code::corrupt,
-                fmt::format("the version {} has {} bytes where its manifest says {}", name, info->size_bytes,
-                            manifest.size_bytes),
-                {}, path.string());
+    throw Error(Code::corrupt, fmt::format("the version {} has {} bytes where its manifest says {}", name,
+                                           info->size_bytes, manifest.size_bytes));
   }
   for (const auto& sidecar : Folder::sidecars(path)) {
     if (!files.info(sidecar)) continue;
-    throw Error(
-        Code::corrupt,
-        base::quoted(sidecar.string()) + " lies beside a version and would be taken for a part of it: remove it", {},
-        sidecar.string());
+    throw Error(Code::corrupt, base::quoted(sidecar.string()) +
+                                   " lies beside a version and would be taken for a part of it: remove it");
   }
   return *info;
 }

@@ -27,6 +27,7 @@ class VersionFile {
   VersionFile(base::Files& files, base::Path path, std::uint64_t inode, Manifest manifest,
               std::unique_ptr<sql::Database> database);
 
+  const base::Path& path() const { return path_; }
   const Manifest& manifest() const { return manifest_; }
   sql::Database& database() const { return *database_; }
   // False when its name leads elsewhere now: the folder was made anew.

@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kPieceBytes = std::size_t{4} << 20;  // Read and written at once; a multiple of each block size.
-constexpr int kReads = 20;                                 // Of a page that is being written.
+constexpr int kReads = 10;                                 // Of a page that is being written.
 
 }  // namespace
 
@@ -23,8 +23,7 @@ Header read_steady_header(base::Runtime& runtime, base::File& file, const base::
     if (auto header = read_header(file, path)) return *std::move(header);
     runtime.sleep_for(1ms);
   }
-  throw Error(Code::corrupt, base::quoted(path.string()) + ": the header of the database is damaged", {},
-              path.string());
+  throw Error(Code::corrupt, base::quoted(path.string()) + ": the header of the database is damaged");
 }
 
 std::uint64_t log_bytes(base::Files& files, const base::Path& master) {
@@ -67,8 +66,7 @@ std::uint64_t Copy::look_at_log(base::File& master) const {
       Code::unsupported,
       base::quoted(request_.master.string()) +
           " has a log (.wal) that no process has brought into the file, so a copy would lack what it holds: open "
-          "the database once with a program that writes it, and publish then",
-      {}, request_.master.string());
+          "the database once with a program that writes it, and publish then");
 }
 
 void Copy::copy_blocks(const Header& header, Copied& copied) {
@@ -81,30 +79,36 @@ void Copy::copy_blocks(const Header& header, Copied& copied) {
   copy_->truncate(copied.size_bytes);
   copy_->write_at(0, header.bytes);
   std::vector<std::byte> piece(kPieceBytes);
+  std::vector<std::uint64_t> suspects;
   for (std::uint64_t at = kHeaderBytes; at < copied.size_bytes;) {
     check_stop();
     const auto wanted = std::span(piece).first(std::min<std::uint64_t>(kPieceBytes, copied.size_bytes - at));
     const auto count = master_->read_at(at, wanted);
     std::fill(wanted.begin() + static_cast<std::ptrdiff_t>(count), wanted.end(), std::byte{});
     for (std::size_t begin = 0; begin < wanted.size(); begin += header.block_bytes) {
-      take_block((at + begin - kHeaderBytes) / header.block_bytes, wanted.subspan(begin, header.block_bytes), copied);
+      const auto block = wanted.subspan(begin, header.block_bytes);
+      if (!checksum_is_right(block)) suspects.push_back(copied.blocks.size());
+      copied.blocks.push_back(BlockHash::of(copied.blocks.size(), block));
     }
     copy_->write_at(at, wanted);
     at += wanted.size();
   }
+  copied.doubtful_blocks = read_again(std::move(suspects), std::span(piece).first(header.block_bytes), copied);
 }
 
 // A block may be read while it is written: one that is not in use yet, or one of metadata, which grows in place.
-void Copy::take_block(std::uint64_t number, std::span<std::byte> block, Copied& copied) {
-  for (int read = 0; !checksum_is_right(block); ++read) {
-    if (read == 3) {
-      ++copied.doubtful_blocks;
-      break;
-    }
+std::uint64_t Copy::read_again(std::vector<std::uint64_t> suspects, std::span<std::byte> block, Copied& copied) {
+  for (int read = 0; read < kReads && !suspects.empty(); ++read) {
     runtime_.sleep_for(1ms);
-    master_->read_at(kHeaderBytes + number * block.size(), block);
+    std::erase_if(suspects, [&](std::uint64_t number) {
+      const auto at = kHeaderBytes + (number - 1) * block.size();
+      if (master_->read_at(at, block) != block.size() || !checksum_is_right(block)) return false;
+      copied.blocks[number] = BlockHash::of(number, block);
+      copy_->write_at(at, block);
+      return true;
+    });
   }
-  copied.blocks.push_back(BlockHash::of(number + 1, block));
+  return suspects.size();
 }
 
 void Copy::check_stop() const {

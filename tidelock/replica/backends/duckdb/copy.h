@@ -32,7 +32,7 @@ class Copy {
  private:
   std::uint64_t look_at_log(base::File& master) const;
   void copy_blocks(const Header& header, Copied& copied);
-  void take_block(std::uint64_t number, std::span<std::byte> block, Copied& copied);
+  std::uint64_t read_again(std::vector<std::uint64_t> suspects, std::span<std::byte> block, Copied& copied);
   void check_stop() const;
 
   base::Runtime& runtime_;

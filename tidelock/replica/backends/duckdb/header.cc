@@ -63,12 +63,11 @@ std::optional<Header> read_header(base::File& file, const base::Path& path) {
   std::array<std::byte, kHeaderBytes> bytes{};
   const auto name = base::quoted(path.string());
   if (file.read_at(0, bytes) != bytes.size()) {
-    throw Error(Code::corrupt, name + " is shorter than the header of a DuckDB database", {}, path.string());
+    throw Error(Code::corrupt, name + " is shorter than the header of a DuckDB database");
   }
-  if (!is_duckdb(bytes)) throw Error(Code::not_a_database, name + " is no DuckDB database", {}, path.string());
+  if (!is_duckdb(bytes)) throw Error(Code::not_a_database, name + " is no DuckDB database");
   if ((number_at(bytes, kFlagsOffset) & kEncryptedFlag) != 0) {
-    throw Error(Code::not_a_database, name + " is encrypted, and a copy could not be checked without its key", {},
-                path.string());
+    throw Error(Code::not_a_database, name + " is encrypted, and a copy could not be checked without its key");
   }
   const std::span<const std::byte> all(bytes);
   if (!checksum_is_right(all.first(kPageBytes))) return std::nullopt;

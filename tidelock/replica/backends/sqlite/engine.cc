@@ -32,6 +32,19 @@ std::uint64_t big_endian(std::span<const std::byte> bytes) {
   return number;
 }
 
+// Of the whole file, at the moment in which each block is read: says only whether it is the same file.
+std::string fingerprint(base::File& file) {
+  BlockHash all;
+  std::vector<std::byte> block(kBlockBytes);
+  for (std::uint64_t number = 0;; ++number) {
+    const auto count = file.read_at(number * kBlockBytes, block);
+    if (count == 0) return all.to_string();
+    const auto hash = BlockHash::of(number, std::span(block).first(count));
+    all.high ^= hash.high;
+    all.low ^= hash.low;
+  }
+}
+
 void set_rollback_mode(base::File& file) {
   constexpr std::array kRollback{std::byte{1}, std::byte{1}};
   file.write_at(kFormatOffset, kRollback);
@@ -55,8 +68,9 @@ bool Engine::owns(std::span<const std::byte> first_bytes) const {
 
 MasterState Engine::look(const base::Path& master) {
   std::array<std::byte, kHeaderBytes> header{};
-  if (files_.open(master, base::OpenMode::read)->read_at(0, header) < kHeaderBytes || !owns(header)) {
-    throw Error(Code::not_a_database, base::quoted(master.string()) + " is no SQLite database", {}, master.string());
+  const auto file = files_.open(master, base::OpenMode::read);
+  if (file->read_at(0, header) < kHeaderBytes || !owns(header)) {
+    throw Error(Code::not_a_database, base::quoted(master.string()) + " is no SQLite database");
   }
   auto log = master;
   log += "-wal";
@@ -68,10 +82,12 @@ MasterState Engine::look(const base::Path& master) {
   }
   const std::span<const std::byte> bytes(header);
   const std::span<const std::byte> log_head(log_header);
+  // In WAL mode the counter stands still when the log is brought into the file.
+  const bool counts = header[kFormatOffset] == std::byte{1};
   return {.engine = {},
-          .position = fmt::format("{}/{}:{:016x}:{}", big_endian(bytes.subspan(kChangesOffset, 4)),
-                                  std::to_integer<int>(header[kFormatOffset]),
-                                  big_endian(log_head.subspan(kSaltsOffset, 8)), log_bytes),
+          .position = fmt::format("{}/{:016x}:{}/{}", big_endian(bytes.subspan(kChangesOffset, 4)),
+                                  big_endian(log_head.subspan(kSaltsOffset, 8)), log_bytes,
+                                  counts ? std::string() : fingerprint(*file)),
           .log_bytes = 0};
 }
 
