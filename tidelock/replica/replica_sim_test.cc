@@ -191,7 +191,7 @@ void fight(World& world, std::uint64_t& fenced, std::uint64_t& done) {
 TEST(ReplicaSim, OfTwoPublishersOneWinsAndAPausedOneCommitsNothing) {
   std::uint64_t fenced = 0;
   std::uint64_t done = 0;
-  const auto seeds = world::for_seeds(60, [&](World& world) { fight(world, fenced, done); });
+  const auto seeds = world::for_seeds(30, [&](World& world) { fight(world, fenced, done); });
   if (seeds < 20) return;
   EXPECT_GT(fenced, 0U);
   EXPECT_GT(done, seeds);
