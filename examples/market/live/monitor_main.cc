@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Receives every tick, checks that each symbol's order is kept and nothing is missing, and reads the books again\n"
       "and again meanwhile. Stops at SIGTERM, when it has received what is there; killed, it goes on where it was.");
-  std::string replica, master, broker_url, pause = "5ms", drain = "4s", status = "monitor.json";
+  std::string replica, master, broker_url, pause = "10ms", drain = "4s", status = "monitor.json";
   market::MonitorOptions options;
   auto* const books_from = app.add_option_group("books");
   books_from->add_option("--replica", replica, "Folder of the replica to read");

@@ -129,7 +129,7 @@ create table if not exists watchlist (
 create or replace macro is_market_day(d) as
   isodow(d) < 6 and not exists (from holidays where holidays.date = d);
 create or replace macro next_market_day(d) as (
-  select min(t::date) from generate_series(d + 1, d + 10, interval 1 day) as days(t) where is_market_day(t::date)
+  select min(t::date) from generate_series(d::date + 1, d::date + 10, interval 1 day) as days(t) where is_market_day(t::date)
 );
 
 -- A number from 0 to 2^64 - 1 that depends on `what` alone: generated data is the same on every machine, every time.
@@ -149,7 +149,7 @@ create or replace macro groups_at_close(d) as table
     select owned.group_id, owned.symbol,
            owned.shares * today.close as value,
            owned.shares * (today.close - before.close) as change
-    from owned join closes_on(d) as today using (symbol) left join closes_on(d - 1) as before using (symbol)
+    from owned join closes_on(d) as today using (symbol) left join closes_on(d::date - 1) as before using (symbol)
   )
   select group_id,
          (select count(*) from users where users.group_id = worth.group_id)::integer as members,

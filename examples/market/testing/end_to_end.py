@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""The whole example over ten market days: nothing is lost, and every table is what the raw files say.
+
+usage: end_to_end.py --build DIR     (ctest calls it so)
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+MARKET = pathlib.Path(__file__).resolve().parents[1]
+DEMO = MARKET.parents[1] / "scripts" / "lib" / "demo.py"
+BUILD = None
+
+
+class TenDays(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.work = pathlib.Path(cls.folder.name) / "work"
+        run = subprocess.run([sys.executable, DEMO, "--build", BUILD, "--days", "10", "--day", "800ms", "--json",
+                              "--work", cls.work], stdout=subprocess.PIPE, text=True)
+        cls.exit_status = run.returncode
+        cls.counts = json.loads(run.stdout)
+        print(json.dumps(cls.counts))
+
+    def test_nothing_is_lost_and_nobody_is_locked_out(self):
+        for key in ("reads_failed", "reads_wrong", "ticks_out_of_order", "lost_updates", "lock_conflicts"):
+            self.assertEqual(self.counts[key], 0, key)
+        self.assertEqual(self.counts["ticks_received"], self.counts["ticks_published"])
+        self.assertEqual(self.exit_status, 0)
+
+    def test_the_jobs_did_overlap_and_the_readers_did_read(self):
+        self.assertEqual(self.counts["days"], 10)
+        self.assertEqual(self.counts["rows_skipped"], 3)
+        for key in ("group_waits", "reads", "replicas_published"):
+            self.assertGreater(self.counts[key], 0, key)
+        self.assertGreaterEqual(self.counts["ticks_published"], 10 * 12 * 60)
+
+    def test_every_table_is_what_the_raw_files_say(self):
+        tables = self.work / "tables"
+        tidelock = pathlib.Path(BUILD) / "tidelock"
+        subprocess.run([tidelock, "replica", "query", self.work / "final", f"export database '{tables}' (format csv)"],
+                       check=True)
+        verified = subprocess.run([sys.executable, MARKET / "verify.py", tables], stdout=subprocess.PIPE, text=True)
+        self.assertEqual(verified.returncode, 0, verified.stdout)
+
+    def test_the_report_shows_the_watchlist_with_its_charts(self):
+        page = (self.work / "report.html").read_text(encoding="utf-8")
+        self.assertIn("Wednesday, 17 January 2018", page)
+        self.assertEqual(page.count('class="chart"'), 12)
+        self.assertNotIn("<script", page)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True)
+    BUILD = parser.parse_args().build
+    unittest.main(argv=sys.argv[:1])

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Replays 25 market days while each process of the pipeline is killed (SIGKILL) at random moments, again and again.
+
+At the end the tables are those of a run that nobody disturbed, no tick is missing, and none came out of order; ticks
+that came twice are counted. Prints each round's seed. Exit status: 0 all rounds were so; 1 one was not.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+MARKET = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(MARKET.parents[1] / "scripts" / "lib"))
+import demo  # noqa: E402
+
+TABLES = ("bars", "indicators", "users", "holdings", "group_stats", "watch_hits", "watchlist", "symbols")
+KILLS_A_ROUND = 12  # Then it may come to its end.
+
+
+def processes_of(work: pathlib.Path) -> dict[int, str]:
+    """Those that have this work folder on their command line, with the name of their program and its first argument."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            argv = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue  # It has ended.
+        if any(str(work) in argument for argument in argv[1:]):
+            found[int(entry.name)] = " ".join([pathlib.Path(argv[0]).name, *argv[1:2]])
+    return found
+
+
+def wait_until_gone(work: pathlib.Path) -> None:
+    deadline = time.monotonic() + 30
+    while processes_of(work):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"processes stay behind: {processes_of(work)}")
+        time.sleep(0.05)
+
+
+def replay(work: pathlib.Path, days: str, day: str, chance: random.Random | None) -> list[str]:
+    """Runs the pipeline to its end; with a `chance`, kills on the way. Returns who was killed."""
+    command = [demo.TIDELOCK, "run", MARKET / "pipeline.toml", "--work", work, "--replay", days, "--day", day, "--quiet"]
+    log = (work.parent / "log").open("ab")
+    killed: list[str] = []
+    while True:
+        pipeline = subprocess.Popen(command, stdout=log, stderr=log)
+        while pipeline.poll() is None:
+            if chance is None or len(killed) >= KILLS_A_ROUND:
+                pipeline.wait()
+                break
+            try:
+                pipeline.wait(chance.uniform(0.2, 6))
+            except subprocess.TimeoutExpired:
+                victims = sorted(processes_of(work).items())
+                loading = not any(name.startswith("market_") for _, name in victims)
+                if victims and (not loading or chance.random() < 0.2):  # Most of it happens later.
+                    pid, name = chance.choice(victims)
+                    killed.append(name)
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        killed.pop()
+        wait_until_gone(work)
+        if pipeline.returncode == 0:
+            return killed
+        if pipeline.returncode != -signal.SIGKILL:
+            raise AssertionError(f"tidelock run ended with {pipeline.returncode}: see {log.name}")
+
+
+def tables_of(work: pathlib.Path) -> dict[str, list[str]]:
+    """The rows of each table, sorted; of group_stats those that are closed."""
+    final, out = work / "final", work / "tables"
+    subprocess.run([demo.TIDELOCK, "replica", "publish", work / "market.db", "--to", final], check=True,
+                   capture_output=True)
+    subprocess.run([demo.TIDELOCK, "replica", "query", final, f"export database '{out}' (format csv)"], check=True,
+                   capture_output=True)
+    tables = {name: sorted((out / f"{name}.csv").read_text().splitlines()) for name in TABLES}
+    header = (out / "group_stats.csv").read_text().splitlines()[0].split(",")
+    closed_at, number = header.index("closed_at"), header.index("id")
+    tables["group_stats"] = sorted(
+        ",".join(cells[:number] + cells[number + 1:])
+        for cells in (line.split(",") for line in tables["group_stats"]) if cells[closed_at])
+    return tables
+
+
+def one_round(seed: int, folder: pathlib.Path, days: str, day: str, undisturbed: dict[str, list[str]]) -> None:
+    work = folder / f"round-{seed}"
+    begin = time.monotonic()
+    killed = replay(work, days, day, random.Random(seed))
+    monitor = json.loads((work / "monitor.json").read_text())
+    producer = json.loads((work / "producer.json").read_text())
+    tables = tables_of(work)
+    for name in TABLES:
+        assert tables[name] == undisturbed[name], f"{name} is not as it is without kills"
+    for key in ("ticks_missing", "ticks_out_of_order", "reads_failed", "reads_wrong", "went_back"):
+        assert monitor[key] == 0, f"{key} is {monitor[key]}: {monitor['last_failure']}"
+    assert monitor["ticks_received"] == producer["ticks_published"], (
+        f"{monitor['ticks_received']} ticks received, {producer['ticks_published']} published")
+    print(f"seed {seed}: {len(killed)} killed ({', '.join(sorted(set(killed)))}), {producer['ticks_published']} ticks, "
+          f"{monitor['ticks_duplicate']} came twice, {time.monotonic() - begin:.0f} s", flush=True)
+    shutil.rmtree(work)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=demo.ROOT / "build")
+    parser.add_argument("--seed", type=int, help="one round with this seed")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=float, help="rounds until so many seconds have passed, at least one")
+    parser.add_argument("--day", default="1s", help="how long a day takes")
+    arguments = parser.parse_args()
+    demo.TIDELOCK = arguments.build / "tidelock"
+    days = f"{demo.FIRST_DAY}..2018-02-07"
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="tidelock-kills-"))
+    begin = time.monotonic()
+    replay(folder / "undisturbed", days, arguments.day, None)
+    undisturbed = tables_of(folder / "undisturbed")
+    seeds = [arguments.seed] if arguments.seed is not None else (random.randrange(2**31) for _ in iter(int, 1))
+    for done, seed in enumerate(seeds, 1):
+        try:
+            one_round(seed, folder, days, arguments.day, undisturbed)
+        except AssertionError as error:
+            print(f"seed {seed}: {error}\nrun again with --seed {seed}; everything is in {folder}")
+            return 1
+        if done >= arguments.rounds if arguments.seconds is None else time.monotonic() - begin > arguments.seconds:
+            break
+    shutil.rmtree(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
