@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Replays 25 market days while each process of the pipeline is killed (SIGKILL) at random moments, again and again.
+"""Replays market days while each process of the pipeline is killed (SIGKILL) at random moments, again and again.
 
 At the end the tables are those of a run that nobody disturbed, no tick is missing, and none came out of order; ticks
 that came twice are counted. Prints each round's seed. Exit status: 0 all rounds were so; 1 one was not.
@@ -23,6 +23,7 @@ import demo  # noqa: E402
 
 TABLES = ("bars", "indicators", "users", "holdings", "group_stats", "watch_hits", "watchlist", "symbols")
 KILLS_A_ROUND = 12  # Then it may come to its end.
+LONG_SECONDS = 600  # Time enough for rounds of 25 days; else they are of 10.
 
 
 def processes_of(work: pathlib.Path) -> dict[int, str]:
@@ -117,11 +118,13 @@ def main() -> int:
     parser.add_argument("--build", type=pathlib.Path, default=demo.ROOT / "build")
     parser.add_argument("--seed", type=int, help="one round with this seed")
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--seconds", type=float, help="rounds until so many seconds have passed, at least one")
+    parser.add_argument("--seconds", type=float, help="rounds until so many seconds have passed, at least one; of 25 "
+                        f"days from {LONG_SECONDS} seconds on, of 10 days below")
     parser.add_argument("--day", default="1s", help="how long a day takes")
     arguments = parser.parse_args()
     demo.TIDELOCK = arguments.build / "tidelock"
-    days = f"{demo.FIRST_DAY}..2018-02-07"
+    short = arguments.seconds is not None and arguments.seconds < LONG_SECONDS
+    days = f"{demo.FIRST_DAY}..{'2018-01-17' if short else '2018-02-07'}"
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tidelock-kills-"))
     begin = time.monotonic()
     replay(folder / "undisturbed", days, arguments.day, None)
