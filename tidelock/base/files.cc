@@ -37,7 +37,9 @@ void Files::write_atomically(const Path& path, std::string_view content) {
     remove(temporary);
     throw;
   }
-  sync_folder(path.has_parent_path() ? path.parent_path() : Path("."));
+  sync_folder(folder_of(path));
 }
+
+Path folder_of(const Path& path) { return path.has_parent_path() ? path.parent_path() : Path("."); }
 
 }  // namespace tidelock::base

@@ -101,4 +101,7 @@ class Files {
   void write_atomically(const Path& path, std::string_view content);
 };
 
+// The folder that a path lies in; `.` for a bare name.
+Path folder_of(const Path& path);
+
 }  // namespace tidelock::base

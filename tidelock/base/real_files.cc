@@ -146,7 +146,7 @@ class RealWatch final : public Watch {
     struct stat status {};
     if (::lstat(path.c_str(), &status) != 0) throw errno_error(errno, path, "it cannot be watched");
     const bool is_folder = S_ISDIR(status.st_mode);
-    const auto folder = is_folder ? path : path.has_parent_path() ? path.parent_path() : Path(".");
+    const auto folder = is_folder ? path : folder_of(path);
     if (!is_folder) name_ = path.filename();
 
     inotify_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));

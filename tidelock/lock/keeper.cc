@@ -144,7 +144,12 @@ Keeper::Keeper(Semaphore& semaphore, const Lease& lease, AtEnd at_end, Renewed r
     return;
   }
   state->watcher = state->runtime.spawn("watch of " + state->name(), [state](auto) { state->watch(); });
-  state->renewer = state->runtime.spawn("renewal of " + state->name(), [state](auto) { state->renew(); });
+  try {
+    state->renewer = state->runtime.spawn("renewal of " + state->name(), [state](auto) { state->renew(); });
+  } catch (...) {  // The watcher is not to wait for the end of a lease that nobody keeps.
+    state->ended.request_stop();
+    throw;
+  }
 }
 
 Keeper::~Keeper() {

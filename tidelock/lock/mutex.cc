@@ -278,16 +278,15 @@ std::optional<Lease> Semaphore::try_acquire(base::Deadline deadline) {
 
 std::optional<Lease> Semaphore::acquire(base::Deadline deadline, const std::stop_token& stop) {
   Acquisition acquisition(*state_);
-  std::optional<Lease> lease;
-  std::exception_ptr error;
+  std::exception_ptr error;  // Leaving waits, which a handler must not do in a World.
   try {
-    lease = acquisition.wait_turn(deadline, stop);
+    if (auto lease = acquisition.wait_turn(deadline, stop)) return lease;
   } catch (...) {
     error = std::current_exception();
   }
-  if (!lease) acquisition.leave();
+  acquisition.leave();
   if (error) std::rethrow_exception(error);
-  return lease;
+  return std::nullopt;
 }
 
 Lease Semaphore::renew(const Lease& lease, base::Deadline deadline) {

@@ -25,8 +25,10 @@ Database::Database(base::Runtime& runtime, std::unique_ptr<Driver> driver, Datab
     : pool_(std::make_shared<Pool>(runtime, std::move(driver), std::move(options), std::move(name))) {}
 Database::~Database() = default;
 
-Connection Database::connect() { return Connection(pool_, pool_->checkout(std::nullopt)); }
-Connection Database::connect(base::Deadline deadline) { return Connection(pool_, pool_->checkout(deadline)); }
+Connection Database::connect() { return Connection(pool_, pool_->checkout(std::nullopt, {})); }
+Connection Database::connect(base::Deadline deadline, const std::stop_token& stop) {
+  return Connection(pool_, pool_->checkout(deadline, stop));
+}
 
 void Database::observe(std::shared_ptr<Observer> observer) { pool_->observe(std::move(observer)); }
 void Database::measure(base::Metrics& metrics) { pool_->measure(metrics); }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -44,8 +45,9 @@ class Database {
 
   // A connection of the pool, first come, first served. Errors: timeout when all are taken until the deadline (names
   // the size of the pool and who has held one longest); those of opening the database.
-  Connection connect();                         // Waits for checkout_timeout.
-  Connection connect(base::Deadline deadline);  // At most until then.
+  Connection connect();  // Waits for checkout_timeout.
+  // Waits until then at most, or until `stop` is requested. Error: cancelled.
+  Connection connect(base::Deadline deadline, const std::stop_token& stop = {});
 
   // As on a Connection, committed by itself.
   template <typename... Args>
@@ -62,7 +64,8 @@ class Database {
   }
   void script(std::string_view sql) { connect().script(sql); }
 
-  // From the next statement on; null: nobody. The old one may be called until its statements are over.
+  // From the next statement on; null: nobody. The old one may be called until its statements are over, and is kept for
+  // as long as this Database lives.
   void observe(std::shared_ptr<Observer> observer);
 
   // Keeps the pool's metrics there from now on: tidelock_sql_pool_connections{state}, _wait_seconds, _timeouts_total,

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +22,10 @@ namespace tidelock::sql {
 struct BeginOptions {
   std::optional<Isolation> isolation{};  // Always one that the dialect has; empty: its default.
   bool read_only = false;
-  base::Deadline deadline = base::Deadline::never();  // For getting the write lock where the engine takes one here.
+  base::Deadline deadline = base::Deadline::never();  // Of the whole transaction, the wait for its lock included.
+  // What cancel() is called for. Every statement of the transaction looks at it once it can be cancelled: a request
+  // that came a moment before then is not lost.
+  std::stop_token stop{};
 };
 
 // A statement prepared on one Session, and the cursor over its current execution. Used by one task at a time.

@@ -112,6 +112,15 @@ const std::shared_ptr<CachedStatement>& Link::prepare(std::uint64_t scope, std::
   check(scope);
   if (const auto* known = statements_.find(sql)) [[likely]]
     return *known;
+  try {
+    return prepare_new(sql);
+  } catch (const Error& error) {
+    report_refused(sql, error);
+    throw;
+  }
+}
+
+const std::shared_ptr<CachedStatement>& Link::prepare_new(std::string_view sql) {
   auto placeholders = rewrite_placeholders(sql, pool_.dialect().lexis);
   if (controls_transactions(placeholders.first_word)) {
     throw Error(Code::misuse, placeholders.first_word +
@@ -145,9 +154,14 @@ base::Deadline Link::statement_deadline() const {
 
 void Link::start(CachedStatement& statement, std::span<const ValueView> values) {
   if (statement.prepared == nullptr) throw_over();
-  if (values.size() != statement.parameters) throw_wrong_count(statement.parameters, values.size(), statement.text);
-  check_values(values);
-  check_alive();
+  try {
+    if (values.size() != statement.parameters) throw_wrong_count(statement.parameters, values.size(), statement.text);
+    check_values(values);
+    check_alive();
+  } catch (const Error& error) {
+    report_refused(statement.text, error);
+    throw;
+  }
   const auto deadline = statement_deadline();
   if (auto* const observer = pool_.observer()) [[unlikely]] {
     observation_ =
@@ -216,6 +230,13 @@ bool Link::next() {
 
 void Link::finish(std::uint64_t execution) noexcept {
   if (cursor_.execution == execution) end_cursor();
+}
+
+// Of a statement that never reached the engine, or that it could not plan.
+void Link::report_refused(std::string_view sql, const Error& error) {
+  if (auto* const observer = pool_.observer()) {
+    Observation(*this, *observer, Category::statement, transaction_id(), sql, {}).report(0, &error);
+  }
 }
 
 void Link::failed(const Error* error) noexcept {

@@ -42,7 +42,6 @@ class Link {
   void cancel() noexcept { session_->cancel(); }  // From any task; the Pool sees to it that the session lives.
 
   // For the faces. `scope` says who asks: only the connection or transaction that is on may.
-  CachedStatement& statement(std::uint64_t scope, std::string_view sql) { return *prepare(scope, sql); }
   const std::shared_ptr<CachedStatement>& prepare(std::uint64_t scope, std::string_view sql);
   std::int64_t execute(std::uint64_t scope, CachedStatement& statement, std::span<const ValueView> values);
   Rows query(std::uint64_t scope, CachedStatement& statement, std::span<const ValueView> values);
@@ -88,7 +87,9 @@ class Link {
   [[noreturn]] void throw_over() const;
   base::Deadline statement_deadline() const;
 
+  const std::shared_ptr<CachedStatement>& prepare_new(std::string_view sql);
   void start(CachedStatement& statement, std::span<const ValueView> values);
+  void report_refused(std::string_view sql, const Error& error);
   void failed(const Error* error) noexcept;      // Of what the cursor runs.
   void doom(Error reason) noexcept;              // The transaction can only be rolled back.
   void doom_after(const Error& error) noexcept;  // Where this error does that.

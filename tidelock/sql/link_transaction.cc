@@ -51,6 +51,7 @@ std::uint64_t Link::begin(std::uint64_t scope, const TransactionOptions& options
   if (options.stop.stop_requested()) throw Error(Code::cancelled, "stopped on request before the transaction began");
   BeginOptions begin{.isolation = options.isolation, .read_only = options.read_only || pool_.options().read_only};
   if (options.timeout != kNoTimeout) begin.deadline = base::later(pool_.runtime().now(), options.timeout);
+  begin.stop = options.stop;
   if (options.stop.stop_possible()) on_stop_.emplace(options.stop, CancelOnStop{this, lease_});
 
   const auto transaction = pool_.next_number();
@@ -177,8 +178,12 @@ BulkWriter Link::bulk(std::uint64_t scope, std::string_view table, std::span<con
   auto text = "bulk " + std::string(table) + " (" + base::listed(columns) + ")";
   const bool owns_transaction = !in_transaction();
   if (owns_transaction) {
-    session_->begin({.isolation = {}, .read_only = pool_.options().read_only, .deadline = statement_deadline()});
-    scope_ = pool_.next_number();
+    const auto transaction = pool_.next_number();
+    observed(Category::begin, transaction, "begin", [&] {
+      session_->begin(
+          {.isolation = {}, .read_only = pool_.options().read_only, .deadline = statement_deadline(), .stop = {}});
+    });
+    scope_ = transaction;
   }
   try {
     bulk_ = session_->bulk(table, columns);

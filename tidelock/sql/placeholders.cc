@@ -45,6 +45,10 @@ class Scanner {
       return;
     }
     if (skip_comment(c)) return;
+    if (c == ';' && !begun_) {  // An empty statement: the next one is what the engine runs.
+      ++at_;
+      return;
+    }
     const bool first = !std::exchange(begun_, true);
     if (is_word(c)) return word(first);
     switch (c) {

@@ -58,7 +58,7 @@ void Pool::measure(base::Metrics& metrics) {
   report();
 }
 
-Link& Pool::checkout(std::optional<base::Deadline> deadline) {
+Link& Pool::checkout(std::optional<base::Deadline> deadline, const std::stop_token& stop) {
   const auto task = runtime_.current_task();
   const auto now = runtime_.now();
   const auto until = deadline ? *deadline : base::later(now, options_.checkout_timeout);
@@ -72,7 +72,7 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline) {
     }
   }
   if (link == nullptr) {
-    auto& slot = wait(until);
+    auto& slot = wait(until, stop);
     const auto got = runtime_.now();
     const base::LocalGuard guard(mutex_);
     link = &lend(slot, task, got);
@@ -89,7 +89,7 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline) {
   return *link;
 }
 
-Pool::Slot& Pool::wait(base::Deadline deadline) {
+Pool::Slot& Pool::wait(base::Deadline deadline, const std::stop_token& stop) {
   Waiter waiter{.signal = runtime_.make_signal("a connection of " + name_)};
   {
     const base::LocalGuard guard(mutex_);
@@ -108,7 +108,7 @@ Pool::Slot& Pool::wait(base::Deadline deadline) {
         const base::LocalGuard guard(mutex_);
         if (waiter.granted != nullptr) return *waiter.granted;
       }
-      if (!waiter.signal->wait(seen, deadline)) break;
+      if (!waiter.signal->wait(seen, deadline, stop)) break;
     }
   } catch (...) {  // A World stops the task.
     if (auto* const slot = leave(waiter)) {
@@ -118,6 +118,7 @@ Pool::Slot& Pool::wait(base::Deadline deadline) {
     throw;
   }
   if (auto* const slot = leave(waiter)) return *slot;
+  if (stop.stop_requested()) throw Error(Code::cancelled, "stopped while it waited for a connection of " + name_);
   throw_exhausted();
 }
 

@@ -24,7 +24,7 @@ class Pool {
   ~Pool();
 
   // Empty: waits for DatabaseOptions::checkout_timeout.
-  Link& checkout(std::optional<base::Deadline> deadline) TIDELOCK_EXCLUDES(mutex_);
+  Link& checkout(std::optional<base::Deadline> deadline, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
   void give_back(Link& link) noexcept TIDELOCK_EXCLUDES(mutex_);
   // Cancels what runs under this lease, and nothing else.
   void cancel(Link& link, std::uint64_t lease) noexcept TIDELOCK_EXCLUDES(mutex_);
@@ -64,7 +64,7 @@ class Pool {
 
   void report() TIDELOCK_REQUIRES(mutex_);
   Link& lend(Slot& slot, std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
-  Slot& wait(base::Deadline deadline) TIDELOCK_EXCLUDES(mutex_);
+  Slot& wait(base::Deadline deadline, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
   Slot* leave(Waiter& waiter) TIDELOCK_EXCLUDES(mutex_);  // What was granted to it, if anything.
   void put_back(Slot& slot) noexcept TIDELOCK_EXCLUDES(mutex_);
   void pass_on(Slot& slot) noexcept TIDELOCK_REQUIRES(mutex_);

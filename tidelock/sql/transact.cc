@@ -1,11 +1,14 @@
 #include "tidelock/sql/transact.h"
 
+#include <algorithm>
+
 namespace tidelock::sql::transact_internal {
 namespace {
 
 // The connection goes back before anybody waits for the next attempt.
 void attempt(Database& database, const TransactOptions& options, const std::function<void(Transaction&)>& unit) {
-  auto connection = database.connect();
+  const auto patience = std::min(options.timeout, database.options().checkout_timeout);
+  auto connection = database.connect(database.runtime().in(patience), options.stop);
   auto transaction = connection.begin({.isolation = options.isolation,
                                        .read_only = options.read_only,
                                        .timeout = options.timeout,

@@ -48,6 +48,21 @@ TEST_P(SqlLimits, ATransactionIsNotCommittedAfterItsTime) {
   });
 }
 
+TEST_P(SqlLimits, ABulkLoadEndsWithTheTimeOfItsTransaction) {
+  if (!declared().time_passes) return;  // In a World, computing takes no time
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script("create table t (a bigint)");
+    auto connection = db->connect();
+    auto tx = connection.begin({.timeout = 50ms});
+    auto bulk = tx.bulk("t", {"a"});
+    std::int64_t rows = 0;
+    EXPECT_THROW_CODE(while (rows < kEndless) bulk.append(rows++), Code::timeout);
+    tx.rollback();
+    EXPECT_EQ(connection.one<int>("select count(*) from t"), 0);
+  });
+}
+
 TEST_P(SqlLimits, AStatementIsCancelledFromAnotherTask) {
   if (!declared().time_passes) return;  // In a World, computing takes no time
   run([&](const Place& place) {
@@ -268,9 +283,19 @@ TEST_P(SqlLimits, AnObserverSeesEveryStatementWithItsValues) {
     auto bulk = connection.bulk("t", {"a", "b"});
     bulk.append(5, "x");
     bulk.finish();
-    ASSERT_GE(seen.size(), 6U);
-    EXPECT_EQ(seen[5].category, Category::bulk);
-    EXPECT_EQ(seen[5].rows, 1);
+    ASSERT_EQ(seen.size(), 8U);
+    EXPECT_EQ(seen[5].category, Category::begin);
+    EXPECT_EQ(seen[6].category, Category::bulk);
+    EXPECT_EQ(seen[6].rows, 1);
+    EXPECT_EQ(seen[7].category, Category::commit);
+    for (std::size_t i = 6; i < 8; ++i) EXPECT_EQ(seen[i].transaction, seen[5].transaction);
+
+    EXPECT_THROW_CODE(connection.execute("insert into nowhere values (1)"), Code::statement_invalid);
+    EXPECT_THROW_CODE(connection.execute("insert into t values (?, ?)", 9), Code::invalid_argument);
+    ASSERT_EQ(seen.size(), 10U);
+    EXPECT_EQ(seen[8].sql, "insert into nowhere values (1)");
+    EXPECT_EQ(seen[8].error, Code::statement_invalid);
+    EXPECT_EQ(seen[9].error, Code::invalid_argument);
 
     auto hooked = connection.begin();
     const auto hooked_id = hooked.id();

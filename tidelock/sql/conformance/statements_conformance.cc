@@ -234,7 +234,8 @@ TEST_P(SqlStatements, TransactionsAreNotBegunByStatements) {
   run([](const Place& place) {
     const auto db = place.open();
     auto connection = db->connect();
-    for (const auto* const sql : {"begin", "  -- so\n Begin transaction", "commit", "rollback", "end"}) {
+    for (const auto* const sql :
+         {"begin", "  -- so\n Begin transaction", "commit", "rollback", "end", "; commit", " ;/* so */; commit"}) {
       EXPECT_THROW_CODE(connection.execute(sql), Code::misuse);
     }
   });

@@ -71,7 +71,7 @@ Topic Topics::find(const std::string& name) const {
 std::unique_ptr<base::Watch> Topics::watch() const {
   auto log = path_;
   log += "-wal";  // Every commit writes to it, and it stays while the database is open here.
-  const auto folder = path_.has_parent_path() ? path_.parent_path() : base::Path(".");
+  const auto folder = base::folder_of(path_);
   for (const auto& path : {log, folder}) {
     try {
       return files_.watch(path);

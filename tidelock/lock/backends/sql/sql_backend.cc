@@ -43,14 +43,18 @@ SqlBackend::SqlBackend(base::Runtime& runtime, base::Files& files, base::Url url
   tidy_up(runtime.in(kPatience));
 }
 
+sql::Transaction SqlBackend::begin(sql::Connection& connection, bool read_only, base::Deadline deadline) {
+  const auto timeout = deadline.is_never() ? sql::kNoTimeout : deadline.left(runtime_.now());
+  if (timeout == base::Duration::zero()) throw Error(Code::timeout, "the deadline passed before the request was made");
+  return connection.begin({.isolation = std::nullopt, .read_only = read_only, .timeout = timeout, .stop = {}});
+}
+
 // Runs unit(Request&) in a transaction that excludes all other writers, and commits it.
 template <typename Unit>
 auto SqlBackend::write(base::Deadline deadline, Unit&& unit) {
   const auto state = state_file_.get(deadline);
   auto connection = state->database->connect(deadline);
-  const auto timeout = deadline.is_never() ? sql::kNoTimeout : deadline.left(runtime_.now());
-  if (timeout == base::Duration::zero()) throw Error(Code::timeout, "the deadline passed before the request was made");
-  auto tx = connection.begin({.isolation = std::nullopt, .read_only = false, .timeout = timeout, .stop = {}});
+  auto tx = begin(connection, false, deadline);
   Request request{tx, state->statements, boot_time()};
   if constexpr (std::is_void_v<std::invoke_result_t<Unit&, Request&>>) {
     unit(request);
@@ -132,7 +136,7 @@ void SqlBackend::release(const Claim& claim, base::Deadline deadline) {
 std::vector<KeyState> SqlBackend::snapshot(std::optional<std::string_view> key, base::Deadline deadline) {
   const auto state = state_file_.get(deadline);
   auto connection = state->database->connect(deadline);
-  auto tx = connection.begin({.isolation = std::nullopt, .read_only = true, .timeout = sql::kNoTimeout, .stop = {}});
+  auto tx = begin(connection, true, deadline);
   const auto time = boot_time();
   std::map<std::string, KeyState, std::less<>> states;
   const auto read = [&](std::string_view statement, std::vector<ClaimState> KeyState::*list, bool holders) {

@@ -46,6 +46,7 @@ class SqlBackend final : public Backend {
     BootTime time;
   };
 
+  sql::Transaction begin(sql::Connection& connection, bool read_only, base::Deadline deadline);
   template <typename Unit>
   auto write(base::Deadline deadline, Unit&& unit);
   FencingToken next_token(Request& request, std::string_view key);

@@ -142,6 +142,16 @@ WORLD_TEST(SqlBackend, ASymlinkLeadsToTheState) {
   EXPECT_FALSE(alice.try_acquire());
 }
 
+WORLD_TEST(SqlBackend, ASymlinkBehindASymlinkedFolderLeadsWhereTheKernelGoes) {
+  files.create_folders("/b/c");
+  files.create_symlink("b/c", "/a");
+  files.create_symlink("../x.db", "/b/c/link.db");
+  User alice(world.process("alice"), base::Url::parse("sqlite:/a/link.db"));
+  User bob(world.process("bob"), base::Url::parse("sqlite:/b/x.db"));
+  ASSERT_TRUE(alice.try_acquire());
+  EXPECT_FALSE(bob.try_acquire());
+}
+
 // --- What is in it ------------------------------------------------------------------------------------------------
 
 WORLD_TEST(SqlBackend, AStateOfANewerTidelockIsRefusedAndLeftAlone) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "tidelock/base/error.h"
+#include "tidelock/base/real_path.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/sql/schema.h"
 
@@ -17,7 +18,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kOpenings = 10;          // Of a file that somebody replaces each time.
-constexpr int kSymlinksMax = 40;       // As Linux follows.
 constexpr base::Duration kLook = 2ms;  // Between looks at whether somebody else is done with making the file.
 
 base::Path with_suffix(base::Path path, std::string_view suffix) {
@@ -47,7 +47,7 @@ bool StateFile::is_current(const State& state) { return !has_file_ || inode_of(s
 
 std::shared_ptr<const State> StateFile::open(base::Deadline deadline) {
   auto url = url_;
-  if (has_file_) url.path = real_path().string();
+  if (has_file_) url.path = base::real_path(files_, url_.path).string();
   for (int i = 0; i < kOpenings; ++i) {
     const auto making = has_file_ ? start_making(url.path, deadline) : nullptr;
     const auto before = has_file_ ? inode_of(url.path) : std::nullopt;
@@ -80,7 +80,7 @@ std::unique_ptr<base::File> StateFile::start_making(const base::Path& path, base
   if (!files_.info(path)) {
     for (const auto* suffix : {"-wal", "-shm", "-journal"}) files_.remove(with_suffix(path, suffix));
     files_.open(path, base::OpenMode::create_new);
-    files_.sync_folder(path.has_parent_path() ? path.parent_path() : base::Path("."));
+    files_.sync_folder(base::folder_of(path));
   }
   return lock;
 }
@@ -88,16 +88,6 @@ std::unique_ptr<base::File> StateFile::start_making(const base::Path& path, base
 std::optional<std::uint64_t> StateFile::inode_of(const base::Path& path) {
   const auto info = files_.info(path);
   return info ? std::optional(info->inode) : std::nullopt;
-}
-
-base::Path StateFile::real_path() const {
-  base::Path path = url_.path;
-  for (int i = 0; i < kSymlinksMax; ++i) {
-    const auto info = files_.info(path);
-    if (!info || info->kind != base::FileInfo::Kind::symlink) break;
-    path = (path.parent_path() / files_.read_symlink(path)).lexically_normal();
-  }
-  return path;
 }
 
 }  // namespace tidelock::lock

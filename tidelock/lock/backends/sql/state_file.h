@@ -37,7 +37,6 @@ class StateFile {
   std::shared_ptr<const State> open(base::Deadline deadline);
   std::unique_ptr<base::File> start_making(const base::Path& path, base::Deadline deadline);
   std::optional<std::uint64_t> inode_of(const base::Path& path);
-  base::Path real_path() const;
 
   base::Runtime& runtime_;
   base::Files& files_;

@@ -37,8 +37,15 @@ class TurnWatcher::Registration {
       first = !std::exchange(watcher.started_, true);
     }
     if (first) {
-      watcher.task_ =
-          watcher.runtime_.spawn("watch of locks", [&watcher](const std::stop_token& stop) { watcher.run(stop); });
+      try {
+        watcher.task_ =
+            watcher.runtime_.spawn("watch of locks", [&watcher](const std::stop_token& stop) { watcher.run(stop); });
+      } catch (...) {  // The next one tries again.
+        const base::LocalGuard guard(watcher.mutex_);
+        std::erase(watcher.waiters_, &waiter);
+        watcher.started_ = false;
+        throw;
+      }
     } else {
       watcher.arrived_->notify_all();
     }
@@ -90,6 +97,7 @@ void TurnWatcher::look(std::string_view key) {
 }
 
 void TurnWatcher::run(const std::stop_token& stop) {
+  runtime_.context().reset();  // It serves every waiter, not the unit of work that happened to start it.
   std::shared_ptr<const State> watched;
   std::unique_ptr<base::Watch> watch;
   while (!stop.stop_requested()) {
@@ -132,7 +140,7 @@ std::unique_ptr<base::Watch> TurnWatcher::make_watch(const State& state) {
   if (state.path.empty()) return nullptr;
   auto log = state.path;
   log += "-wal";
-  const auto folder = state.path.has_parent_path() ? state.path.parent_path() : base::Path(".");
+  const auto folder = base::folder_of(state.path);
   for (const auto& path : {log, folder}) {
     try {
       return files_.watch(path);

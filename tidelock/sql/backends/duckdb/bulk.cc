@@ -118,10 +118,10 @@ void DuckBulk::hand_over() {
   row_ = 0;
 }
 
-// As a statement, so that it can be cancelled.
+// As a statement, so that it can be cancelled and ends with its transaction's time.
 template <typename Step>
 void DuckBulk::run(Step step) {
-  const Running running(session_.interrupter(), base::Deadline::never());
+  const Running running(session_.interrupter(), session_.transaction_deadline());
   check(step());
   if (session_.interrupter().reason() != Interrupter::Reason::none) throw session_.interrupted();
 }

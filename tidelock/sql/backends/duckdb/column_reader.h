@@ -47,7 +47,6 @@ class ColumnReader {
   Read choose(duckdb_type type);
   Read choose_decimal(const TypeHandle& type);
   Read choose_enum(const TypeHandle& type);
-  Read choose_text();
 
   template <typename T>
   const T& at(idx_t row) const {

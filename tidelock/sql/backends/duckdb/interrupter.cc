@@ -21,7 +21,14 @@ void Watchdog::watch(Interrupter& interrupter, base::Instant deadline) {
     wake = deadline < sleeps_until_;
   }
   if (start) {
-    task_ = runtime_.spawn("duckdb deadlines", [this](const std::stop_token& stop) { run(stop); });
+    try {
+      task_ = runtime_.spawn("duckdb deadlines", [this](const std::stop_token& stop) { run(stop); });
+    } catch (...) {  // The next one tries again.
+      forget(interrupter, deadline);
+      const base::LocalGuard guard(mutex_);
+      started_ = false;
+      throw;
+    }
   } else if (wake) {
     earlier_->notify_all();
   }
@@ -63,6 +70,8 @@ void Interrupter::begin(base::Deadline deadline) {
     running_ = true;
     reason_.store(Reason::none, std::memory_order_release);
   }
+  // Who requested the stop before interrupts after: one of the two sees the other.
+  if (stop_.stop_requested()) interrupt(Reason::cancelled);
   deadline_ = deadline;
   if (!deadline.is_never()) watchdog_.watch(*this, deadline.at());
 }

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <stop_token>
+#include <utility>
 
 #include "tidelock/base/local_mutex.h"
 #include "tidelock/base/runtime.h"
@@ -52,6 +54,9 @@ class Interrupter {
   Interrupter(const Api& api, duckdb_connection connection, base::Runtime& runtime, Watchdog& watchdog)
       : api_(api), connection_(connection), runtime_(runtime), watchdog_(watchdog) {}
 
+  // What interrupt(Reason::cancelled) will be called for: each begin() looks whether it was requested before.
+  void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
+
   // From here to end() a statement runs.
   void begin(base::Deadline deadline) TIDELOCK_EXCLUDES(mutex_);
   void end() TIDELOCK_EXCLUDES(mutex_);
@@ -70,6 +75,7 @@ class Interrupter {
   base::Runtime& runtime_;
   Watchdog& watchdog_;
   base::Deadline deadline_ = base::Deadline::never();
+  std::stop_token stop_;
   std::atomic<Reason> reason_{Reason::none};
   base::LocalMutex mutex_;
   bool running_ TIDELOCK_GUARDED_BY(mutex_) = false;

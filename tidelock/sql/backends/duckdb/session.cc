@@ -110,6 +110,8 @@ void DuckSession::begin(const BeginOptions& options) {
     control(begin_, "begin transaction");
   }
   in_transaction_ = true;
+  deadline_ = options.deadline;
+  interrupter_.set_stop(options.stop);
   wrote_ = false;
   failure_.reset();
 }
@@ -146,6 +148,8 @@ void DuckSession::rollback() noexcept {
 
 void DuckSession::end_transaction() noexcept {
   in_transaction_ = false;
+  deadline_ = base::Deadline::never();
+  interrupter_.set_stop({});
   wrote_ = false;
   failure_.reset();
 }

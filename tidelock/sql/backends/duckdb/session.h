@@ -43,6 +43,7 @@ class DuckSession final : public Session {
   const Api& api() const { return instance_->api(); }
   duckdb_connection connection() const { return connection_.get(); }
   Interrupter& interrupter() { return interrupter_; }
+  base::Deadline transaction_deadline() const { return deadline_; }
   // Called before the engine is: throws when the transaction is doomed, or another statement's rows are being read.
   void require_usable() const;
   // Runs it as far as the engine does before rows are asked for. A statement must be Running.
@@ -59,7 +60,6 @@ class DuckSession final : public Session {
   void set_streaming(bool streaming) { streaming_ = streaming; }
   // Makes the engine let go of a streamed result that was not read to its end.
   void drop_stream() noexcept;
-  bool in_transaction() const { return in_transaction_; }
 
  private:
   void control(StatementHandle& prepared, const char* sql, bool commits = false);
@@ -78,10 +78,11 @@ class DuckSession final : public Session {
   StatementHandle rollback_;
 
   bool in_transaction_ = false;
-  bool wrote_ = false;            // In this transaction.
-  std::optional<Error> failure_;  // The first in this transaction.
-  bool streaming_ = false;        // A streamed result is open.
-  bool healthy_ = true;           // False: to be closed.
+  base::Deadline deadline_ = base::Deadline::never();  // Of this transaction.
+  bool wrote_ = false;                                 // In this transaction.
+  std::optional<Error> failure_;                       // The first in this transaction.
+  bool streaming_ = false;                             // A streamed result is open.
+  bool healthy_ = true;                                // False: to be closed.
   bool changed_session_ = false;  // A setting, a temporary table and the like would be left to the next user.
 };
 

@@ -65,6 +65,23 @@ TEST_F(DuckDbSession, AStatementIsRunManyTimesWithValuesOfChangingKinds) {
   }
 }
 
+// As when it is requested between the last look at it and the start, where nothing runs that could be interrupted.
+TEST_F(DuckDbSession, AStopThatWasRequestedBeforeTheStatementStartsEndsIt) {
+  std::stop_source stop;
+  a_->begin({.read_only = true, .stop = stop.get_token()});
+  stop.request_stop();
+  const auto statement = a_->prepare("select sum(x.range * y.range) from range(1000000) x, range(1000000) y");
+  EXPECT_THROW_CODE(
+      {
+        statement->start({}, kNever);
+        statement->next();
+      },
+      Code::cancelled);
+  statement->finish();
+  a_->rollback();
+  EXPECT_EQ(number(*a_, "select count(*) from t"), 2);
+}
+
 TEST_F(DuckDbSession, SeveralStatementsAreRefusedWhereOneIsExpected) {
   EXPECT_THROW_CODE(a_->prepare("select 1; select 2"), Code::statement_invalid);
   EXPECT_THROW_CODE(a_->prepare(""), Code::statement_invalid);

@@ -21,8 +21,7 @@ Dialect make_dialect() {
   Dialect dialect;
   dialect.engine = "sqlite";
   dialect.version = version();
-  dialect.lexis.backtick_identifiers = true;
-  dialect.lexis.bracket_identifiers = true;
+  dialect.lexis = kLexis;
   dialect.isolation_levels = {Isolation::serializable};
   dialect.isolation_note = "SQLite runs every transaction serializable: one writer at a time, readers on a snapshot";
   dialect.one_writer = true;

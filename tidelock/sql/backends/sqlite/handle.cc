@@ -105,6 +105,7 @@ void Handle::fail(int result, std::string_view sql) {
 }
 
 void Handle::cancel() noexcept {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   cancelled_.store(true);
   sqlite3_interrupt(db_);
   wake_->notify_all();
@@ -117,10 +118,18 @@ bool Handle::stop_now() {
   return true;
 }
 
-// Only a statement with a deadline pays for looking at the clock.
+// cancel() sets the flag after the stop was requested, and start() clears it before it looks here: one of the two sees
+// the other.
+void Handle::look_at_stop() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (stop_.stop_requested()) cancelled_.store(true);
+}
+
+// Only a statement with a deadline, or one that can be stopped, pays for looking: SQLite forgets an interrupt that
+// comes before the first step.
 void Handle::watch() {
   timed_out_ = false;
-  const bool wanted = !deadline_.is_never();
+  const bool wanted = !deadline_.is_never() || stop_.stop_possible();
   if (wanted == watched_) return;
   watched_ = wanted;
   if (wanted) {

@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <stop_token>
 #include <string_view>
+#include <utility>
 
 #include "tidelock/base/error.h"
 #include "tidelock/sql/backends/sqlite/place.h"
@@ -36,7 +38,9 @@ class Handle {
   void start(base::Deadline deadline) {
     deadline_ = deadline;
     cancelled_.store(false, std::memory_order_relaxed);
-    if (!deadline.is_never() || watched_) [[unlikely]]
+    if (stop_.stop_possible()) [[unlikely]]
+      look_at_stop();
+    if (!deadline.is_never() || stop_.stop_possible() || watched_) [[unlikely]]
       watch();
     busy_until_ = base::Instant::min();
   }
@@ -65,6 +69,8 @@ class Handle {
 
   // From any task.
   void cancel() noexcept;
+  // What cancel() will be called for: each start() looks whether it was requested before.
+  void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
 
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
@@ -74,6 +80,7 @@ class Handle {
 
  private:
   void watch();
+  void look_at_stop();
   bool wait_for_lock(int attempt) noexcept;
   bool stop_now();
 
@@ -82,6 +89,7 @@ class Handle {
   std::uint32_t committed_frames_ = 0;
   std::unique_ptr<base::Signal> wake_;
   std::atomic<bool> cancelled_ = false;
+  std::stop_token stop_;
   bool watched_ = false;  // The progress handler is installed.
   bool timed_out_ = false;
   base::Deadline deadline_ = base::Deadline::never();

@@ -110,12 +110,12 @@ void SqliteSession::run_script(std::string_view sql, base::Deadline deadline) {
       const auto statement = handle_.prepare(sql, 0, &sql);
       if (statement == nullptr) continue;
       const std::string_view text = sqlite3_sql(statement.get());
-      if (begun_ && controls_transactions(rewrite_placeholders(text, {}).first_word)) {
+      if (begun_ && controls_transactions(rewrite_placeholders(text, kLexis).first_word)) {
         throw Error(Code::misuse, "a script inside a transaction must not begin or end one: " + base::quoted(text));
       }
-      if (sqlite3_stmt_readonly(statement.get()) == 0) check_may_write(text);
-      while (handle_.step(statement.get()) == SQLITE_ROW) {
-      }
+      const bool writes = sqlite3_stmt_readonly(statement.get()) == 0;
+      if (writes) check_may_write(text);
+      run_to_end(statement.get(), !begun_ && (writes || handle_.in_transaction()));
     }
     if (!begun_ && handle_.in_transaction()) {
       throw Error(Code::misuse, "the script began a transaction and did not end it; it was rolled back");
@@ -127,12 +127,27 @@ void SqliteSession::run_script(std::string_view sql, base::Deadline deadline) {
   checkpoint();
 }
 
+// `commits`: what fails may have been applied all the same.
+void SqliteSession::run_to_end(sqlite3_stmt* statement, bool commits) {
+  int result = SQLITE_ROW;
+  while (result == SQLITE_ROW) result = handle_.try_step(statement);
+  if (result == SQLITE_DONE) return;
+  const char* const text = sqlite3_sql(statement);
+  throw commits ? handle_.error_of_commit(result, text) : handle_.error(result, text);
+}
+
 void SqliteSession::begin(const BeginOptions& options) {
   const bool reads_only = options.read_only || handle_.place().read_only;
   const auto& statement = reads_only ? begin_deferred_ : begin_immediate_;
   const Reset reset(statement);
-  handle_.start(options.deadline);
-  handle_.step(statement.get());
+  handle_.set_stop(options.stop);
+  try {
+    handle_.start(options.deadline);
+    handle_.step(statement.get());
+  } catch (...) {
+    handle_.set_stop({});
+    throw;
+  }
   begun_ = true;
   reads_only_ = reads_only;
   deadline_ = options.deadline;
@@ -142,6 +157,7 @@ void SqliteSession::end_transaction() noexcept {
   begun_ = false;
   reads_only_ = false;
   deadline_ = base::Deadline::never();
+  handle_.set_stop({});
 }
 
 // The log cannot begin anew as long as a snapshot reads it, so one is held from before the commit until its salts are
@@ -151,6 +167,7 @@ Position SqliteSession::commit() {
   {
     const Reset reset_commit(commit_);
     const Reset reset_snapshot(snapshot_);
+    handle_.set_stop({});  // A commit that was asked for is seen through.
     handle_.start(base::Deadline::never());
     handle_.forget_committed_frames();
     const bool held = write_ahead_ && !reads_only_ && handle_.try_step(snapshot_.get()) == SQLITE_ROW;

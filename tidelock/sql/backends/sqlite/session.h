@@ -11,6 +11,8 @@
 
 namespace tidelock::sql::sqlite {
 
+inline constexpr Lexis kLexis{.backtick_identifiers = true, .bracket_identifiers = true};
+
 class SqliteSession final : public Session {
  public:
   // `place` must outlive it. Errors: what a user can get wrong about a file, each with the path and what to do.
@@ -40,6 +42,7 @@ class SqliteSession final : public Session {
  private:
   void open_log();
   void end_transaction() noexcept;
+  void run_to_end(sqlite3_stmt* statement, bool commits);
   Position position();
 
   Handle handle_;

@@ -190,7 +190,7 @@ int remove(sqlite3_vfs* vfs, const char* name, int sync_folder) {
     auto& files = self(vfs).files();
     const base::Path path(name);
     if (!files.remove(path)) return SQLITE_IOERR_DELETE_NOENT;
-    if (sync_folder != 0) files.sync_folder(path.has_parent_path() ? path.parent_path() : base::Path("."));
+    if (sync_folder != 0) files.sync_folder(base::folder_of(path));
     return SQLITE_OK;
   });
 }

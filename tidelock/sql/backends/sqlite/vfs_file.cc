@@ -20,8 +20,6 @@ constexpr ByteRange kShared{kPendingByte + 2, 510};
 constexpr std::uint64_t kFirstSharedMemoryLock = 120;
 constexpr ByteRange kDeadManSwitch{kFirstSharedMemoryLock + SQLITE_SHM_NLOCK, 1};
 
-base::Path folder_of(const base::Path& path) { return path.has_parent_path() ? path.parent_path() : base::Path("."); }
-
 }  // namespace
 
 int VfsFile::close() {
@@ -51,7 +49,7 @@ int VfsFile::truncate(std::uint64_t size) {
 int VfsFile::sync() {
   file_->sync();
   if (sync_name_) {
-    vfs_.files().sync_folder(folder_of(path_));
+    vfs_.files().sync_folder(base::folder_of(path_));
     sync_name_ = false;
   }
   return SQLITE_OK;
