@@ -46,7 +46,8 @@ class HelpFormatter : public CLI::Formatter {
 
 // The options as typed; turned into a Command once all of them are known.
 struct Typed {
-  std::string name, group, on = kDefaultState, ttl = "15s", margin, grace, wait, permits = "1";
+  std::string name, group, on = kDefaultState, ttl = "15s", permits = "1";
+  std::optional<std::string> margin, grace, wait;  // An empty text is a mistake, not the default.
   bool no_wait = false, verbose = false, leave_background = false, json = false, yes = false, version = false;
 };
 
@@ -155,6 +156,7 @@ Parser::Parser() {
 }
 
 CLI::App* Parser::command(CLI::App* parent, const char* name, const char* what, const std::string& footer) {
+  parent->require_subcommand(0, 1);  // A lock may be called as a command is.
   auto* app = parent->add_subcommand(name, what);
   app->footer(footer);
   app->group("Commands");
@@ -270,8 +272,8 @@ LockRun Parser::run_command(std::vector<std::string> command) {
   if (run.ttl < kMinTtl || run.ttl > kMaxTtl) {
     throw UsageError(fmt::format("--ttl {} is out of range", typed_.ttl), "give 100ms to 24h");
   }
-  run.margin = typed_.margin.empty() ? default_margin(run.ttl) : time("--margin", typed_.margin);
-  run.grace = typed_.grace.empty() ? default_grace(run.ttl) : time("--grace", typed_.grace);
+  run.margin = typed_.margin ? time("--margin", *typed_.margin) : default_margin(run.ttl);
+  run.grace = typed_.grace ? time("--grace", *typed_.grace) : default_grace(run.ttl);
   if (run.margin + run.grace >= run.ttl) {
     throw UsageError(
         fmt::format("--ttl {} is not longer than --margin {} and --grace {} together", base::format_duration(run.ttl),
@@ -279,7 +281,7 @@ LockRun Parser::run_command(std::vector<std::string> command) {
         "give a longer --ttl");
   }
   if (typed_.no_wait) run.wait = base::Duration::zero();
-  if (!typed_.wait.empty()) run.wait = time("--wait", typed_.wait);
+  if (typed_.wait) run.wait = time("--wait", *typed_.wait);
   const auto* end = typed_.permits.data() + typed_.permits.size();
   const auto [stop, error] = std::from_chars(typed_.permits.data(), end, run.permits);
   if (error != std::errc() || stop != end || run.permits == 0) {

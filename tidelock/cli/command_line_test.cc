@@ -65,6 +65,9 @@ TEST(CommandLine, RefusesATtlThatLeavesNoTimeToWork) {
 TEST(CommandLine, RefusesATimeWithoutAUnit) {
   EXPECT_THAT(refusal({"lock", "run", "a", "--ttl", "15", "--", "true"}), HasSubstr("--ttl: "));
   EXPECT_THAT(refusal({"lock", "run", "a", "--wait", "1ns", "--", "true"}), HasSubstr("finer than a millisecond"));
+  for (const auto* option : {"--ttl", "--wait", "--margin", "--grace"}) {  // As from a variable that is not set.
+    EXPECT_THAT(refusal({"lock", "run", "a", option, "", "--", "true"}), HasSubstr(option)) << option;
+  }
 }
 
 TEST(CommandLine, SuggestsTheNearestCommand) {
@@ -162,6 +165,12 @@ TEST(CommandLine, RefusesWhatAPipelineCannotBeRunWith) {
 TEST(CommandLine, KnowsThatJsonIsWantedAlsoWhenItCannotBeParsed) {
   EXPECT_TRUE(wants_json({"lock", "lits", "--json"}));
   EXPECT_FALSE(wants_json({"lock", "run", "a", "--", "jq", "--json"}));
+}
+
+TEST(CommandLine, ALockMayBeCalledAsACommandIs) {
+  EXPECT_EQ(parsed<LockShow>({"lock", "show", "break"}).name, "break");
+  EXPECT_EQ(parsed<LockRun>({"lock", "run", "list", "--", "true"}).name, "list");
+  EXPECT_EQ(parsed<LockRun>({"lock", "run", "run", "--", "true"}).name, "run");
 }
 
 }  // namespace

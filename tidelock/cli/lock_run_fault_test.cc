@@ -231,5 +231,16 @@ TEST_F(ReadOnlyFolderTest, AnExistingStateIsNotWritten) {
   EXPECT_THAT(refused.err, ::testing::AnyOf(HasSubstr("[read_only]"), HasSubstr("[permission_denied]")));
 }
 
+TEST_F(LockRunFaultTest, RunsWithoutStandardStreams) {
+  const auto nested = tidelock({"lock", "run", "a", "--", "sh", "-c", "exit 5"});
+  std::string line = "exec";
+  for (const auto& argument : nested.argv) line += " '" + argument + "'";
+  for (const auto* closed : {" <&- >&-", " <&- 2>&-", " >&- 2>&-", " <&- >&- 2>&-"}) {
+    auto command = nested;
+    command.argv = {"sh", "-c", line + closed};
+    EXPECT_EQ(run(std::move(command)).status.code, 5) << closed;
+  }
+}
+
 }  // namespace
 }  // namespace tidelock::cli

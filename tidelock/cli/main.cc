@@ -8,6 +8,7 @@
 #include "tidelock/cli/failure.h"
 #include "tidelock/cli/program.h"
 #include "tidelock/cli/signals.h"
+#include "tidelock/cli/terminal.h"
 
 namespace {
 
@@ -26,6 +27,7 @@ tidelock::cli::Outcome run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tidelock::cli::open_missing_standard_streams();
   const auto outcome = run({argv + 1, argv + argc});
   if (outcome.signal) tidelock::cli::end_by_signal(*outcome.signal);
   return outcome.exit;

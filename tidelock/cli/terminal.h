@@ -10,6 +10,10 @@
 
 namespace tidelock::cli {
 
+// Puts /dev/null where the program was started without a standard stream, so that no file or socket of its own takes
+// that number. First thing in main().
+void open_missing_standard_streams();
+
 // The terminal that controls this process, if any. Copies of the process may use it as well; async-signal-safe, except
 // for opening it.
 class Terminal {
