@@ -164,8 +164,8 @@ TEST_F(GuardTest, TellsThatTheCommandWasStopped) {
 
 TEST_F(GuardTest, PassesSignalsToTheWholeGroup) {
   start(
-      "sh -c 'trap \"echo child >&$LIFE; exit\" HUP; echo ready >&$LIFE; while :; do sleep 0.01; done' & "
-      "trap 'wait; exit 6' HUP; wait");
+      "trap 'wait; exit 6' HUP; "  // Before anybody is told that it is ready.
+      "sh -c 'trap \"echo child >&$LIFE; exit\" HUP; echo ready >&$LIFE; while :; do sleep 0.01; done' & wait");
   hear("ready");
   guard_->send_signal(SIGHUP);
   hear("child");

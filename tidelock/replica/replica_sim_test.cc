@@ -191,8 +191,8 @@ void fight(World& world, std::uint64_t& fenced, std::uint64_t& done) {
 TEST(ReplicaSim, OfTwoPublishersOneWinsAndAPausedOneCommitsNothing) {
   std::uint64_t fenced = 0;
   std::uint64_t done = 0;
-  const auto seeds = world::for_seeds(30, [&](World& world) { fight(world, fenced, done); });
-  if (seeds < 20) return;
+  const auto seeds = world::for_seeds(100, [&](World& world) { fight(world, fenced, done); });
+  if (seeds < 100) return;
   EXPECT_GT(fenced, 0U);
   EXPECT_GT(done, seeds);
 }
