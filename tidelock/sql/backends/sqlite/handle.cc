@@ -105,8 +105,7 @@ void Handle::fail(int result, std::string_view sql) {
 }
 
 void Handle::cancel() noexcept {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  cancelled_.store(true);
+  cancelled_.exchange(true, std::memory_order_acq_rel);
   sqlite3_interrupt(db_);
   wake_->notify_all();
 }
@@ -118,10 +117,10 @@ bool Handle::stop_now() {
   return true;
 }
 
-// cancel() sets the flag after the stop was requested, and start() clears it before it looks here: one of the two sees
-// the other.
+// cancel() comes after the stop was requested. When it set the flag that is cleared here, the request is seen here; when
+// it comes later, its flag stays.
 void Handle::look_at_stop() {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  cancelled_.exchange(false, std::memory_order_acq_rel);
   if (stop_.stop_requested()) cancelled_.store(true);
 }
 

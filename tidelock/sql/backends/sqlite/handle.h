@@ -37,9 +37,11 @@ class Handle {
   // Before a statement is run: its time counts from here.
   void start(base::Deadline deadline) {
     deadline_ = deadline;
-    cancelled_.store(false, std::memory_order_relaxed);
-    if (stop_.stop_possible()) [[unlikely]]
+    if (stop_.stop_possible()) [[unlikely]] {
       look_at_stop();
+    } else {
+      cancelled_.store(false, std::memory_order_relaxed);
+    }
     if (!deadline.is_never() || stop_.stop_possible() || watched_) [[unlikely]]
       watch();
     busy_until_ = base::Instant::min();
