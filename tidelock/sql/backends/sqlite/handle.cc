@@ -117,8 +117,8 @@ bool Handle::stop_now() {
   return true;
 }
 
-// cancel() comes after the stop was requested. When it set the flag that is cleared here, the request is seen here; when
-// it comes later, its flag stays.
+// cancel() comes after the stop was requested. When it set the flag that is cleared here, the request is seen here;
+// when it comes later, its flag stays.
 void Handle::look_at_stop() {
   cancelled_.exchange(false, std::memory_order_acq_rel);
   if (stop_.stop_requested()) cancelled_.store(true);
