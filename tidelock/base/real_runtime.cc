@@ -271,7 +271,7 @@ std::shared_ptr<const ContextFrame>& RealRuntime::context() { return t_state.con
 
 std::string parse_owner(std::string_view text) {
   constexpr std::size_t kUuidSize = 36;
-  constexpr std::size_t kSuffixLimit = 64;
+  constexpr std::size_t kSuffixLimit = 960;  // A pid of each of some hundred programs within each other.
   const auto suffix = text.substr(std::min(kUuidSize, text.size()));
   const auto is_separator = [](char c) { return c == '.' || c == ':' || c == '/' || c == '-'; };
   const bool suffix_good = suffix.empty() || (is_separator(suffix.front()) && suffix.size() <= 1 + kSuffixLimit &&

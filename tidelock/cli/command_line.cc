@@ -51,6 +51,24 @@ struct Typed {
   bool no_wait = false, verbose = false, leave_background = false, json = false, yes = false, version = false;
 };
 
+// A flag is there or not: who writes --json=false means something that this program does not do.
+void refuse_values_of_flags(CLI::App& app) {
+  for (auto* option : app.get_options()) {
+    if (option->get_expected_max() == 0) option->disable_flag_override();
+  }
+  for (auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) refuse_values_of_flags(*sub);
+}
+
+// What CLI11 says, in our words where its own are hard to understand.
+std::string plainly(const std::string& said) {
+  auto option = said.substr(0, said.find_first_of(": "));
+  if (!option.starts_with('-')) option = "--" + option;
+  const auto says = [&](const char* words) { return said.find(words) != said.npos; };
+  if (says("At Most 1 required but received")) return option + " is given more than once";
+  if (says("disallowed flag override")) return option + " takes no value";
+  return said;
+}
+
 class Parser {
  public:
   Parser();
@@ -88,6 +106,7 @@ class Parser {
   std::optional<BatchOptions> batch_;
   ReplicaOptions replica_;
   Typed typed_;
+  std::optional<std::string> name_behind_dashes_;
 };
 
 Parser::Parser() {
@@ -153,6 +172,7 @@ Parser::Parser() {
   add_show();
   add_break();
   replica_.add_to(app_);
+  refuse_values_of_flags(app_);
 }
 
 CLI::App* Parser::command(CLI::App* parent, const char* name, const char* what, const std::string& footer) {
@@ -264,8 +284,8 @@ LockRun Parser::run_command(std::vector<std::string> command) {
     lock::check_key("group", typed_.group);
     run.name = batch::group_key(typed_.group);
   } else {
-    need_name();
-    run.name = typed_.name;
+    if (!name_behind_dashes_) need_name();
+    run.name = name_behind_dashes_.value_or(typed_.name);
   }
   run.on = typed_.on;
   run.ttl = time("--ttl", typed_.ttl);
@@ -314,7 +334,7 @@ Command Parser::parse(const std::vector<std::string>& arguments) {
   } catch (const CLI::ExtrasError&) {
     refuse_extra(deepest()->remaining().empty() ? app_.remaining(true).front() : deepest()->remaining().front());
   } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what(), see_help());
+    throw UsageError(plainly(error.what()), see_help());
   }
   if (typed_.version) return ShowVersion{};
   const auto* app = deepest();
@@ -322,7 +342,14 @@ Command Parser::parse(const std::vector<std::string>& arguments) {
   if (batch_->has(app)) {
     return std::visit([](auto typed) -> Command { return typed; }, batch_->command(app));
   }
-  if (app == run_) return run_command(std::move(command));
+  if (app == run_) {
+    // A NAME that begins with a dash stands behind a -- of its own: lock run -- -x -- COMMAND.
+    if (command.size() >= 2 && command[1] == "--" && run_->count("NAME") == 0 && run_->count("--group") == 0) {
+      name_behind_dashes_ = command.front();
+      command.erase(command.begin(), command.begin() + 2);
+    }
+    return run_command(std::move(command));
+  }
   if (app == list_) return LockList{typed_.on, typed_.json};
   if (app == show_ || app == break_) {
     need_name();
@@ -345,7 +372,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) { return P
 
 bool wants_json(const std::vector<std::string>& arguments) {
   const auto end = std::find(arguments.begin(), arguments.end(), "--");
-  return std::find(arguments.begin(), end, "--json") != end;
+  return std::any_of(arguments.begin(), end,
+                     [](const auto& each) { return each == "--json" || each == "--json=true"; });
 }
 
 }  // namespace tidelock::cli

@@ -36,6 +36,24 @@ TEST(CommandLine, TakesTheCommandBehindTheDashesAsItIs) {
   EXPECT_EQ(run.command, (Arguments{"sh", "-c", "--help", "--"}));
 }
 
+TEST(CommandLine, TakesANameThatBeginsWithADashBehindDashesOfItsOwn) {
+  const auto run = parsed<LockRun>({"lock", "run", "--no-wait", "--", "-x", "--", "echo", "--"});
+  EXPECT_EQ(run.name, "-x");
+  EXPECT_EQ(run.wait, 0s);
+  EXPECT_EQ(run.command, (Arguments{"echo", "--"}));
+  EXPECT_EQ(parsed<LockRun>({"lock", "run", "a", "--", "b", "--", "c"}).name, "a");
+  EXPECT_EQ(parsed<LockShow>({"lock", "show", "--json", "--", "-x"}).name, "-x");
+  EXPECT_EQ(parsed<LockBreak>({"lock", "break", "--yes", "--", "--yes"}).name, "--yes");
+  EXPECT_THAT(refusal({"lock", "run", "--", "-x"}), HasSubstr("no NAME of a lock is given"));
+}
+
+TEST(CommandLine, RefusesAnOptionThatIsGivenTwiceAndAFlagWithAValue) {
+  EXPECT_THAT(refusal({"lock", "run", "a", "--ttl", "1s", "--ttl", "2s", "--", "true"}),
+              HasSubstr("tidelock: --ttl is given more than once: see"));
+  EXPECT_THAT(refusal({"lock", "list", "--json=false"}), HasSubstr("tidelock: --json takes no value: see"));
+  EXPECT_THAT(refusal({"batch", "list", "--json=no"}), HasSubstr("tidelock: --json takes no value: see"));
+}
+
 TEST(CommandLine, WaitsForEverUnlessToldOtherwise) {
   EXPECT_EQ(parsed<LockRun>({"lock", "run", "a", "--", "true"}).wait, std::nullopt);
   EXPECT_EQ(parsed<LockRun>({"lock", "run", "a", "--wait", "1m30s", "--", "true"}).wait, 90s);

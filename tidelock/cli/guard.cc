@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -17,8 +16,6 @@
 
 namespace tidelock::cli {
 namespace {
-
-using namespace std::chrono_literals;
 
 void send(const base::Descriptor& socket, GuardOrder order, const std::string& variables = {}) {
   std::string message(reinterpret_cast<const char*>(&order), sizeof order);
@@ -33,12 +30,11 @@ void reap(pid_t pid) {
   }
 }
 
-// Takes the status of every child that ended; false when there is no child left, ended or not.
-bool reap_ended() {
+// Takes the status of every child that ended.
+void reap_ended() {
   for (;;) {
     const auto pid = ::waitpid(-1, nullptr, WNOHANG);
-    if (pid == 0) return true;
-    if (pid < 0 && errno != EINTR) return false;
+    if (pid == 0 || (pid < 0 && errno != EINTR)) return;
   }
 }
 
@@ -93,16 +89,16 @@ void Guard::send_signal(int signal) {
 
 void Guard::end() { send(socket_, {.kind = GuardOrder::Kind::end, .signal = 0, .expires_ns = 0}); }
 
-void Guard::kill_everything() {
+int Guard::kill_everything() {
   if (pid_ > 0) {
     ::kill(pid_, SIGKILL);
     reap(pid_);
     pid_ = 0;
   }
-  while (reap_ended()) {
-    for (const auto& process : descendants(files_, ::getpid())) cli::send_signal(process, SIGKILL);
-    runtime_.sleep_for(2ms);
-  }
+  return kill_all(runtime_, [&] {
+    reap_ended();
+    return descendants(files_, ::getpid());
+  });
 }
 
 std::optional<GuardReport> Guard::read_report() {

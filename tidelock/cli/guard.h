@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,18 +38,22 @@ enum class EndedBy : int {
 
 // What the guard says. Plain data: crosses a process boundary.
 struct GuardReport {
-  enum class Kind : int { started, stopped, ended } kind = Kind::started;
-  pid_t command = 0;       // The process and its group.
+  enum class Kind : int { started, stopped, heard, ended } kind = Kind::started;  // heard: an order.
+  pid_t command = 0;                                                              // The process and its group.
   int status = 0;          // ended: exit code or signal. stopped: signal.
   bool by_signal = false;  // ended: which of the two.
   int start_error = 0;     // ended: errno, when the command could not be started; no process was made of it.
   EndedBy ended_by = EndedBy::itself;
   bool was_foreground = false;  // ended: of the terminal.
   int background = 0;           // ended: so many processes that the command left running had to be ended.
+  int out_of_reach = 0;         // ended: so many run as another user and go on.
+  std::chrono::nanoseconds::rep expires_ns = 0;  // When it ends the command unless it hears of a renewal.
+
+  base::Instant expires() const { return base::Instant(base::Duration(expires_ns)); }
 };
 
-// The program's end. Thread-safe, except for read_report(). What goes to a guard that is gone is dropped: report()
-// tells.
+// The program's end. Thread-safe, except for read_report(). Each order that the guard has read is answered by a report,
+// so that one that was stopped is known. What goes to a guard that is gone is dropped: read_report() tells.
 class Guard {
  public:
   // Forks: call it while the process has one thread and has opened nothing that must not be inherited. The guard waits
@@ -68,8 +73,8 @@ class Guard {
   // SIGTERM now, SIGKILL after `grace` and no later than the lease ends.
   void end();
   // SIGKILL to the guard itself and to everything that runs below this process: for a guard that is gone or does not
-  // answer. Returns when all of it is gone.
-  void kill_everything();
+  // answer. Returns when all of it is gone, but for what runs as another user: how many those are.
+  int kill_everything();
 
   // Readable when read_report() has something.
   int descriptor() const { return socket_.get(); }

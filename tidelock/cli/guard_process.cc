@@ -27,7 +27,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr base::Duration kKillRound = 5ms;
+constexpr base::Duration kKillPause = 5ms;  // Between rounds; grows.
+constexpr base::Duration kKillPauseMax = 500ms;
 
 base::Descriptor watch_children() {
   sigset_t all;
@@ -83,7 +84,8 @@ GuardProcess::GuardProcess(base::Runtime& runtime, base::Files& files, base::Des
       children_(watch_children()),
       options_(options),
       signals_(signals),
-      program_group_(::getpgrp()) {
+      program_group_(::getpgrp()),
+      pause_(kKillPause) {
   // A group of its own, so that what is sent to the program's group leaves it alone; the same session, so that the
   // command keeps the terminal.
   ::setpgid(0, 0);
@@ -126,6 +128,7 @@ void GuardProcess::read_orders() {
     GuardOrder order;
     std::memcpy(&order, buffer.data(), sizeof order);
     follow(order, std::string(buffer.data() + sizeof order, static_cast<std::size_t>(count) - sizeof order));
+    if (order.kind != GuardOrder::Kind::run && phase_ != Phase::done) report(GuardReport::Kind::heard);
   }
 }
 
@@ -175,7 +178,7 @@ void GuardProcess::start_command(const std::string& variables) {
   start_failure_ = std::move(failure.read_end);
   phase_ = Phase::running;
   let_go_of_standard_streams();
-  report(result_);
+  report(GuardReport::Kind::started);
 }
 
 void GuardProcess::become_command(const base::Descriptor& failure, pid_t guard) {
@@ -214,10 +217,8 @@ void GuardProcess::look_after_children() {
   siginfo_t stopped{};
   if (command_running_ && ::waitid(P_PID, static_cast<id_t>(result_.command), &stopped, WSTOPPED | WNOHANG) == 0 &&
       stopped.si_pid != 0) {
-    auto report_stop = result_;
-    report_stop.kind = GuardReport::Kind::stopped;
-    report_stop.status = stopped.si_status;
-    report(report_stop);
+    result_.status = stopped.si_status;
+    report(GuardReport::Kind::stopped);
   }
 }
 
@@ -250,7 +251,8 @@ void GuardProcess::act_in_time() {
   if (phase_ == Phase::ending && now >= next_) phase_ = Phase::killing;
   if (phase_ == Phase::killing) {
     kill_everything();
-    next_ = runtime_.now() + kKillRound;
+    next_ = runtime_.now() + pause_;
+    pause_ = std::min(2 * pause_, kKillPauseMax);
   }
 }
 
@@ -275,19 +277,30 @@ void GuardProcess::signal_everything(int signal) {
   }
 }
 
-void GuardProcess::kill_everything() { signal_everything(SIGKILL); }
+// One round. What runs as another user is not waited for.
+void GuardProcess::kill_everything() {
+  if (command_running_) ::kill(-result_.command, SIGKILL);
+  const auto below = running_below(files_, ::getpid());
+  const auto denied = std::ranges::count_if(
+      below, [](const ProcessInfo& process) { return send_signal(process, SIGKILL) == Sent::denied; });
+  if (denied == 0 || static_cast<std::size_t>(denied) != below.size()) return;
+  result_.out_of_reach = static_cast<int>(denied);
+  finish();
+}
 
 void GuardProcess::finish() {
   phase_ = Phase::done;
   if (result_.command != 0) result_.was_foreground = terminal_.hand_over(result_.command, program_group_);
-  result_.kind = GuardReport::Kind::ended;
-  report(result_);
+  report(GuardReport::Kind::ended);
 }
 
-void GuardProcess::report(GuardReport report) {
+void GuardProcess::report(GuardReport::Kind kind) {
   if (!socket_) return;
+  auto report = result_;
+  report.kind = kind;
+  report.expires_ns = expires_.time_since_epoch().count();
   // The last word waits until the program takes it; nothing of the command is left then.
-  const int flags = MSG_NOSIGNAL | (report.kind == GuardReport::Kind::ended ? 0 : MSG_DONTWAIT);
+  const int flags = MSG_NOSIGNAL | (kind == GuardReport::Kind::ended ? 0 : MSG_DONTWAIT);
   static_cast<void>(::send(socket_.get(), &report, sizeof report, flags));
 }
 

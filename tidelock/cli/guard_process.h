@@ -69,7 +69,7 @@ class GuardProcess {
   void signal_everything(int signal);
   void kill_everything();
   void finish();
-  void report(GuardReport report);
+  void report(GuardReport::Kind kind);
   base::Instant next_moment() const;
 
   base::Runtime& runtime_;
@@ -85,6 +85,7 @@ class GuardProcess {
   Phase phase_ = Phase::idle;
   base::Instant expires_{};
   base::Instant next_{};  // draining, ending, killing: when the next phase or round begins.
+  base::Duration pause_;  // killing: until the next round.
   bool command_running_ = false;
   base::Descriptor start_failure_;
   GuardReport result_;

@@ -128,6 +128,18 @@ TEST_F(GuardTest, LetsTheCommandRunAsLongAsTheLeaseIsExtended) {
   EXPECT_EQ(end().status, 4);
 }
 
+TEST_F(GuardTest, AnswersEachOrderThatItHasRead) {
+  start("echo ready >&$LIFE; while :; do sleep 0.01; done");
+  hear("ready");
+  EXPECT_EQ(next_report()->kind, GuardReport::Kind::started);
+  guard_->extend(expires_ + 5s);
+  const auto extended = next_report();
+  EXPECT_EQ(extended->kind, GuardReport::Kind::heard);
+  EXPECT_EQ(extended->expires(), expires_ + 5s);
+  guard_->send_signal(SIGCONT);
+  EXPECT_EQ(next_report()->kind, GuardReport::Kind::heard);
+}
+
 TEST_F(GuardTest, EndsWhatLeftTheProcessGroup) {
   start("setsid sh -c 'echo away >&$LIFE; while :; do sleep 0.01; done' & wait", 500ms);
   hear("away");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -10,13 +11,13 @@
 #include <ostream>
 #include <stop_token>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "tidelock/base/duration.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/poll.h"
+#include "tidelock/base/real_runtime.h"
 #include "tidelock/base/text.h"
 #include "tidelock/cli/arbiter.h"
 #include "tidelock/cli/exit_code.h"
@@ -25,6 +26,7 @@
 #include "tidelock/cli/lock_view.h"
 #include "tidelock/cli/lock_wait.h"
 #include "tidelock/cli/signals.h"
+#include "tidelock/cli/start_failure.h"
 #include "tidelock/cli/terminal.h"
 #include "tidelock/cli/wakeup.h"
 #include "tidelock/lock/keeper.h"
@@ -37,6 +39,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr base::Duration kRelease = 5s;
+constexpr base::Duration kAnswer = 5s;  // Within which a guard passes a signal on, if it does anything at all.
 
 // One command, from the moment the lock is held until nothing of it runs.
 class HeldRun {
@@ -51,6 +54,7 @@ class HeldRun {
                 [&guard](const lock::Lease& renewed) { guard.extend(renewed.expires); }),
         on_loss_(keeper_.stop_token(), Woken{lost_}),
         own_group_(::getpgrp()) {
+    trust_guard_until(lease.expires);
     std::vector<std::string> environment{"TIDELOCK_LOCK=" + options.name, "TIDELOCK_OWNER=" + owner};
     if (lease.token) environment.push_back(fmt::format("TIDELOCK_FENCING_TOKEN={}", lease.token->value));
     guard_.run(lease.expires, environment);
@@ -90,25 +94,33 @@ class HeldRun {
       say(fmt::format("passing on {}", ::strsignal(*signal)));
       was_signalled_ = true;
       guard_.send_signal(*signal);
+      if (*signal != SIGTSTP) patience_ = std::min(patience_, outside_.runtime.in(kAnswer));
     }
   }
 
+  // A guard that has not heard of a renewal ends the command when the lease that it knows ends. One that does not may
+  // be stopped: then it is done in its place, with the lease still held.
+  void trust_guard_until(base::Instant expires) { patience_ = expires + options_.margin / 2; }
+
   void end_because_lost() {
     lost_.reset();
+    is_lost_ = true;
     guard_.end();
-    // A guard that does its work is done by the lease's end. Should it be stopped: there is the margin left.
-    patience_ = std::max(keeper_.lease().expires, outside_.runtime.now()) + options_.margin / 2;
+    trust_guard_until(std::max(keeper_.lease().expires, outside_.runtime.now()));
   }
 
   void hear_guard() {
     const auto report = guard_.read_report();
     if (!report) return take_over_from_guard("was killed");
     command_ = report->command;
+    if (!is_lost_) trust_guard_until(report->expires());
     switch (report->kind) {
       case GuardReport::Kind::started:
         return say(fmt::format("process {} runs", command_));
       case GuardReport::Kind::stopped:
         return stop_with_command(report->status);
+      case GuardReport::Kind::heard:
+        return;
       case GuardReport::Kind::ended:
         ended_ = *report;
         return;
@@ -136,7 +148,7 @@ class HeldRun {
   }
 
   void take_over_from_guard(const char* why) {
-    guard_.kill_everything();
+    const int out_of_reach = guard_.kill_everything();
     if (command_ != 0) terminal_.hand_over(command_, own_group_);
     ended_ = GuardReport{.kind = GuardReport::Kind::ended,
                          .command = command_,
@@ -145,25 +157,31 @@ class HeldRun {
                          .start_error = 0,
                          .ended_by = EndedBy::order,
                          .was_foreground = false,
-                         .background = 0};
+                         .background = 0,
+                         .out_of_reach = out_of_reach};
     guard_failure_ = why;
   }
 
   Outcome outcome() {
     const auto name = base::quoted(options_.name);
-    if (const auto lost = keeper_.lost()) return give_up(lost->message());
-    if (!guard_failure_.empty()) return give_up(fmt::format("the guard process {}", guard_failure_));
+    if (ended_->out_of_reach > 0) {
+      outside_.err << fmt::format(
+                          "tidelock: warning: {} of the command's processes run as another user and could not be "
+                          "ended: they go on without the lock",
+                          ended_->out_of_reach)
+                   << std::endl;
+    }
+    if (const auto lost = keeper_.lost()) return give_up(Code::lease_lost, lost->message());
+    if (!guard_failure_.empty()) {
+      const auto what = fmt::format("the guard process {}", guard_failure_);
+      return command_ == 0 ? give_up(Code::unavailable, what) : give_up(Code::lease_lost, what);
+    }
     if (ended_->ended_by != EndedBy::itself) {
-      return give_up(fmt::format("the lease on {} could not be renewed in time", name));
+      return give_up(Code::lease_lost, fmt::format("the lease on {} could not be renewed in time", name));
     }
     release();
     if (ended_->start_error != 0) {
-      const bool missing = ended_->start_error == ENOENT;
-      const Failure failure{.code = missing ? Code::not_found : Code::permission_denied,
-                            .what = fmt::format("cannot run {}: {}", base::quoted(options_.command.front()),
-                                                std::generic_category().message(ended_->start_error)),
-                            .next = missing ? "check its name and PATH" : "make it an executable file",
-                            .exit = number(missing ? Exit::not_found : Exit::not_executable)};
+      const auto failure = cannot_start(options_.command.front(), ended_->start_error, outside_.files);
       outside_.err << failure.line() << std::endl;
       return {failure.exit, std::nullopt};
     }
@@ -187,12 +205,9 @@ class HeldRun {
     return outcome;
   }
 
-  Outcome give_up(const std::string& why) {
-    const Failure failure{
-        .code = Code::lease_lost,
-        .what = fmt::format("{}{}", why, command_ == 0 ? "; the command was not started" : "; the command was ended"),
-        .next = "see who holds the lock with `tidelock lock list`",
-        .exit = number(Exit::lease_lost)};
+  Outcome give_up(Code code, const std::string& why) {
+    const auto failure =
+        Failure::of(Error(code, why + (command_ == 0 ? "; the command was not started" : "; the command was ended")));
     outside_.err << failure.line() << std::endl;
     try {  // It may be ours still, as the guard does not wait for the last moment.
       keeper_.release(outside_.runtime.in(kRelease));
@@ -229,6 +244,7 @@ class HeldRun {
   const pid_t own_group_;
   pid_t command_ = 0;
   bool was_signalled_ = false;
+  bool is_lost_ = false;                               // Known to be: the guard was told to end the command.
   base::Deadline patience_ = base::Deadline::never();  // With the guard.
   std::optional<GuardReport> ended_;
   std::string guard_failure_;
@@ -248,6 +264,19 @@ Outcome not_acquired(const LockRun& options, lock::Backend& backend, Outside out
   return {failure.exit, std::nullopt};
 }
 
+// A `tidelock` that the command runs must be able to stand below it.
+std::string owner_of_command(base::Runtime& runtime) {
+  auto owner = lock::process_owner(runtime.identity());
+  try {
+    base::parse_owner(owner);
+  } catch (const Error&) {
+    throw UsageError(fmt::format("{} programs hold locks within each other, which is too many",
+                                 std::count(owner.begin(), owner.end(), '/')),
+                     "let one hold the locks and the others run beside it");
+  }
+  return owner;
+}
+
 }  // namespace
 
 Outcome run_under_lock(const LockRun& options, Outside outside) {
@@ -257,11 +286,11 @@ Outcome run_under_lock(const LockRun& options, Outside outside) {
               signals.inherited());
   const auto arbiter = Arbiter::open(outside, options.on);
   // The command's own locks are below this owner: a wait of theirs is known as one of ours.
-  const auto owner = lock::process_owner(outside.runtime.identity());
+  const auto owner = owner_of_command(outside.runtime);
   lock::Semaphore semaphore(arbiter.backend(), outside.runtime, options.name, options.permits,
                             {.ttl = options.ttl, .margin = options.margin, .owner = owner});
   const auto asked = outside.runtime.now();
-  const auto got = wait_for_lock(options, arbiter.backend(), semaphore, signals, outside);
+  const auto got = wait_for_lock(options, arbiter.backend(), semaphore, signals, guard, outside);
   if (got.signal) return {number(Exit::by_signal) + *got.signal, got.signal};
   if (!got.lease) return not_acquired(options, arbiter.backend(), outside);
   if (options.verbose) {
@@ -270,7 +299,14 @@ Outcome run_under_lock(const LockRun& options, Outside outside) {
                                got.lease->token ? fmt::format(" with token {}", got.lease->token->value) : "")
                 << std::endl;
   }
-  return HeldRun(options, outside, signals, guard, semaphore, *got.lease, owner).wait();
+  std::optional<HeldRun> run;
+  try {
+    run.emplace(options, outside, signals, guard, semaphore, *got.lease, owner);
+  } catch (const Error&) {  // The system has no room for another thread: nobody waits for the end of this lease.
+    semaphore.release(*got.lease, outside.runtime.in(kRelease));
+    throw;
+  }
+  return run->wait();
 }
 
 }  // namespace tidelock::cli

@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <string>
 
 #include "tidelock/base/process_info.h"
+#include "tidelock/cli/process_tree.h"
 #include "tidelock/cli/testing/program.h"
 #include "tidelock/lock/fence.h"
 #include "tidelock/sql/backends/all.h"
@@ -97,6 +99,45 @@ TEST_F(LockRunFaultTest, WhoseGuardIsStoppedKillsTheCommandWhenTheLockIsLost) {
   EXPECT_EQ(run(tidelock({"lock", "break", "a", "--yes"})).status.code, 0);
   EXPECT_EQ(running.wait().status.code, 70);
   EXPECT_TRUE(life_.ends(runtime_));
+}
+
+TEST_F(LockRunFaultTest, WhoseGuardIsStoppedEndsTheCommandWithinTheLeaseAlthoughItCanRenew) {
+  auto running = start(lock_run("a", brief_, stubborn_));
+  EXPECT_EQ(hear(), "in");
+  ASSERT_EQ(::kill(pid_in("guard"), SIGSTOP), 0);
+  const auto stopped = runtime_.now();
+  const auto ended = running.wait();
+  EXPECT_LT(runtime_.now() - stopped, 2s) << "another could have got the lock, had it not been renewed";
+  EXPECT_EQ(ended.status.code, 70);
+  EXPECT_THAT(ended.err, HasSubstr("the guard process did not answer; the command was ended"));
+  EXPECT_TRUE(is_free("a"));
+  EXPECT_TRUE(life_.ends(runtime_));
+}
+
+TEST_F(LockRunFaultTest, WhoseGuardIsStoppedHearsASignalAndDoesNotWaitForALongLease) {
+  auto running = start(lock_run("a", {"--ttl", "1h"}, stubborn_));
+  EXPECT_EQ(hear(), "in");
+  ASSERT_EQ(::kill(pid_in("guard"), SIGSTOP), 0);
+  running.child().signal(SIGTERM);
+  EXPECT_EQ(running.wait().status.code, 70);
+  EXPECT_TRUE(life_.ends(runtime_));
+}
+
+TEST_F(LockRunFaultTest, WhoseGuardIsKilledWhileItWaitsSaysSoAndLeavesTheLine) {
+  auto holder = start(lock_run("a", {}, "echo in >&3; until [ -e enough ]; do sleep 0.01; done"));
+  EXPECT_EQ(hear(), "in");
+  auto waiting = start(lock_run("a", {}, "echo never >&3"));
+  await_waiters("a", 1);
+  const auto below = descendants(files_, waiting.child().pid());
+  ASSERT_EQ(below.size(), 1U);
+  EXPECT_EQ(send_signal(below.front(), SIGKILL), Sent::done);
+  const auto ended = waiting.wait();
+  EXPECT_EQ(ended.status.code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("the guard process was killed while \"a\" was waited for; the command was not "
+                                   "started: run it again [unavailable]"));
+  EXPECT_EQ(waiters("a"), 0U);
+  touch("enough");
+  EXPECT_EQ(holder.wait().status.code, 0);
 }
 
 TEST_F(LockRunFaultTest, AKilledWaiterLosesItsPlace) {
@@ -197,7 +238,7 @@ TEST_F(LockRunFaultTest, WhoseDiskFillsUpKeepsTheLockOrEndsTheCommand) {
   EXPECT_EQ(run(lock_run("a", on, "exit 3")).status.code, 3);
 }
 
-class ReadOnlyFolderTest : public LockRunFaultTest {
+class OtherUserTest : public LockRunFaultTest {
  protected:
   // As a user to whom the folder's permissions apply.
   base::Command as_nobody(base::Command command) {
@@ -209,8 +250,47 @@ class ReadOnlyFolderTest : public LockRunFaultTest {
     return command;
   }
   void allow(unsigned permissions) { files_.set_mode(folder_.path(), permissions); }
+};
+
+class ReadOnlyFolderTest : public OtherUserTest {
+ protected:
   ~ReadOnlyFolderTest() override { allow(0755); }
 };
+
+TEST_F(OtherUserTest, WhatRunsAsAnotherUserIsNotWaitedForAndSaid) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can make a program that runs as another user";
+  allow(0777);
+  std::filesystem::copy_file("/usr/bin/setpriv", folder_ / "as_root");
+  files_.set_mode(folder_ / "as_root", 04755);
+  const auto ended = run(as_nobody(lock_run("a", brief_, "./as_root --reuid=0 sleep 60 & echo $! > pid; exit 4")));
+  ::kill(pid_in("pid"), SIGKILL);
+  EXPECT_EQ(ended.status.code, 4);
+  EXPECT_THAT(ended.err, HasSubstr("run as another user and could not be ended"));
+  EXPECT_TRUE(is_free("a"));
+}
+
+// The limits grow until the command can run: each number of threads is once one too few.
+TEST_F(OtherUserTest, WithoutRoomForAnotherThreadItLeavesNoLeaseBehind) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be a user of its own, who has no other process";
+  allow(0777);
+  int code = 1;
+  int refusals = 0;
+  for (int limit = 1; limit < 20 && code != 0; ++limit) {
+    auto command = as_nobody(lock_run("a", {"--ttl", "1h"}, "exit 0"));
+    const auto user = std::find_if(command.argv.begin(), command.argv.end(),
+                                   [](const auto& argument) { return argument.starts_with("--reuid"); });
+    *user = fmt::format("--reuid={}", 1'000'000'000 + ::getpid());
+    command.argv.insert(command.argv.begin(), {"prlimit", fmt::format("--nproc={}", limit)});
+    const auto ended = run(std::move(command));
+    code = ended.status.code;
+    if (code == 0) break;
+    ++refusals;
+    EXPECT_THAT(ended.err, ::testing::Not(HasSubstr("bug"))) << limit;
+    EXPECT_TRUE(is_free("a")) << limit << ": " << ended.err;
+  }
+  EXPECT_EQ(code, 0);
+  EXPECT_GT(refusals, 2);
+}
 
 TEST_F(ReadOnlyFolderTest, CannotHoldANewState) {
   allow(0555);

@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -20,7 +22,15 @@ using ::testing::HasSubstr;
 using testing::kForEver;
 using testing::Running;
 
-class LockRunTest : public testing::ProgramTest {};
+class LockRunTest : public testing::ProgramTest {
+ protected:
+  // What is said of a command that cannot be run.
+  void expect_refusal(const std::string& command, int exit, const std::string& words) {
+    const auto ended = run(tidelock({"lock", "run", "a", "--", command}));
+    EXPECT_EQ(ended.status.code, exit) << command;
+    EXPECT_THAT(ended.err, HasSubstr(words));
+  }
+};
 
 TEST_F(LockRunTest, PassesTheExitCodeOfTheCommand) {
   EXPECT_EQ(run(lock_run("a", {}, "exit 0")).status.code, 0);
@@ -37,12 +47,48 @@ TEST_F(LockRunTest, SaysThatTheCommandCannotBeRun) {
   const auto missing = run(tidelock({"lock", "run", "a", "--", "no-such-program-anywhere"}));
   EXPECT_EQ(missing.status.code, 127);
   EXPECT_EQ(missing.err,
-            "tidelock: cannot run \"no-such-program-anywhere\": No such file or directory: check its name and PATH "
+            "tidelock: cannot run \"no-such-program-anywhere\": there is no such command: check its name and PATH "
             "[not_found]\n");
   const auto folder = run(tidelock({"lock", "run", "a", "--", folder_.path().string()}));
   EXPECT_EQ(folder.status.code, 126);
   EXPECT_THAT(folder.err, HasSubstr("[permission_denied]"));
   EXPECT_THAT(show("a"), HasSubstr("\"holders\": []"));
+}
+
+TEST_F(LockRunTest, SaysWhatIsMissingOrWrongWithACommandThatIsThere) {
+  files_.write_atomically(folder_ / "script", "#!/no/such/interpreter -x\n");
+  files_.set_mode(folder_ / "script", 0755);
+  files_.write_atomically(folder_ / "text", "true\n");
+  files_.create_symlink("nowhere", folder_ / "dangling");
+  files_.create_symlink("loop", folder_ / "loop");
+  std::filesystem::copy_file("/bin/true", folder_ / "busy");
+  const auto writer = files_.open(folder_ / "busy", base::OpenMode::read_write);
+  expect_refusal("./script", 126, "its interpreter \"/no/such/interpreter\" does not exist: install it");
+  expect_refusal("./text", 126, "it is not executable for this user");
+  expect_refusal("./dangling", 127, "./dangling is a link to a file that does not exist");
+  expect_refusal("./loop", 126, "its path leads through symlinks in a circle");
+  expect_refusal("./text/x", 127, "its path leads through a file that is no folder");
+  expect_refusal("./busy", 126, "somebody has it open for writing");
+  expect_refusal(std::string(300, 'x'), 127, "its name is too long");
+  expect_refusal(".", 126, "it is a folder");
+}
+
+TEST_F(LockRunTest, StandsWithinManyOthers) {
+  files_.write_atomically(folder_ / "nest.sh",
+                          "if [ $1 = 0 ]; then echo $TIDELOCK_OWNER; exit 0; fi\n"
+                          "exec \"$TIDELOCK\" lock run lock$1 -- sh nest.sh $(($1 - 1))\n");
+  auto command = tidelock({"lock", "run", "outer", "--", "sh", "nest.sh", "30"});
+  const auto ended = run(std::move(command));
+  EXPECT_EQ(ended.status.code, 0) << ended.err;
+  EXPECT_EQ(std::count(ended.out.begin(), ended.out.end(), '/'), 31);
+}
+
+TEST_F(LockRunTest, RefusesToStandWithinMoreThanCanBeNamed) {
+  auto command = lock_run("a", {}, "echo never >&3");
+  command.env["TIDELOCK_OWNER"] = "01890a5d-ac96-774b-bcce-b302099a8057/" + std::string(958, '1');
+  const auto ended = run(std::move(command));
+  EXPECT_EQ(ended.status.code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("programs hold locks within each other, which is too many"));
 }
 
 TEST_F(LockRunTest, GivesTheCommandItsStreamsAndArgumentsAsTheyAre) {

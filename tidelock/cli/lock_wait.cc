@@ -79,16 +79,19 @@ std::string who_holds(lock::Backend& backend, base::Runtime& runtime, const std:
 }
 
 WaitResult wait_for_lock(const LockRun& options, lock::Backend& backend, lock::Semaphore& semaphore, Signals& signals,
-                         Outside outside) {
+                         const Guard& guard, Outside outside) {
   auto& runtime = outside.runtime;
   WaitResult result;
   bool say_that_it_waits = options.verbose || ::isatty(STDERR_FILENO) == 1;
   const auto say_at = runtime.in(kSayThatItWaits);
   Attempt attempt(options, semaphore, runtime);
+  bool guard_is_gone = false;
   while (!attempt.ended()) {
     base::Poll poll(runtime);
     poll.add(attempt.descriptor());
     poll.add(signals.descriptor());
+    const auto from_guard = poll.add(guard.descriptor());  // It has nothing to say yet, so this is its end.
+    if (guard_is_gone) poll.ignore(from_guard);
     poll.wait(say_that_it_waits ? say_at : base::Deadline::never());
     while (const auto signal = signals.read()) {
       if (*signal == SIGCONT) continue;
@@ -101,6 +104,10 @@ WaitResult wait_for_lock(const LockRun& options, lock::Backend& backend, lock::S
       result.signal = *signal;
       attempt.request_stop();
     }
+    if (poll.ready(from_guard)) {
+      guard_is_gone = true;
+      attempt.request_stop();
+    }
     if (say_that_it_waits && say_at.passed(runtime.now()) && !result.signal) {
       say_that_it_waits = false;
       const auto held = who_holds(backend, runtime, options.name);
@@ -110,9 +117,14 @@ WaitResult wait_for_lock(const LockRun& options, lock::Backend& backend, lock::S
     }
   }
   result.lease = attempt.result();
-  if (result.signal && result.lease) {  // It came just then.
+  if (result.lease && (result.signal || guard_is_gone)) {  // It came just then.
     semaphore.release(*result.lease, runtime.in(kRequest));
     result.lease.reset();
+  }
+  if (guard_is_gone && !result.signal) {
+    throw Error(Code::unavailable,
+                fmt::format("the guard process was killed while {} was waited for; the command was not started",
+                            base::quoted(options.name)));
   }
   return result;
 }

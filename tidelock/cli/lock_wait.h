@@ -6,6 +6,7 @@
 #include "tidelock/base/runtime.h"
 #include "tidelock/cli/arbiter.h"
 #include "tidelock/cli/command_line.h"
+#include "tidelock/cli/guard.h"
 #include "tidelock/cli/program.h"
 #include "tidelock/cli/signals.h"
 #include "tidelock/lock/lease.h"
@@ -21,8 +22,8 @@ struct WaitResult {
   std::optional<int> signal;         // Interrupted by it; nothing was left behind.
 };
 
-// Errors: of Semaphore::acquire().
+// Errors: of Semaphore::acquire(); unavailable when the guard is gone, without which the lock is of no use.
 WaitResult wait_for_lock(const LockRun& options, lock::Backend& backend, lock::Semaphore& semaphore, Signals& signals,
-                         Outside outside);
+                         const Guard& guard, Outside outside);
 
 }  // namespace tidelock::cli

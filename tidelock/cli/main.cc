@@ -5,6 +5,7 @@
 
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
+#include "tidelock/cli/command_line.h"
 #include "tidelock/cli/failure.h"
 #include "tidelock/cli/program.h"
 #include "tidelock/cli/signals.h"
@@ -18,8 +19,12 @@ tidelock::cli::Outcome run(const std::vector<std::string>& arguments) {
     tidelock::base::RealFiles files(runtime);
     return tidelock::cli::run_program(arguments, {runtime, files, std::cout, std::cerr});
   } catch (const std::exception& error) {  // No runtime: TIDELOCK_OWNER is malformed, or there is no /proc.
+    if (const auto text = tidelock::cli::answer_without_runtime(arguments)) {
+      std::cout << *text << std::flush;
+      return {};
+    }
     const auto failure = tidelock::cli::Failure::of(error);
-    std::cerr << failure.line() << std::endl;
+    std::cerr << (tidelock::cli::wants_json(arguments) ? failure.json() : failure.line()) << std::endl;
     return {failure.exit, std::nullopt};
   }
 }

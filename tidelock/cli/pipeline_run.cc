@@ -129,7 +129,7 @@ Outcome run_checked(const PipelineRun& options, Outside outside, const pipeline:
                                     : Amount::everything,
                       pipeline.settings.timezone);
   Toolkit toolkit(outside.runtime, outside.files);
-  ServiceProcesses services(outside.runtime);
+  ServiceProcesses services(outside.runtime, outside.files);
   pipeline::Publishing publishing(toolkit, pipeline);
   pipeline::Supervisor supervisor(
       pipeline,

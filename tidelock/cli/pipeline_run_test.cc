@@ -246,6 +246,20 @@ TEST_F(PipelineRunTest, ASecondSignalDoesNotWaitForServices) {
   EXPECT_FALSE(runs("slow"));
 }
 
+TEST_F(PipelineRunTest, AServiceWhoseGuardIsKilledLeavesNothingOfItsSessionBehind) {
+  write("pipeline.toml", fmt::format("{}[service.web]\ncommand = [\"sh\", \"-c\", \"trap '' TERM; [ -e child ] && exec "
+                                     "sleep 1000; sleep 1000 & echo $PPID > guard; echo $! > child; wait\"]\n",
+                                     kHead));
+  auto running = start_run();
+  ASSERT_TRUE(eventually(runtime_, [&] { return files_.info(folder_ / "child").has_value(); })) << running.err();
+  EXPECT_TRUE(runs("child"));
+  ASSERT_EQ(::kill(std::stoi(file("guard")), SIGKILL), 0);
+  EXPECT_TRUE(eventually(runtime_, [&] { return !runs("child"); }));
+  running.child().signal(SIGTERM);
+  running.child().signal(SIGTERM);
+  EXPECT_TRUE(running.wait().status.ok());
+}
+
 TEST_F(PipelineRunTest, AServiceThatCannotBeStartedIsSaid) {
   write("no_program", "just text\n");
   write("pipeline.toml", fmt::format("{}[service.text]\ncommand = [\"./no_program\"]\n", kHead));

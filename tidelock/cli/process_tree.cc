@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <csignal>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -17,6 +20,11 @@
 namespace tidelock::cli {
 namespace {
 
+using namespace std::chrono_literals;
+
+constexpr base::Duration kKillPause = 2ms;  // Between rounds; grows.
+constexpr base::Duration kKillPauseMax = 500ms;
+
 // "pid (command) state ppid pgrp session … starttime …": the command may hold anything, also parentheses.
 std::optional<ProcessInfo> parse_stat(const std::string& text) {
   const auto command_end = text.rfind(')');
@@ -25,10 +33,10 @@ std::optional<ProcessInfo> parse_stat(const std::string& text) {
   std::from_chars(text.data(), text.data() + text.size(), process.pid);
   std::istringstream fields(text.substr(command_end + 1));
   char state = '?';
-  fields >> state >> process.parent >> process.group;
+  fields >> state >> process.parent >> process.group >> process.session;
   process.ended = state == 'Z' || state == 'X';
   std::string skipped;
-  constexpr int kFieldsBeforeStart = 16;  // Fields 6 to 21 of proc(5); the start is field 22.
+  constexpr int kFieldsBeforeStart = 15;  // Fields 7 to 21 of proc(5); the start is field 22.
   for (int i = 0; i < kFieldsBeforeStart; ++i) fields >> skipped;
   fields >> process.started_ticks;
   if (!fields) return std::nullopt;
@@ -43,14 +51,19 @@ std::optional<ProcessInfo> read_process(base::Files& files, const base::Path& fo
   }
 }
 
+std::vector<ProcessInfo> all_processes(base::Files& files, const base::Path& proc) {
+  std::vector<ProcessInfo> all;
+  for (const auto& name : files.list(proc)) {
+    if (name.empty() || !std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; })) continue;
+    if (const auto process = read_process(files, proc / name)) all.push_back(*process);
+  }
+  return all;
+}
+
 }  // namespace
 
 std::vector<ProcessInfo> descendants(base::Files& files, pid_t root, const base::Path& proc) {
-  std::vector<ProcessInfo> others;
-  for (const auto& name : files.list(proc)) {
-    if (name.empty() || !std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; })) continue;
-    if (const auto process = read_process(files, proc / name)) others.push_back(*process);
-  }
+  auto others = all_processes(files, proc);
   std::vector<ProcessInfo> found;
   std::unordered_set<pid_t> family{root};
   for (bool grew = true; grew;) {
@@ -64,12 +77,34 @@ std::vector<ProcessInfo> descendants(base::Files& files, pid_t root, const base:
   return found;
 }
 
-bool send_signal(const ProcessInfo& process, int signal) {
+std::vector<ProcessInfo> in_session(base::Files& files, pid_t session, const base::Path& proc) {
+  auto found = all_processes(files, proc);
+  std::erase_if(found, [&](const ProcessInfo& process) { return process.session != session; });
+  return found;
+}
+
+Sent send_signal(const ProcessInfo& process, int signal) {
   const base::Descriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
-  if (!handle) return false;
+  if (!handle) return Sent::gone;
   // The handle stands for whoever has the pid now: is that still the one that was seen?
-  if (!base::process_alive(process.pid, process.started_ticks)) return false;
-  return ::syscall(SYS_pidfd_send_signal, handle.get(), signal, nullptr, 0) == 0;
+  if (!base::process_alive(process.pid, process.started_ticks)) return Sent::gone;
+  if (::syscall(SYS_pidfd_send_signal, handle.get(), signal, nullptr, 0) == 0) return Sent::done;
+  return errno == EPERM ? Sent::denied : Sent::gone;
+}
+
+int kill_all(base::Runtime& runtime, const std::function<std::vector<ProcessInfo>()>& find) {
+  for (auto pause = kKillPause;; pause = std::min(2 * pause, kKillPauseMax)) {
+    std::vector<ProcessInfo> found;
+    try {
+      found = find();
+      std::erase_if(found, [](const ProcessInfo& process) { return process.ended; });
+      const auto left = std::ranges::count_if(
+          found, [](const ProcessInfo& process) { return send_signal(process, SIGKILL) == Sent::denied; });
+      if (static_cast<std::size_t>(left) == found.size()) return static_cast<int>(left);
+    } catch (const Error&) {  // The system is out of what it takes to look.
+    }
+    runtime.sleep_for(pause);
+  }
 }
 
 }  // namespace tidelock::cli

@@ -4,9 +4,11 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "tidelock/base/files.h"
+#include "tidelock/base/runtime.h"
 
 namespace tidelock::cli {
 
@@ -14,6 +16,7 @@ struct ProcessInfo {
   pid_t pid = 0;
   pid_t parent = 0;
   pid_t group = 0;
+  pid_t session = 0;
   bool ended = false;               // A zombie: ended, and not yet waited for by its parent.
   std::uint64_t started_ticks = 0;  // Since boot. Tells a process from a later one with the same pid.
 };
@@ -22,8 +25,20 @@ struct ProcessInfo {
 // Processes that the system hides from this user are missing. Reads <proc>/<pid>/stat (proc(5)).
 std::vector<ProcessInfo> descendants(base::Files& files, pid_t root, const base::Path& proc = "/proc");
 
-// Sends the signal to the very process that was seen, never to a later one that got its pid. False when it is gone, or
-// may not be signalled by this user.
-bool send_signal(const ProcessInfo& process, int signal);
+// The same for what belongs to a session, wherever its parents are: the leader's pid is given to nobody else meanwhile.
+std::vector<ProcessInfo> in_session(base::Files& files, pid_t session, const base::Path& proc = "/proc");
+
+enum class Sent {
+  done,
+  gone,    // Nobody is there who could get it.
+  denied,  // It runs as another user.
+};
+
+// Sends the signal to the very process that was seen, never to a later one that got its pid.
+Sent send_signal(const ProcessInfo& process, int signal);
+
+// SIGKILL to whatever `find` finds, again and again, until it finds nothing that runs. Returns how many are left that
+// may not be signalled. `find` may throw Error: then it is asked again.
+int kill_all(base::Runtime& runtime, const std::function<std::vector<ProcessInfo>()>& find);
 
 }  // namespace tidelock::cli

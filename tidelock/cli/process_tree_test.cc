@@ -25,10 +25,12 @@ class ProcessTreeTest : public ::testing::Test {
     files_.create_folders(folder);
     files_.write_atomically(folder / "stat", stat + "\n");
   }
-  void add(pid_t pid, const std::string& command, char state, pid_t parent, pid_t group, int started) {
+  void add(pid_t pid, const std::string& command, char state, pid_t parent, pid_t group, int started,
+           pid_t session = 0) {
     std::string stat = std::to_string(pid) + " (" + command + ") " + state + " " + std::to_string(parent) + " " +
                        std::to_string(group);
-    for (int field = 6; field < 22; ++field) stat += " 0";
+    stat += " " + std::to_string(session);
+    for (int field = 7; field < 22; ++field) stat += " 0";
     add(pid, stat + " " + std::to_string(started) + " 0 0");
   }
   ProcessInfo seen(const base::ChildProcess& child) {
@@ -82,6 +84,21 @@ TEST_F(ProcessTreeTest, LeavesOutWhatCannotBeRead) {
   EXPECT_TRUE(below(10).empty());
 }
 
+TEST_F(ProcessTreeTest, FindsASessionWhereverTheParentsAre) {
+  add(10, "leader", 'Z', 1, 10, 100, 10);
+  add(11, "orphan", 'S', 1, 11, 110, 10);
+  add(12, "stranger", 'S', 10, 12, 120, 12);
+  const auto found = in_session(files_, 10, scratch_.path());
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[1].pid, 11);
+}
+
+TEST_F(ProcessTreeTest, KillsUntilNothingIsFoundAnyMore) {
+  base::ChildProcess child(runtime_, {.argv = {"sh", "-c", "sleep 1000 & wait"}});
+  EXPECT_EQ(kill_all(runtime_, [&] { return descendants(files_, ::getpid()); }), 0);
+  EXPECT_EQ(child.wait(runtime_.now()).value_or(base::ExitStatus{}).signal, SIGKILL);
+}
+
 TEST_F(ProcessTreeTest, SeesTheChildrenOfThisProcess) {
   const base::ChildProcess child(runtime_, {.argv = {"sleep", "1000"}});
   EXPECT_EQ(seen(child).parent, ::getpid());
@@ -90,7 +107,7 @@ TEST_F(ProcessTreeTest, SeesTheChildrenOfThisProcess) {
 
 TEST_F(ProcessTreeTest, SignalsTheProcessThatWasSeen) {
   base::ChildProcess child(runtime_, {.argv = {"sleep", "1000"}});
-  EXPECT_TRUE(send_signal(seen(child), SIGTERM));
+  EXPECT_EQ(send_signal(seen(child), SIGTERM), Sent::done);
   EXPECT_EQ(child.wait(runtime_.in(testing::kPatience)).value_or(base::ExitStatus{}).signal, SIGTERM);
 }
 
@@ -98,7 +115,7 @@ TEST_F(ProcessTreeTest, NeverSignalsALaterProcessOfTheSamePid) {
   base::ChildProcess child(runtime_, {.argv = {"sleep", "1000"}});
   auto earlier = seen(child);
   earlier.started_ticks -= 1;
-  EXPECT_FALSE(send_signal(earlier, SIGTERM));
+  EXPECT_EQ(send_signal(earlier, SIGTERM), Sent::gone);
   EXPECT_FALSE(child.wait(runtime_.now()));
 }
 

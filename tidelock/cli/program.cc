@@ -75,4 +75,14 @@ Outcome run_program(const std::vector<std::string>& arguments, Outside outside) 
   return {failure.exit, std::nullopt};
 }
 
+std::optional<std::string> answer_without_runtime(const std::vector<std::string>& arguments) {
+  try {
+    const auto command = parse_command_line(arguments);
+    if (std::holds_alternative<ShowVersion>(command)) return version_text();
+    if (const auto* help = std::get_if<ShowHelp>(&command)) return help->text;
+  } catch (const Error&) {  // To be told by whoever runs it.
+  }
+  return std::nullopt;
+}
+
 }  // namespace tidelock::cli

@@ -29,4 +29,7 @@ struct Outcome {
 // exception: failures are printed.
 Outcome run_program(const std::vector<std::string>& arguments, Outside outside);
 
+// What --version and --help print; empty for any other command line.
+std::optional<std::string> answer_without_runtime(const std::vector<std::string>& arguments);
+
 }  // namespace tidelock::cli

@@ -43,6 +43,21 @@ TEST_F(ProgramTest, SaysItsVersionAndTheEngines) {
   EXPECT_EQ(ended.err, "");
 }
 
+TEST_F(ProgramTest, AMalformedOwnerKeepsNobodyFromTheVersionAndTheHelp) {
+  for (const char* question : {"--version", "--help"}) {
+    auto command = tidelock({question});
+    command.env["TIDELOCK_OWNER"] = "nobody";
+    const auto ended = run(std::move(command));
+    EXPECT_EQ(ended.status.code, 0) << ended.err;
+    EXPECT_EQ(ended.out, run(tidelock({question})).out);
+  }
+  auto command = tidelock({"lock", "list", "--json"});
+  command.env["TIDELOCK_OWNER"] = "nobody";
+  const auto ended = run(std::move(command));
+  EXPECT_EQ(ended.status.code, 2);
+  EXPECT_EQ(nlohmann::json::parse(ended.err).at("error").at("code"), "invalid_argument");
+}
+
 TEST_F(ProgramTest, PrintsHelpOnEveryLevel) {
   EXPECT_THAT(run(tidelock({"--help"})).out, HasSubstr("Examples:"));
   EXPECT_THAT(run(tidelock({"lock", "run", "--help"})).out, HasSubstr("Exit codes:"));

@@ -1,5 +1,7 @@
 #include "tidelock/cli/service_guard.h"
 
+#include <fcntl.h>
+
 #include <charconv>
 #include <chrono>
 
@@ -17,6 +19,8 @@ int run_service_guard(const std::vector<std::string>& arguments, base::Runtime& 
   if (error != std::errc() || end != text.data() + text.size()) return number(Exit::usage);
   const GuardOptions options{.command = {arguments.begin() + 1, arguments.end()},
                              .grace = std::chrono::milliseconds(grace_ms)};
+  // The service must not have it: as long as anybody does, the end of the guard is not seen at the other end.
+  ::fcntl(kServiceGuardSocket, F_SETFD, FD_CLOEXEC);
   const auto signals = SignalState::current();
   GuardProcess(runtime, files, base::Descriptor(kServiceGuardSocket), options, signals).run();
   return 0;

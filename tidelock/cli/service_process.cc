@@ -18,6 +18,7 @@
 #include "tidelock/base/process.h"
 #include "tidelock/cli/guard.h"
 #include "tidelock/cli/guard_process.h"
+#include "tidelock/cli/process_tree.h"
 #include "tidelock/cli/service_guard.h"
 
 namespace tidelock::cli {
@@ -52,8 +53,9 @@ class Lines {
 
 class ServiceProcess final : public pipeline::RunningService {
  public:
-  ServiceProcess(base::Runtime& runtime, const pipeline::Service& service, pipeline::ServiceHost::Output output)
-      : runtime_(runtime), program_(service.argv.front()) {
+  ServiceProcess(base::Runtime& runtime, base::Files& files, const pipeline::Service& service,
+                 pipeline::ServiceHost::Output output)
+      : runtime_(runtime), files_(files), program_(service.argv.front()) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
       throw base::errno_error(errno, {}, "no socket pair could be made");
@@ -83,7 +85,7 @@ class ServiceProcess final : public pipeline::RunningService {
     order({.kind = GuardOrder::Kind::signal, .signal = SIGKILL, .expires_ns = 0});
     order({.kind = GuardOrder::Kind::end, .signal = 0, .expires_ns = 0});
     try {
-      wait(runtime_.in(kKillPatience), {});
+      if (!wait(runtime_.in(kKillPatience), {})) kill_session();  // The guard was stopped.
     } catch (const Error&) {
       // The end of the socket tells the guard the same.
     }
@@ -97,6 +99,7 @@ class ServiceProcess final : public pipeline::RunningService {
     while (!ended_ && poll.wait(deadline, stop)) {
       const auto report = read_report();
       if (!report) {  // The guard was killed, and the kernel killed the program with it.
+        kill_session();
         ended_ = base::ExitStatus{0, SIGKILL};
       } else if (report->kind == GuardReport::Kind::ended) {
         ended_ = report->by_signal ? base::ExitStatus{0, report->status} : base::ExitStatus{report->status, 0};
@@ -109,6 +112,11 @@ class ServiceProcess final : public pipeline::RunningService {
   void end() override { order({.kind = GuardOrder::Kind::end, .signal = 0, .expires_ns = 0}); }
 
  private:
+  // In the place of the guard, whose session it is. What left the session is not found.
+  void kill_session() {
+    kill_all(runtime_, [&] { return in_session(files_, guard_->pid()); });
+  }
+
   void read(base::Descriptor from, pipeline::ServiceHost::Output output) {
     reader_ =
         runtime_.spawn("output of a service", [this, from = std::make_shared<base::Descriptor>(std::move(from)),
@@ -158,6 +166,7 @@ class ServiceProcess final : public pipeline::RunningService {
   }
 
   base::Runtime& runtime_;
+  base::Files& files_;
   const std::string program_;
   base::Descriptor socket_;
   std::optional<base::ChildProcess> guard_;
@@ -169,7 +178,7 @@ class ServiceProcess final : public pipeline::RunningService {
 }  // namespace
 
 std::unique_ptr<pipeline::RunningService> ServiceProcesses::start(const pipeline::Service& service, Output output) {
-  return std::make_unique<ServiceProcess>(runtime_, service, std::move(output));
+  return std::make_unique<ServiceProcess>(runtime_, files_, service, std::move(output));
 }
 
 }  // namespace tidelock::cli

@@ -10,14 +10,15 @@
 namespace tidelock::cli {
 
 // For the program `tidelock` only: the guards are processes of its own executable. Each service has a session and a
-// process group of its own, so that the terminal's keys are this program's alone. Thread-safe. Borrows the runtime.
+// process group of its own, so that the terminal's keys are this program's alone. Thread-safe. Borrows both.
 class ServiceProcesses final : public pipeline::ServiceHost {
  public:
-  explicit ServiceProcesses(base::Runtime& runtime) : runtime_(runtime) {}
+  ServiceProcesses(base::Runtime& runtime, base::Files& files) : runtime_(runtime), files_(files) {}
   std::unique_ptr<pipeline::RunningService> start(const pipeline::Service& service, Output output) override;
 
  private:
   base::Runtime& runtime_;
+  base::Files& files_;
 };
 
 }  // namespace tidelock::cli

@@ -7,12 +7,12 @@
 
 namespace tidelock::lock {
 
-void check_key(std::string_view what, std::string_view key) {
+void check_key(std::string_view what, std::string_view key, std::size_t bytes_max) {
   const auto refuse = [&](const std::string& why) {
     throw Error(Code::invalid_argument, fmt::format("{} {}: {}", what, base::quoted(key), why));
   };
   if (key.empty()) refuse("must not be empty");
-  if (key.size() > kKeyBytesMax) refuse(fmt::format("{} bytes, at most {} are allowed", key.size(), kKeyBytesMax));
+  if (key.size() > bytes_max) refuse(fmt::format("{} bytes, at most {} are allowed", key.size(), bytes_max));
   if (const auto nul = key.find('\0'); nul != key.npos) refuse(fmt::format("NUL at byte {}", nul));
   if (const auto at = base::find_invalid_utf8(key)) refuse(fmt::format("not UTF-8 at byte {}", *at));
 }

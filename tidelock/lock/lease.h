@@ -22,7 +22,7 @@ struct FencingToken {
 struct LeaseOptions {
   std::chrono::milliseconds ttl{10'000};  // The backend frees the key this long after the last renewal.
   std::chrono::milliseconds margin{500};  // The holder stops this much sooner. Requires 0 <= margin < ttl.
-  // Who holds and waits, in the deadlock graph: one activity, which cannot go on while it waits. At most 255 bytes.
+  // Who holds and waits, in the deadlock graph: one activity, which cannot go on while it waits. At most 1024 bytes.
   // Empty: the owner of the current task (see owner.h).
   std::string owner{};
 };

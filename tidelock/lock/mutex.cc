@@ -48,7 +48,7 @@ void check_options(std::string_view key, std::uint32_t permits, const LeaseOptio
     refuse(fmt::format("a margin of {}, must be at least 0 and below the ttl of {}",
                        base::format_duration(options.margin), base::format_duration(options.ttl)));
   }
-  if (!options.owner.empty()) check_key("lock owner", options.owner);
+  if (!options.owner.empty()) check_key("lock owner", options.owner, kOwnerBytesMax);
 }
 
 void store_big_endian(std::uint64_t value, std::uint8_t* bytes) {
