@@ -14,6 +14,7 @@ Disposition disposition(Code code) {
     case Code::already_exists:
     case Code::permission_denied:
     case Code::read_only:
+    case Code::read_only_server:
     case Code::not_a_database:
     case Code::corrupt:
     case Code::newer_schema:
@@ -59,6 +60,8 @@ std::string_view name(Code code) {
       return "permission_denied";
     case Code::read_only:
       return "read_only";
+    case Code::read_only_server:
+      return "read_only_server";
     case Code::not_a_database:
       return "not_a_database";
     case Code::corrupt:
@@ -123,7 +126,8 @@ Error::Error(Code code, std::string message) : code_(code), message_(std::move(m
 
 Error::Error(Code code, std::string message, Native native, std::string object)
     : code_(code), message_(std::move(message)), native_(std::move(native)), object_(std::move(object)) {
-  text_ = message_ + " [" + native_->message + " (" + std::to_string(native_->code) + ")]";
+  const auto& state = native_->state;
+  text_ = message_ + " [" + native_->message + " (" + (state.empty() ? std::to_string(native_->code) : state) + ")]";
 }
 
 }  // namespace tidelock

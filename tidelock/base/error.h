@@ -19,6 +19,7 @@ enum class Code {
   already_exists,        //
   permission_denied,     //
   read_only,             // A write on a read-only transaction, database, folder or server.
+  read_only_server,      // A standby or replica, where the primary is needed: connect to that.
   not_a_database,        // The file is of another kind, or its header is damaged.
   corrupt,               // The file is of the right kind and damaged inside.
   newer_schema,          // Written by a newer version of Tidelock or of the engine.
@@ -35,7 +36,7 @@ enum class Code {
   internal,              // A bug in Tidelock.
   // Was not applied: the same call may be repeated.
   unavailable,      // The server or arbiter could not be reached.
-  database_locked,  // Another process holds the database; the message names it where the system tells.
+  database_locked,  // Another process or transaction holds the database, table or row; who, where the system tells.
   timeout,          // A deadline or a statement timeout passed, and what was begun is undone.
   // The transaction is rolled back: run the whole unit again.
   serialization_failure,  // Lost against a concurrent transaction.
@@ -63,6 +64,7 @@ class Error : public std::exception {
   struct Native {
     int code = 0;
     std::string message;
+    std::string state{};  // SQLSTATE, where it has one: "23505".
   };
 
   Error(Code code, std::string message);

@@ -18,6 +18,7 @@ Exit exit_for(Code code) {
     case Code::already_exists:
     case Code::permission_denied:
     case Code::read_only:
+    case Code::read_only_server:
     case Code::not_a_database:
     case Code::corrupt:
     case Code::newer_schema:

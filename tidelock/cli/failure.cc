@@ -26,6 +26,8 @@ std::string_view next_step(Code code) {
     case Code::permission_denied:
     case Code::read_only:
       return "make it writable for this user, or name another state with --on";
+    case Code::read_only_server:
+      return "name the primary";
     case Code::not_a_database:
       return "name a Tidelock state with --on";
     case Code::corrupt:

@@ -39,5 +39,11 @@ Transaction Connection::begin(const TransactionOptions& options) {
 void Connection::set_statement_timeout(base::Duration timeout) { link().set_statement_timeout(scope_, timeout); }
 Canceller Connection::canceller() const { return Canceller(pool_, link(), scope_); }
 std::uint64_t Connection::id() const { return link().id(); }
+std::int64_t Connection::session_id() const { return link().session_id(); }
+bool Connection::is_alive(base::Deadline deadline) { return link().is_alive(scope_, deadline); }
+void Connection::listen(std::string_view channel) { link().listen(scope_, channel); }
+std::optional<Notification> Connection::wait_for_notification(base::Deadline deadline, const std::stop_token& stop) {
+  return link().wait_for_notification(scope_, deadline, stop);
+}
 
 }  // namespace tidelock::sql

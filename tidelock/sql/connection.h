@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <stop_token>
+#include <string_view>
 
 #include "tidelock/sql/executor.h"
 #include "tidelock/sql/transaction.h"
@@ -29,6 +32,22 @@ class Connection : public Executor {
   Canceller canceller() const;
 
   std::uint64_t id() const;  // Unique in its Database; what observers see.
+
+  // The session as its server calls it: the process id of PostgreSQL's backend, MariaDB's connection id. Errors:
+  // unsupported (Dialect::session_id; behind a pooler that lends its sessions anew for each transaction).
+  std::int64_t session_id() const;
+
+  // Asks the engine for an answer. False when none came until the deadline: what is left is to give it back.
+  // Error: misuse while a transaction or query is on.
+  bool is_alive(base::Deadline deadline);
+
+  // From now on, until the connection goes back, what is told on `channel` comes here. Error: misuse while a
+  // transaction is open, unsupported (Dialect::notifications).
+  void listen(std::string_view channel);
+  // The oldest notification that was not taken yet; empty at the deadline, and when `stop` is requested. Something may
+  // be told and not arrive (the server restarts): look at the truth as well from time to time.
+  // Error: connection_lost.
+  std::optional<Notification> wait_for_notification(base::Deadline deadline, const std::stop_token& stop = {});
 
  private:
   friend class Database;

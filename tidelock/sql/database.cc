@@ -16,6 +16,8 @@ void DatabaseOptions::read(base::UrlParams& params) {
   checkout_timeout = params.duration("checkout_timeout", checkout_timeout, 0s, kLongest);
   busy_timeout = params.duration("busy_timeout", busy_timeout, 0s, kLongest);
   statement_timeout = params.duration("statement_timeout", statement_timeout, 1us, kLongest);
+  max_lifetime = params.duration("max_lifetime", max_lifetime, 1s, kLongest);
+  max_idle = params.duration("max_idle", max_idle, 0s, kLongest);
   const auto mode = params.choice("mode", read_only ? "ro" : must_exist ? "rw" : "rwc", {"ro", "rw", "rwc"});
   read_only = mode == "ro";
   must_exist = mode != "rwc";
@@ -28,6 +30,19 @@ Database::~Database() = default;
 Connection Database::connect() { return Connection(pool_, pool_->checkout(std::nullopt, {})); }
 Connection Database::connect(base::Deadline deadline, const std::stop_token& stop) {
   return Connection(pool_, pool_->checkout(deadline, stop));
+}
+
+Position Database::commit_prepared(std::string_view xid) {
+  const auto connection = connect();
+  return connection.link().commit_prepared(xid);
+}
+void Database::rollback_prepared(std::string_view xid) {
+  const auto connection = connect();
+  connection.link().rollback_prepared(xid);
+}
+std::vector<PreparedTransaction> Database::prepared_transactions() {
+  const auto connection = connect();
+  return connection.link().prepared_transactions();
 }
 
 void Database::observe(std::shared_ptr<Observer> observer) { pool_->observe(std::move(observer)); }

@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tidelock/base/metrics.h"
 #include "tidelock/base/runtime.h"
@@ -19,15 +20,19 @@
 
 namespace tidelock::sql {
 
-// A URL's parameters of the same names win; the last two are `mode` there: rwc (the default), rw (must exist), ro.
+// A URL's parameters of the same names win; read_only and must_exist are `mode` there: rwc (the default), rw (must
+// exist), ro.
 struct DatabaseOptions {
   std::size_t max_connections = 8;                             // 1 to 10 000.
   base::Duration checkout_timeout = std::chrono::seconds(30);  // Waiting for one of them.
   base::Duration statement_timeout = kNoTimeout;               // Of every statement; see Connection for one connection.
-  base::Duration busy_timeout = std::chrono::seconds(5);       // Waiting for another writer of the same database.
+  base::Duration busy_timeout = std::chrono::seconds(5);       // Waiting for what another transaction has locked.
   std::size_t statement_cache = 64;                            // Prepared statements kept per connection; 1 to 100 000.
   bool read_only = false;                                      // Nothing may be written, and the database must exist.
   bool must_exist = false;                                     // Refuse a missing database instead of making it.
+  // Of connections to a server, which are closed when they are older, or were idle for longer, and not in use.
+  base::Duration max_lifetime = std::chrono::minutes(30);
+  base::Duration max_idle = std::chrono::minutes(10);
 
   // Takes the parameters above out of a URL; the engine reads its own from the same `params` and calls finish().
   // Error: invalid_argument.
@@ -64,12 +69,20 @@ class Database {
   }
   void script(std::string_view sql) { connect().script(sql); }
 
+  // The second phase of a commit in two, for what Transaction::prepare_commit() left. commit_prepared() says where the
+  // commit stands, as Transaction::commit() does. Errors: unsupported (Dialect::two_phase); not_found when there is
+  // none by that name (any more: it may have been ended before); unknown_outcome, after which it may be called again.
+  Position commit_prepared(std::string_view xid);
+  void rollback_prepared(std::string_view xid);
+  // All of this database that nobody has ended yet, the oldest first where the engine tells.
+  std::vector<PreparedTransaction> prepared_transactions();
+
   // From the next statement on; null: nobody. The old one may be called until its statements are over, and is kept for
   // as long as this Database lives.
   void observe(std::shared_ptr<Observer> observer);
 
   // Keeps the pool's metrics there from now on: tidelock_sql_pool_connections{state}, _wait_seconds, _timeouts_total,
-  // labelled with name(). Borrows it.
+  // _opened_total, _retired_total{reason}, labelled with name(). Borrows it.
   void measure(base::Metrics& metrics);
 
   const Dialect& dialect() const;

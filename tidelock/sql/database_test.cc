@@ -23,6 +23,11 @@ struct Script {
   int commits = 0;
   int rollbacks = 0;
   int cancels = 0;
+  bool hung_up = false;
+  bool answers = true;
+  int asked = 0;
+  bool is_server = false;
+  bool prepare_ends_connection = false;
 };
 
 class FakeSession final : public Session {
@@ -44,6 +49,12 @@ class FakeSession final : public Session {
   std::unique_ptr<Bulk> bulk(std::string_view, std::span<const std::string>) override { return nullptr; }
   void cancel() noexcept override { ++script_.cancels; }
   bool reset() noexcept override { return script_.on_reset(); }
+  bool has_hung_up() noexcept override { return script_.hung_up; }
+  bool is_alive(base::Deadline) noexcept override {
+    ++script_.asked;
+    return script_.answers;
+  }
+  void prepare_commit() override { script_.on_commit(); }
 
  private:
   Script& script_;
@@ -51,7 +62,12 @@ class FakeSession final : public Session {
 
 class FakeDriver final : public Driver {
  public:
-  explicit FakeDriver(Script& script) : script_(script) { dialect_.engine = "fake"; }
+  explicit FakeDriver(Script& script) : script_(script) {
+    dialect_.engine = "fake";
+    dialect_.is_server = script.is_server;
+    dialect_.two_phase.supported = true;
+    dialect_.prepare_ends_connection = script.prepare_ends_connection;
+  }
   const Dialect& dialect() const override { return dialect_; }
   std::unique_ptr<Session> open(base::Deadline) override {
     script_.on_open();
@@ -131,6 +147,68 @@ WORLD_TEST(SqlPool, AWaiterThatGaveUpTakesNothing) {
   }
   db->connect(runtime.in(0s));  // There is one: nothing has to be waited for.
   EXPECT_EQ(db->pool_state().waiting, 0U);
+}
+
+WORLD_TEST(SqlPool, ASessionThatTheServerClosedIsReplaced) {
+  Script script{.is_server = true};
+  const auto db = make(runtime, script);
+  base::Metrics metrics;
+  db->measure(metrics);
+  db->connect();
+  script.hung_up = true;
+  db->connect();
+  EXPECT_EQ(script.opened, 2);
+  EXPECT_EQ(script.open, 1);
+  EXPECT_NE(metrics.text().find("tidelock_sql_pool_retired_total{database=\"fake:\",reason=\"broken\"} 1"),
+            std::string::npos)
+      << metrics.text();
+}
+
+WORLD_TEST(SqlPool, ASessionThatWasIdleForLongIsAskedFirst) {
+  Script script{.is_server = true};
+  const auto db = make(runtime, script);
+  db->connect();
+  db->connect();
+  EXPECT_EQ(script.asked, 0);
+  runtime.sleep_for(1min);
+  db->connect();
+  EXPECT_EQ(script.asked, 1);
+  EXPECT_EQ(script.opened, 1);
+  runtime.sleep_for(1min);
+  script.answers = false;
+  db->connect();
+  EXPECT_EQ(script.opened, 2);
+}
+
+WORLD_TEST(SqlPool, OldAndUnusedSessionsOfAServerAreClosed) {
+  Script script{.is_server = true};
+  const auto db = make(runtime, script, {.max_connections = 3, .max_lifetime = 1h, .max_idle = 10min});
+  {
+    const auto a = db->connect();
+    const auto b = db->connect();
+  }
+  EXPECT_EQ(script.open, 2);
+  for (int i = 0; i < 3; ++i) {
+    runtime.sleep_for(4min);
+    db->connect();  // Always the same one.
+  }
+  EXPECT_EQ(script.open, 1);
+  EXPECT_EQ(script.opened, 2);
+  for (int i = 0; i < 12; ++i) {
+    runtime.sleep_for(5min);
+    db->connect();
+  }
+  EXPECT_EQ(script.opened, 3);
+}
+
+WORLD_TEST(SqlPool, SessionsThatAreNoServersLiveAsLongAsTheyAreGood) {
+  Script script;
+  const auto db = make(runtime, script, {.max_lifetime = 1s, .max_idle = 1s});
+  db->connect();
+  runtime.sleep_for(1h);
+  db->connect();
+  EXPECT_EQ(script.opened, 1);
+  EXPECT_EQ(script.asked, 0);
 }
 
 WORLD_TEST(SqlPool, IsMeasured) {
@@ -213,6 +291,33 @@ WORLD_TEST(SqlCommit, AConflictAtCommitRunsTheUnitAgainOnAConnectionThatWasGiven
   EXPECT_EQ(script.opened, 1);
   EXPECT_EQ(hooks, 1);
   EXPECT_GT(runtime.now(), begin);  // It waited between.
+}
+
+WORLD_TEST(SqlCommit, PreparingEndsTheTransactionAndWhereTheEngineSaysSoItsConnection) {
+  for (const bool ends : {false, true}) {
+    Script script{.prepare_ends_connection = ends};
+    const auto db = make(runtime, script);
+    {
+      auto connection = db->connect();
+      const auto canceller = connection.canceller();
+      auto tx = connection.begin({.xid = "a-1"});
+      tx.after_commit([] { ADD_FAILURE() << "it is not committed"; });
+      tx.prepare_commit();
+      EXPECT_FALSE(tx.is_open());
+      EXPECT_EQ(script.open, ends ? 0 : 1);
+      canceller.cancel();
+      if (ends) {
+        EXPECT_THROW_CODE(connection.begin(), Code::misuse);
+        EXPECT_THROW_CODE(connection.execute("select 1"), Code::misuse);
+      } else {
+        connection.begin().commit();
+      }
+    }
+    EXPECT_EQ(db->pool_state().in_use, 0U);
+    db->connect().begin().commit();
+    EXPECT_EQ(script.opened, ends ? 2 : 1);
+    EXPECT_EQ(script.rollbacks, 0);
+  }
 }
 
 WORLD_TEST(SqlCommit, ACancellerOfAnEarlierUseHarmsNobody) {

@@ -3,10 +3,12 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "tidelock/base/time.h"
 #include "tidelock/sql/value.h"
 
 namespace tidelock::sql {
@@ -35,6 +37,42 @@ struct Position {
   friend bool operator==(const Position&, const Position&) = default;
 };
 
+// A transaction that was prepared and waits for commit_prepared() or rollback_prepared().
+struct PreparedTransaction {
+  std::string xid;
+  std::optional<base::WallTime> since{};  // Where the engine tells.
+};
+
+// What a session that listens was told.
+struct Notification {
+  std::string channel;
+  std::string payload;
+};
+
+// Something that not every engine can do.
+struct Capability {
+  bool supported = false;
+  std::string note{};  // Why it cannot, and what to do instead; or how far it can.
+  explicit operator bool() const { return supported; }
+};
+
+// A part of a statement that not every engine has.
+struct Clause {
+  std::string sql{};   // As this engine writes it: "for update". Empty: it has none.
+  std::string note{};  // Why it has none; or what it does here.
+  explicit operator bool() const { return !sql.empty(); }
+};
+
+// What a select may end with, in this order: a lock, then what to do about rows that somebody else has locked.
+struct RowLocks {
+  Clause for_update;
+  Clause for_share;
+  Clause skip_locked;
+  Clause nowait;  // Error: database_locked.
+  // A whole statement, with {} for the table, that holds to the end of the transaction: nobody else writes it.
+  Clause lock_table;
+};
+
 // Constant for one Database.
 struct Dialect {
   std::string engine;   // "sqlite", "duckdb"
@@ -51,14 +89,28 @@ struct Dialect {
   std::string savepoints_note;     // Why there are none.
   std::string position_note;       // What the position is, or why there is none.
 
+  bool is_server = false;                // Connections break, grow old, and cost time to open.
+  Capability lock_timeout;               // TransactionOptions::lock_timeout
+  Capability two_phase;                  // TransactionOptions::xid and what belongs to it
+  bool prepare_ends_connection = false;  // After prepare_commit() its Connection can only be given back.
+  Capability session_id;                 // Connection::session_id()
+  Capability notifications;              // Connection::listen()
+  RowLocks row_locks;
+
   // Which of two positions of one database is later; unordered where the engine cannot tell. Null without positions.
   std::partial_ordering (*compare_positions)(const Position& a, const Position& b) = nullptr;
 
   bool has(Isolation isolation) const;
   // The type to declare a column with so that values of `kind` come back exactly as they went in.
   std::string (*column_type)(Kind kind) = nullptr;
+  char identifier_quote = '"';
   // "identifier", with the engine's quotes and its own quotes doubled.
   std::string quote(std::string_view identifier) const;
+
+  // Error: unsupported, with the note. `what` as in "no two-phase commit on sqlite".
+  void require(const Capability& capability, std::string_view what) const;
+  // Its text. Error: as above.
+  const std::string& require(const Clause& clause, std::string_view what) const;
 };
 
 }  // namespace tidelock::sql

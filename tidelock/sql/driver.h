@@ -26,6 +26,8 @@ struct BeginOptions {
   // What cancel() is called for. Every statement of the transaction looks at it once it can be cancelled: a request
   // that came a moment before then is not lost.
   std::stop_token stop{};
+  std::optional<base::Duration> lock_timeout{};  // Empty: DatabaseOptions::busy_timeout.
+  std::string xid{};                             // Empty: none. Only where Dialect::two_phase is declared.
 };
 
 // A statement prepared on one Session, and the cursor over its current execution. Used by one task at a time.
@@ -87,6 +89,30 @@ class Session {
 
   // What a session can leak to its next user is reset. False: close it, open another.
   virtual bool reset() noexcept = 0;
+
+  // Without asking the engine: its other end has gone. Called by who has the session, between two statements.
+  virtual bool has_hung_up() noexcept { return false; }
+  // Asks the engine and waits for its answer.
+  virtual bool is_alive(base::Deadline) noexcept { return true; }
+
+  // The rest is called only where the Dialect declares it; the defaults throw `internal`.
+
+  // Dialect::two_phase. Ends the transaction as prepared. Errors as of commit(): it may have been prepared, or was
+  // rolled back.
+  virtual void prepare_commit();
+  // Errors: not_found when the server has none by that name, unknown_outcome.
+  virtual Position commit_prepared(std::string_view xid, base::Deadline deadline);
+  virtual void rollback_prepared(std::string_view xid, base::Deadline deadline);
+  virtual std::vector<PreparedTransaction> prepared_transactions(base::Deadline deadline);
+
+  // Dialect::session_id. Error: unsupported when something between here and the server lends its sessions anew for
+  // each transaction.
+  virtual std::int64_t session_id();
+
+  // Dialect::notifications. Errors as above.
+  virtual void listen(std::string_view channel, base::Deadline deadline);
+  // Empty at the deadline, and when `stop` is requested.
+  virtual std::optional<Notification> wait_for_notification(base::Deadline deadline, const std::stop_token& stop);
 };
 
 // Opens sessions to one database. Thread-safe.

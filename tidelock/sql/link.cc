@@ -78,6 +78,7 @@ bool Link::end_lease() noexcept {
   end_cursor();
   if (in_transaction()) rollback(scope_);
   lease_ = scope_ = 0;
+  if (session_ == nullptr) return false;  // Spent.
   return session_->reset() && !broken_;
 }
 
@@ -102,7 +103,7 @@ void Link::throw_misuse(std::uint64_t scope) const {
 
 void Link::throw_over() const {
   throw Error(Code::misuse,
-              "used after its end: the transaction was committed or rolled back, or its connection was given "
+              "used after its end: the transaction was committed, prepared or rolled back, or its connection was given "
               "back to " +
                   pool_.name());
 }

@@ -38,6 +38,8 @@ class Link {
   void open(base::Deadline deadline);
   void start_lease(std::uint64_t scope);
   bool end_lease() noexcept;  // Ends what runs and rolls back. False: close it.
+  bool has_hung_up() noexcept { return session_->has_hung_up(); }
+  bool answers(base::Deadline deadline) noexcept { return session_->is_alive(deadline); }
   void close() noexcept;
   void cancel() noexcept { session_->cancel(); }  // From any task; the Pool sees to it that the session lives.
 
@@ -58,8 +60,19 @@ class Link {
 
   std::uint64_t begin(std::uint64_t scope, const TransactionOptions& options);  // The scope of the transaction.
   Position commit(std::uint64_t scope);
+  void prepare_commit(std::uint64_t scope);
   void rollback(std::uint64_t scope) noexcept;
   bool is_on(std::uint64_t scope) const { return scope == scope_; }
+
+  // What servers have. The three without a scope are for a Database with a connection of its own.
+  Position commit_prepared(std::string_view xid);
+  void rollback_prepared(std::string_view xid);
+  std::vector<PreparedTransaction> prepared_transactions();
+  std::int64_t session_id();
+  bool is_alive(std::uint64_t scope, base::Deadline deadline);
+  void listen(std::uint64_t scope, std::string_view channel);
+  std::optional<Notification> wait_for_notification(std::uint64_t scope, base::Deadline deadline,
+                                                    const std::stop_token& stop);
 
   std::size_t savepoint(std::uint64_t scope);  // Its depth.
   void release_savepoint(std::uint64_t scope, std::size_t depth);
@@ -94,7 +107,9 @@ class Link {
   void doom(Error reason) noexcept;              // The transaction can only be rolled back.
   void doom_after(const Error& error) noexcept;  // Where this error does that.
   void end_cursor(const Error* error = nullptr) noexcept;
+  void require_committable(std::uint64_t scope);  // Rolls back, and throws, when it cannot be.
   void end_transaction() noexcept;
+  void spend() noexcept;  // Closes the session before its time: nothing more can be done on this connection.
   template <typename Body>
   auto observed(Category category, std::uint64_t transaction, std::string_view sql, Body&& body);
 
@@ -120,6 +135,7 @@ class Link {
   bool bulk_owns_transaction_ = false;
 
   base::Deadline transaction_deadline_ = base::Deadline::never();
+  bool has_xid_ = false;
   std::stop_token stop_;
   std::optional<std::stop_callback<CancelOnStop>> on_stop_;
   std::size_t savepoints_ = 0;    // How many are open.

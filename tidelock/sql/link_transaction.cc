@@ -10,6 +10,27 @@
 namespace tidelock::sql {
 namespace {
 
+bool may_stand_in_xid(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == '_' ||
+         c == ':' || c == '-';
+}
+
+void check_server_options(const Dialect& dialect, const TransactionOptions& options) {
+  if (options.lock_timeout) {
+    dialect.require(dialect.lock_timeout, "timeout of waits for locks");
+    if (*options.lock_timeout < base::Duration::zero()) {
+      throw Error(Code::invalid_argument, "a lock timeout of " + base::format_duration(*options.lock_timeout) +
+                                              ": it must be 0, so as not to wait at all, or longer");
+    }
+  }
+  if (options.xid.empty()) return;
+  dialect.require(dialect.two_phase, "commit in two phases");
+  if (options.xid.size() > kXidBytesMost || !std::ranges::all_of(options.xid, may_stand_in_xid)) {
+    throw Error(Code::invalid_argument, "the xid " + base::quoted(options.xid) + " is not 1 to " +
+                                            std::to_string(kXidBytesMost) + " letters, digits and . _ : -");
+  }
+}
+
 // The n-th savepoint inside a transaction.
 std::string savepoint_name(std::size_t depth) { return "tidelock_" + std::to_string(depth); }
 
@@ -48,8 +69,12 @@ std::uint64_t Link::begin(std::uint64_t scope, const TransactionOptions& options
     throw Error(Code::invalid_argument, "a transaction timeout of " + base::format_duration(options.timeout) +
                                             ": it must be longer than 0, or kNoTimeout");
   }
+  check_server_options(dialect, options);
   if (options.stop.stop_requested()) throw Error(Code::cancelled, "stopped on request before the transaction began");
-  BeginOptions begin{.isolation = options.isolation, .read_only = options.read_only || pool_.options().read_only};
+  BeginOptions begin{.isolation = options.isolation,
+                     .read_only = options.read_only || pool_.options().read_only,
+                     .lock_timeout = options.lock_timeout,
+                     .xid = options.xid};
   if (options.timeout != kNoTimeout) begin.deadline = base::later(pool_.runtime().now(), options.timeout);
   begin.stop = options.stop;
   if (options.stop.stop_possible()) on_stop_.emplace(options.stop, CancelOnStop{this, lease_});
@@ -64,6 +89,7 @@ std::uint64_t Link::begin(std::uint64_t scope, const TransactionOptions& options
   scope_ = transaction;
   transaction_deadline_ = begin.deadline;
   stop_ = options.stop;
+  has_xid_ = !options.xid.empty();
   return transaction;
 }
 
@@ -73,11 +99,11 @@ void Link::end_transaction() noexcept {
   stop_ = {};
   transaction_deadline_ = base::Deadline::never();
   savepoints_ = 0;
+  has_xid_ = false;
   doomed_.reset();
 }
 
-Position Link::commit(std::uint64_t scope) {
-  const Use use(*this);
+void Link::require_committable(std::uint64_t scope) {
   if (scope != scope_) throw_misuse(scope);
   try {
     check(scope);  // A Rows or BulkWriter is still on.
@@ -89,6 +115,11 @@ Position Link::commit(std::uint64_t scope) {
     rollback(scope);
     throw;
   }
+}
+
+Position Link::commit(std::uint64_t scope) {
+  const Use use(*this);
+  require_committable(scope);
   try {
     auto position = observed(Category::commit, scope, "commit", [&] { return session_->commit(); });
     end_transaction();

@@ -7,6 +7,15 @@
 #include "tidelock/base/duration.h"
 
 namespace tidelock::sql {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A session of a server that was idle for so long is asked before it is handed out, and answers within this time.
+constexpr base::Duration kAskAfter = 30s;
+constexpr base::Duration kAnswerWithin = 5s;
+
+}  // namespace
 
 Pool::Pool(base::Runtime& runtime, std::unique_ptr<Driver> driver, DatabaseOptions options, std::string name)
     : runtime_(runtime),
@@ -45,11 +54,20 @@ void Pool::measure(base::Metrics& metrics) {
     return metrics.gauge("tidelock_sql_pool_connections", "Connections of the pool, by what they do.",
                          {{"database", name_}, {"state", state}});
   };
+  const auto retired = [&](const char* reason) {
+    return metrics.counter("tidelock_sql_pool_retired_total", "Connections that were closed, by why.",
+                           {{"database", name_}, {"reason", reason}});
+  };
   Measures measures{
       .in_use = connections("in_use"),
       .idle = connections("idle"),
       .timeouts = metrics.counter("tidelock_sql_pool_timeouts_total",
                                   "Calls that got no connection of the pool in time.", {{"database", name_}}),
+      .opened =
+          metrics.counter("tidelock_sql_pool_opened_total", "Connections that were opened.", {{"database", name_}}),
+      .broken = retired("broken"),
+      .old = retired("old"),
+      .unused = retired("unused"),
       .waits = metrics.histogram("tidelock_sql_pool_wait_seconds",
                                  "How long those waited who did not get a connection of the pool at once.",
                                  {{"database", name_}})};
@@ -78,15 +96,74 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline, const std::stop_tok
     link = &lend(slot, task, got);
     if (measures_) measures_->waits.observe(got - now);
   }
-  if (!link->is_open()) {
-    try {
-      link->open(until);
-    } catch (...) {
-      put_back(slot_of(*link));
-      throw;
-    }
-  }
+  auto& slot = slot_of(*link);
+  if (dialect_.is_server || !link->is_open()) [[unlikely]]
+    make_ready(slot, until);
   return *link;
+}
+
+// A session that is worth handing out: the one it has, or a new one.
+void Pool::make_ready(Slot& slot, base::Deadline until) {
+  close_if_spent(slot);
+  if (slot.link.is_open()) return;
+  try {
+    slot.link.open(until);
+  } catch (...) {
+    put_back(slot);
+    throw;
+  }
+  if (dialect_.is_server) {
+    // Not all that were opened together are old together.
+    const auto tenth = static_cast<std::uint64_t>(options_.max_lifetime.count() / 10);
+    const auto earlier = base::Duration(static_cast<std::int64_t>(tenth == 0 ? 0 : runtime_.random() % tenth));
+    slot.old_at = base::later(runtime_.now(), options_.max_lifetime - earlier);
+  }
+  count(&Measures::opened);
+}
+
+// Sessions of a server: too old, hung up by the server, or idle for so long that it is asked.
+void Pool::close_if_spent(Slot& slot) noexcept {
+  if (!dialect_.is_server || !slot.link.is_open()) return;
+  const auto now = runtime_.now();
+  if (now >= slot.old_at) {
+    count(&Measures::old);
+  } else if (slot.link.has_hung_up() ||
+             (now - slot.idle_since >= kAskAfter && !slot.link.answers(base::later(now, kAnswerWithin)))) {
+    count(&Measures::broken);
+  } else {
+    return;
+  }
+  slot.link.close();
+}
+
+void Pool::count(base::Counter Measures::*what) noexcept {
+  const base::LocalGuard guard(mutex_);
+  if (measures_) ((*measures_).*what).add();
+}
+
+Pool::Slot* Pool::take_unused(base::Instant now) noexcept {
+  const auto first = std::ranges::find_if(idle_, [](const Slot* slot) { return slot->link.is_open(); });
+  if (first == idle_.end() || now - (*first)->idle_since < options_.max_idle) return nullptr;
+  auto* const slot = *first;
+  idle_.erase(first);
+  return slot;
+}
+
+// Sessions that nobody has needed for long; the one used last stays.
+void Pool::close_unused() noexcept {
+  const auto now = runtime_.now();
+  for (;;) {
+    Slot* slot = nullptr;
+    {
+      const base::LocalGuard guard(mutex_);
+      slot = take_unused(now);
+    }
+    if (slot == nullptr) return;
+    slot->link.close();
+    const base::LocalGuard guard(mutex_);
+    if (measures_) measures_->unused.add();
+    pass_on(*slot);
+  }
 }
 
 Pool::Slot& Pool::wait(base::Deadline deadline, const std::stop_token& stop) {
@@ -150,11 +227,19 @@ void Pool::give_back(Link& link) noexcept {
       slot_of(link).lease = 0;  // Nobody cancels a session that is being closed.
     }
     link.close();
+    count(&Measures::broken);
   }
   put_back(slot_of(link));
+  if (dialect_.is_server) close_unused();
+}
+
+void Pool::expire(Link& link) noexcept {
+  const base::LocalGuard guard(mutex_);
+  slot_of(link).lease = 0;
 }
 
 void Pool::put_back(Slot& slot) noexcept {
+  if (dialect_.is_server) slot.idle_since = runtime_.now();
   const base::LocalGuard guard(mutex_);
   slot.lease = 0;
   --in_use_;

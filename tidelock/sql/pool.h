@@ -26,6 +26,8 @@ class Pool {
   // Empty: waits for DatabaseOptions::checkout_timeout.
   Link& checkout(std::optional<base::Deadline> deadline, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
   void give_back(Link& link) noexcept TIDELOCK_EXCLUDES(mutex_);
+  // Its lease is over, so that nobody cancels the session, which is closed next; the Link stays lent.
+  void expire(Link& link) noexcept TIDELOCK_EXCLUDES(mutex_);
   // Cancels what runs under this lease, and nothing else.
   void cancel(Link& link, std::uint64_t lease) noexcept TIDELOCK_EXCLUDES(mutex_);
   Database::PoolState state() const TIDELOCK_EXCLUDES(mutex_);
@@ -47,6 +49,8 @@ class Pool {
     std::uint64_t lease = 0;  // 0: idle. Guarded by the Pool's mutex.
     std::uint64_t task = 0;   // Who has it.
     base::Instant since{};
+    base::Instant idle_since{};  // Of a session of a server, as is the next.
+    base::Instant old_at{};      // Past its max_lifetime.
     Slot(Pool& pool, std::uint64_t id, std::size_t statement_cache) : link(pool, id, statement_cache) {}
   };
   struct Waiter {
@@ -59,6 +63,10 @@ class Pool {
     base::Gauge in_use;
     base::Gauge idle;
     base::Counter timeouts;
+    base::Counter opened;
+    base::Counter broken;
+    base::Counter old;
+    base::Counter unused;
     base::Histogram waits;
   };
 
@@ -66,6 +74,11 @@ class Pool {
   Link& lend(Slot& slot, std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
   Slot& wait(base::Deadline deadline, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
   Slot* leave(Waiter& waiter) TIDELOCK_EXCLUDES(mutex_);  // What was granted to it, if anything.
+  void make_ready(Slot& slot, base::Deadline until) TIDELOCK_EXCLUDES(mutex_);
+  void close_if_spent(Slot& slot) noexcept TIDELOCK_EXCLUDES(mutex_);
+  void close_unused() noexcept TIDELOCK_EXCLUDES(mutex_);
+  Slot* take_unused(base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
+  void count(base::Counter Measures::*what) noexcept TIDELOCK_EXCLUDES(mutex_);
   void put_back(Slot& slot) noexcept TIDELOCK_EXCLUDES(mutex_);
   void pass_on(Slot& slot) noexcept TIDELOCK_REQUIRES(mutex_);
   [[noreturn]] void throw_exhausted() TIDELOCK_EXCLUDES(mutex_);

@@ -12,7 +12,8 @@ void attempt(Database& database, const TransactOptions& options, const std::func
   auto transaction = connection.begin({.isolation = options.isolation,
                                        .read_only = options.read_only,
                                        .timeout = options.timeout,
-                                       .stop = options.stop});
+                                       .stop = options.stop,
+                                       .lock_timeout = options.lock_timeout});
   unit(transaction);
   if (transaction.is_open()) transaction.commit();
 }

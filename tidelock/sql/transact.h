@@ -20,7 +20,8 @@ struct TransactOptions {
   // How often, and how long to wait between two attempts, outside any transaction. `idempotent` is not looked at.
   base::RetryPolicy retry{.max_attempts = 10,
                           .backoff = {.base = std::chrono::milliseconds(2), .cap = std::chrono::milliseconds(500)}};
-  std::stop_token stop{};  // Error: cancelled.
+  std::stop_token stop{};                        // Error: cancelled.
+  std::optional<base::Duration> lock_timeout{};  // As in TransactionOptions.
 };
 
 namespace transact_internal {

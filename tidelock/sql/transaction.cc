@@ -30,6 +30,11 @@ Position Transaction::commit() {
   return position;
 }
 
+void Transaction::prepare_commit() {
+  link().prepare_commit(scope_);
+  hooks_.clear();
+}
+
 void Transaction::rollback() noexcept {
   if (link_ != nullptr) link_->rollback(scope_);
   hooks_.clear();

@@ -1,10 +1,12 @@
 // Transactions and savepoints.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "tidelock/base/time.h"
@@ -15,11 +17,19 @@ namespace tidelock::sql {
 // For statements and transactions that may take as long as they take.
 inline constexpr base::Duration kNoTimeout = base::Duration::max();
 
+inline constexpr std::size_t kXidBytesMost = 64;  // What every engine with a commit in two phases takes.
+
 struct TransactionOptions {
   std::optional<Isolation> isolation{};  // Empty: the engine's default. A level it lacks is refused as unsupported.
   bool read_only = false;                // Writes are refused as read_only; readers never wait for writers.
   base::Duration timeout = kNoTimeout;   // Of the whole, from begin; a statement that runs then fails with timeout.
   std::stop_token stop{};                // Statements fail with cancelled once it is requested, also one that runs.
+  // How long a statement waits for what another transaction holds before it fails with database_locked; empty:
+  // DatabaseOptions::busy_timeout. Error: unsupported where the engine has no such wait (Dialect::lock_timeout).
+  std::optional<base::Duration> lock_timeout{};
+  // The name under which prepare_commit() will leave it: 1 to 64 letters, digits and . _ : - which no other transaction
+  // of the server has. Errors: unsupported (Dialect::two_phase), already_exists.
+  std::string xid{};
 };
 
 class Transaction;
@@ -60,6 +70,12 @@ class Transaction : public Executor {
   // The transaction is over, whatever this throws. Where the commit stands: see Dialect::position_note.
   // Errors: unknown_outcome when it may or may not have been committed; anything else means that it was rolled back.
   Position commit();
+  // The first phase of a commit in two: all of it is on disk under its xid, and it holds its locks until
+  // Database::commit_prepared() or rollback_prepared(), called from anywhere, also after a restart of the server. The
+  // transaction is over here, whatever this throws; its hooks never run. Where Dialect::prepare_ends_connection, its
+  // Connection can only be given back. Errors: misuse when it was begun without an xid; unknown_outcome when it may or
+  // may not be prepared (Database::prepared_transactions() tells); anything else means that it was rolled back.
+  void prepare_commit();
   // Never throws; does nothing after the end.
   void rollback() noexcept;
 

@@ -58,6 +58,17 @@ Dialect make_dialect(const std::string& version) {
       "the microsecond at which the process opened the database, and the count of transactions committed since, in the "
       "order in which they took effect; statements outside a transaction are not counted";
   dialect.compare_positions = compare_positions;
+  dialect.lock_timeout.note = "no statement of DuckDB waits for another transaction: the later of two writers fails";
+  dialect.two_phase.note = "a DuckDB transaction ends with its connection";
+  dialect.session_id.note = "DuckDB runs in this process and has no sessions of its own";
+  dialect.notifications.note = "DuckDB tells nobody about changes: look again from time to time";
+  const std::string no_locks =
+      "DuckDB locks no rows: the later of two transactions that change one fails, and is run again by transact()";
+  dialect.row_locks = {.for_update = {.note = no_locks},
+                       .for_share = {.note = no_locks},
+                       .skip_locked = {.note = no_locks},
+                       .nowait = {.note = no_locks},
+                       .lock_table = {.note = no_locks}};
   dialect.column_type = column_type;
   return dialect;
 }

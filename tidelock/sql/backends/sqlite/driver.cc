@@ -30,6 +30,17 @@ Dialect make_dialect() {
   dialect.position_note =
       "the frame of the write-ahead log that committed; ordered within one log and within one Database";
   dialect.compare_positions = compare_positions;
+  dialect.lock_timeout.supported = true;
+  dialect.two_phase.note = "an SQLite transaction ends with its connection";
+  dialect.session_id.note = "SQLite runs in this process and has no sessions of its own";
+  dialect.notifications.note = "SQLite tells nobody about changes: look again from time to time";
+  const std::string one_lock =
+      "SQLite has one lock for the whole database, which a transaction that may write holds from begin() on";
+  dialect.row_locks = {.for_update = {.note = one_lock},
+                       .for_share = {.note = one_lock},
+                       .skip_locked = {.note = one_lock},
+                       .nowait = {.note = one_lock + ": begin it with a lock_timeout of 0"},
+                       .lock_table = {.note = one_lock}};
   dialect.column_type = column_type;
   return dialect;
 }

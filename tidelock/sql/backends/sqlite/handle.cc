@@ -162,7 +162,7 @@ bool Handle::wait_for_lock(int attempt) noexcept {
     if (cancelled_) return false;
     const auto now = runtime.now();
     if (busy_until_ == base::Instant::min()) {
-      busy_until_ = std::min(base::later(now, place_.busy_timeout), deadline_.at());
+      busy_until_ = std::min(base::later(now, patience_.value_or(place_.busy_timeout)), deadline_.at());
     }
     if (now >= busy_until_) return false;
     const auto whole = std::min(kFirstPause * (1 << std::min(attempt, 10)), kLongestPause);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string_view>
 #include <utility>
@@ -73,6 +74,8 @@ class Handle {
   void cancel() noexcept;
   // What cancel() will be called for: each start() looks whether it was requested before.
   void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
+  // How long to wait for a lock; empty: as the place says.
+  void set_patience(std::optional<base::Duration> patience) { patience_ = patience; }
 
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
@@ -92,6 +95,7 @@ class Handle {
   std::unique_ptr<base::Signal> wake_;
   std::atomic<bool> cancelled_ = false;
   std::stop_token stop_;
+  std::optional<base::Duration> patience_;
   bool watched_ = false;  // The progress handler is installed.
   bool timed_out_ = false;
   base::Deadline deadline_ = base::Deadline::never();

@@ -141,11 +141,13 @@ void SqliteSession::begin(const BeginOptions& options) {
   const auto& statement = reads_only ? begin_deferred_ : begin_immediate_;
   const Reset reset(statement);
   handle_.set_stop(options.stop);
+  handle_.set_patience(options.lock_timeout);
   try {
     handle_.start(options.deadline);
     handle_.step(statement.get());
   } catch (...) {
     handle_.set_stop({});
+    handle_.set_patience({});
     throw;
   }
   begun_ = true;
@@ -158,6 +160,7 @@ void SqliteSession::end_transaction() noexcept {
   reads_only_ = false;
   deadline_ = base::Deadline::never();
   handle_.set_stop({});
+  handle_.set_patience({});
 }
 
 // The log cannot begin anew as long as a snapshot reads it, so one is held from before the commit until its salts are
