@@ -1,0 +1,147 @@
+"""Where a server of a set lives, and how it is started, waited for, found again and ended."""
+
+import grp
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+START_SECONDS = 60
+STOP_SECONDS = 20
+
+
+class StartError(Exception):
+    """A server did not start; the text says why."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has now, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def wait_until(ready, what: str, seconds: float = START_SECONDS) -> None:
+    """Asks again and again; a StartError when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise StartError(f"{what} did not happen within {seconds:.0f} s")
+        time.sleep(0.02)
+
+
+class Place:
+    """A folder of one server, and the processes in it."""
+
+    def __init__(self, folder: Path, user: str = ""):
+        """`user`: who the processes run as when this is root; empty: the caller."""
+        self.folder = folder
+        self.user = user if os.geteuid() == 0 else ""
+        folder.mkdir(exist_ok=True)
+        if self.user:
+            shutil.chown(folder, self.user, grp.getgrgid(pwd.getpwnam(self.user).pw_gid).gr_name)
+
+    def command(self, words: list[str]) -> list[str]:
+        if not self.user:
+            return words
+        group = grp.getgrgid(pwd.getpwnam(self.user).pw_gid).gr_name
+        return ["setpriv", f"--reuid={self.user}", f"--regid={group}", "--init-groups", *words]
+
+    def run(self, words: list[str], stdin: str = "") -> str:
+        """Runs to the end; a StartError with what it said when it failed."""
+        result = subprocess.run(self.command(words), input=stdin, text=True, cwd=self.folder, check=False,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.environment())
+        if result.returncode != 0:
+            raise StartError(f"{words[0]} failed with {result.returncode}: {result.stdout.strip()[-2000:]}")
+        return result.stdout
+
+    def spawn(self, words: list[str], log: str) -> subprocess.Popen:
+        """A server in a session of its own, so that a ^C at the terminal is not for it."""
+        with open(self.folder / log, "ab") as out:
+            return subprocess.Popen(self.command(words), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                    cwd=self.folder, start_new_session=True, env=self.environment())
+
+    def wait(self, process: subprocess.Popen, ready, what: str, log: str) -> None:
+        """Until it is ready; a StartError with the end of its log when it is not."""
+        def answers() -> bool:
+            if process.poll() is not None:
+                raise StartError(f"{what} ended with {process.returncode}: {self.tail(log)}")
+            return ready()
+        try:
+            wait_until(answers, f"the start of {what}")
+        except StartError as error:
+            raise StartError(f"{error}\n{self.tail(log)}" if "ended" not in str(error) else str(error)) from None
+
+    def tail(self, log: str) -> str:
+        path = self.folder / log
+        return path.read_text(errors="replace")[-2000:] if path.exists() else ""
+
+    @staticmethod
+    def environment() -> dict[str, str]:
+        """Without what would point a client at other servers, and with words in English."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "MYSQL", "MARIADB"))}
+        return kept | {"LC_ALL": "C.UTF-8"}
+
+    def certificate(self) -> tuple[Path, Path]:
+        """A key and a certificate of its own for 127.0.0.1 and localhost."""
+        key, certificate = self.folder / "server.key", self.folder / "server.crt"
+        self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                  "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                  "-keyout", str(key), "-out", str(certificate)])
+        if self.user:
+            shutil.chown(key, self.user)
+        key.chmod(0o600)
+        return key, certificate
+
+
+def processes_in(folder: Path) -> list[int]:
+    """The processes whose command line names the folder or something in it: a set's folder has a name of its own, so
+    they are the set's servers, and no number that another process has by now."""
+    found = []
+    needle = os.fsencode(folder)
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        try:
+            words = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # It has ended.
+        if any(at_path(word, needle) for word in words):
+            found.append(int(entry))
+    return found
+
+
+def at_path(word: bytes, folder: bytes) -> bool:
+    """Whether the word is the folder, something in it, or an option with such a value."""
+    value = word[word.find(b"=") + 1:] if word.startswith(b"-") and b"=" in word else word
+    return value == folder or value.startswith(folder + b"/")
+
+
+def stop_processes(folder: Path) -> None:
+    """Ends every process of the folder; how politely says its signal: PostgreSQL's SIGINT is a fast shutdown."""
+    patience = time.monotonic() + STOP_SECONDS
+    for number, send in ((signal.SIGCONT, True), (signal.SIGINT, True), (signal.SIGTERM, False)):
+        for process in processes_in(folder):
+            if send or b"postgres" not in Path("/proc", str(process), "cmdline").read_bytes():
+                kill(process, number)
+    while processes_in(folder):
+        if time.monotonic() > patience:
+            for process in processes_in(folder):
+                kill(process, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def kill(process: int, number: signal.Signals) -> None:
+    try:
+        os.kill(process, number)
+    except ProcessLookupError:
+        pass

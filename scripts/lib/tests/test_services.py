@@ -1,0 +1,137 @@
+"""A set of servers is started once, found again, and ended exactly."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import types
+import unittest
+import warnings
+from pathlib import Path
+from unittest import mock
+
+import services
+from servers.place import Place, StartError, at_path, free_ports, processes_in
+
+
+def start(folder: Path) -> dict[str, str]:
+    """A server that does nothing, and says where it is."""
+    place = Place(folder)
+    process = place.spawn([sys.executable, "-c", "import time; time.sleep(1000)", str(folder / "data")], "log")
+    place.wait(process, lambda: processes_in(folder) == [process.pid], "the server", "log")
+    return {"TEST_SERVER": str(folder)}
+
+
+def fail(folder: Path) -> dict[str, str]:
+    start(folder)
+    place = Place(folder)
+    process = place.spawn([sys.executable, "-c", "raise SystemExit('no such option')"], "log")
+    place.wait(process, lambda: False, "the other server", "log")
+    return {}
+
+
+def server(start_function, missing: str = "") -> types.SimpleNamespace:
+    return types.SimpleNamespace(start=start_function, missing=lambda: missing)
+
+
+class Services(unittest.TestCase):
+    def setUp(self):
+        warnings.simplefilter("ignore", ResourceWarning)  # Servers outlive who starts them: that is the point.
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.enterContext(mock.patch.dict(services.ALL, {"idle": server(start), "bad": server(fail),
+                                                         "absent": server(start, "it is not installed")}))
+        self.set = self.new_set("one")
+
+    def new_set(self, name: str) -> services.Set:
+        made = services.Set(Path(self.folder.name) / name)
+        self.addCleanup(made.down)
+        return made
+
+    def place(self, one: services.Set) -> Path:
+        return Path(one.read()["place"])
+
+    def test_up_starts_and_down_ends_all_of_it(self):
+        self.set.up(["idle"])
+        place = self.place(self.set)
+        self.assertEqual(self.set.environment(), {"TEST_SERVER": str(place / "idle")})
+        self.assertEqual(len(processes_in(place)), 1)
+        self.set.down()
+        self.assertEqual(processes_in(place), [])
+        self.assertFalse(place.exists())
+        self.assertEqual(self.set.environment(), {})
+        self.set.down()
+
+    def test_a_set_that_runs_is_kept_and_a_dead_one_is_replaced(self):
+        self.set.up(["idle"])
+        first = self.place(self.set)
+        self.set.up(["idle"])
+        self.assertEqual(self.place(self.set), first)
+        os.kill(processes_in(first)[0], signal.SIGKILL)
+        services.Set(self.set.record.parent).up(["idle"])  # As a later program does.
+        self.assertNotEqual(self.place(self.set), first)
+        self.assertFalse(first.exists())
+        self.assertEqual(len(processes_in(self.place(self.set))), 1)
+
+    def test_sets_of_different_folders_know_nothing_of_each_other(self):
+        other = self.new_set("two")
+        self.set.up(["idle"])
+        other.up(["idle"])
+        self.set.down()
+        self.assertEqual(len(processes_in(self.place(other))), 1)
+
+    def test_what_began_before_a_failure_is_ended(self):
+        with self.assertRaisesRegex(StartError, "no such option"):
+            self.set.up(["bad"])
+        self.assertEqual(self.set.read(), {})
+
+    def test_a_folder_that_is_no_set_is_never_removed(self):
+        kept = Path(self.folder.name) / (services.PREFIX + "mine")
+        kept.mkdir()
+        self.set.write({"place": str(kept), "servers": {}})
+        self.set.down()
+        self.assertTrue(kept.exists())
+
+    def test_run_ends_the_set_whatever_became_of_the_command(self):
+        seen = Path(self.folder.name) / "seen"
+        command = [sys.executable, "-c", f"import os; open({str(seen)!r}, 'w').write(os.environ['TEST_SERVER']); raise SystemExit(7)"]
+        self.assertEqual(services.run(self.set, ["idle"], command), 7)
+        self.assertFalse(Path(seen.read_text()).exists())
+        with self.assertRaises(FileNotFoundError):
+            services.run(self.set, ["idle"], ["/no/such/program"])
+        self.assertEqual(self.set.read(), {})
+
+    def test_run_leaves_a_set_that_ran_before(self):
+        self.set.up(["idle"])
+        self.assertEqual(services.run(self.set, ["idle"], [sys.executable, "-c", ""]), 0)
+        self.assertEqual(len(processes_in(self.place(self.set))), 1)
+
+    def test_a_missing_server_is_left_out_and_fails_in_ci(self):
+        with mock.patch.dict(os.environ, {"CI": ""}):
+            self.assertEqual(services.wanted(["absent", "idle"]), ["idle"])
+        with mock.patch.dict(os.environ, {"CI": "true"}), self.assertRaises(StartError):
+            services.wanted(["absent"])
+
+
+class Places(unittest.TestCase):
+    def test_a_process_is_known_by_a_whole_path(self):
+        self.assertTrue(at_path(b"/tmp/a", b"/tmp/a"))
+        self.assertTrue(at_path(b"/tmp/a/data", b"/tmp/a"))
+        self.assertTrue(at_path(b"--datadir=/tmp/a/data", b"/tmp/a"))
+        self.assertFalse(at_path(b"/tmp/abc", b"/tmp/a"))
+        self.assertFalse(at_path(b"grep /tmp/a", b"/tmp/a"))
+
+    def test_free_ports_differ(self):
+        self.assertEqual(len(set(free_ports(20))), 20)
+
+    def test_the_command_explains_itself(self):
+        script = Path(__file__).parents[2] / "services"
+        told = subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout
+        for name in ("postgres", "mariadb"):
+            self.assertIn(f"\n                   {name} ", told)
+        self.assertEqual(subprocess.run([script, "sideways"], capture_output=True, check=False).returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
