@@ -84,6 +84,7 @@ Verdict default_verdict(const Error& error) {
     case Code::already_exists:
     case Code::permission_denied:
     case Code::read_only:
+    case Code::read_only_server:
     case Code::not_a_database:
     case Code::newer_schema:
     case Code::statement_invalid:
@@ -95,6 +96,7 @@ Verdict default_verdict(const Error& error) {
     case Code::permits_differ:
     case Code::database_locked:
     case Code::serialization_failure:
+    case Code::stale_version:
     case Code::deadlock:
       return Verdict::success;
   }

@@ -35,6 +35,7 @@ Disposition disposition(Code code) {
     case Code::timeout:
       return Disposition::retry_call;
     case Code::serialization_failure:
+    case Code::stale_version:
     case Code::deadlock:
     case Code::connection_lost:
       return Disposition::rerun_unit;
@@ -98,6 +99,8 @@ std::string_view name(Code code) {
       return "timeout";
     case Code::serialization_failure:
       return "serialization_failure";
+    case Code::stale_version:
+      return "stale_version";
     case Code::deadlock:
       return "deadlock";
     case Code::connection_lost:

@@ -40,6 +40,7 @@ enum class Code {
   timeout,          // A deadline or a statement timeout passed, and what was begun is undone.
   // The transaction is rolled back: run the whole unit again.
   serialization_failure,  // Lost against a concurrent transaction.
+  stale_version,          // A row was changed since it was read (sql/versioned.h): read it again.
   deadlock,               // Chosen as the victim of a cycle of waits.
   connection_lost,        // Before commit was sent.
   // May have been applied.

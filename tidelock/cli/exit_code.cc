@@ -34,6 +34,7 @@ Exit exit_for(Code code) {
     case Code::timeout:
     case Code::database_locked:
     case Code::serialization_failure:
+    case Code::stale_version:
     case Code::connection_lost:
     case Code::unknown_outcome:
       return Exit::failed;

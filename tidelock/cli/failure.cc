@@ -44,6 +44,7 @@ std::string_view next_step(Code code) {
     case Code::timeout:
     case Code::unavailable:
     case Code::serialization_failure:
+    case Code::stale_version:
     case Code::connection_lost:
     case Code::unknown_outcome:
       return "run it again";
