@@ -35,9 +35,12 @@ void prepare_checkpoints(sql::Database& store);
 
 std::optional<Checkpoint> find_checkpoint(sql::Executor& executor, const CheckpointKey& key);
 
-// Writes it in the transaction of the rows: a new row unless it is stored. `token`: of the run's lease. Error: fenced
-// when an execution of this run with a newer token has been at it: stop.
-void save_checkpoint(sql::Transaction& tx, const CheckpointKey& key, const Checkpoint& checkpoint, std::int64_t token);
+// In the transaction of the rows: from what the caller has found or moved it to, to what these rows make of it.
+// `token`: of the run's lease. Rolls back, and throws: fenced when an execution of this run with a newer token has been
+// at it: stop; unknown_outcome when it is no longer where the caller left it: an attempt whose commit was not answered
+// was committed after all.
+void move_checkpoint(sql::Transaction& tx, const CheckpointKey& key, const Checkpoint& from, const Checkpoint& to,
+                     std::int64_t token);
 
 // For an execution that continues a run: takes the checkpoint over, or makes an empty one, so that nothing that an
 // older execution has begun can still commit. Error: fenced.

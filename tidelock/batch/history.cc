@@ -163,8 +163,9 @@ std::vector<Waiting> History::waiting() {
 History::Totals History::totals() {
   auto connection = state_.connect();
   auto rows = connection.query(
-      "select count(*) filter (where executions > 0), count(waited_us), count(*) filter (where status = 'failed'), "
-      "count(*) filter (where status = 'skipped'), count(*) filter (where status = 'missed'), "
+      "select count(case when executions > 0 then 1 end), count(waited_us), "
+      "count(case when status = 'failed' then 1 end), count(case when status = 'skipped' then 1 end), "
+      "count(case when status = 'missed' then 1 end), "
       "(select coalesce(sum(rows_written), 0) from tidelock_step), "
       "(select coalesce(sum(rows_skipped), 0) from tidelock_step) from tidelock_run");
   rows.next();

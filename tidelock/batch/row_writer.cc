@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/sql/upsert.h"
 
 namespace tidelock::batch {
 namespace {
@@ -48,18 +50,10 @@ bool RowWriter::is_key(const std::string& column) const {
 }
 
 std::string RowWriter::upsert_sql(const sql::Dialect& dialect, std::size_t rows) const {
-  std::vector<std::string> names;
-  std::vector<std::string> keys;
   std::vector<std::string> changes;
-  for (const auto& column : columns_) {
-    const auto name = dialect.quote(column);
-    names.push_back(name);
-    (is_key(column) ? keys : changes).push_back(is_key(column) ? name : fmt::format("{0} = excluded.{0}", name));
-  }
-  const auto row = "(" + joined(std::vector<std::string>(columns_.size(), "?"), ", ") + ")";
-  return fmt::format("insert into {} ({}) values {} on conflict ({}) do {}", write_.table, joined(names, ", "),
-                     joined(std::vector<std::string>(rows, row), ", "), joined(keys, ", "),
-                     changes.empty() ? "nothing" : "update set " + joined(changes, ", "));
+  std::ranges::remove_copy_if(columns_, std::back_inserter(changes), [&](const auto& each) { return is_key(each); });
+  return sql::upsert_statement(
+      dialect, {.table = write_.table, .columns = columns_, .key = write_.key, .update = std::move(changes)}, rows);
 }
 
 std::string RowWriter::update_sql(const sql::Dialect& dialect) const {

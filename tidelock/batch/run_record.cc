@@ -5,6 +5,7 @@
 #include "tidelock/base/uuid.h"
 #include "tidelock/lock/owner.h"
 #include "tidelock/sql/transact.h"
+#include "tidelock/sql/upsert.h"
 
 namespace tidelock::batch {
 
@@ -27,12 +28,17 @@ std::optional<RunRow> find_run(sql::Database& state, RunId id) {
 
 std::optional<RunId> insert_run(sql::Executor& state, const NewRun& run, RunStatus status, std::string_view reason) {
   const auto now = in_us(state.runtime().wall_now());
-  const auto ended = is_over(status) ? std::optional(now) : std::nullopt;
-  return state.maybe<RunId>(
-      "insert into tidelock_run (uuid, key, job, status, cause, caused_by, scheduled_us, queued_us, ended_us, reason) "
-      "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (key) do nothing returning id",
-      base::uuid_v7(state.runtime()).to_string(), run.key, run.job, name(status), name(run.cause), run.caused_by,
-      in_us(run.scheduled), now, ended, reason);
+  std::optional<std::int64_t> ended;
+  if (is_over(status)) ended = now;
+  const auto uuid = base::uuid_v7(state.runtime()).to_string();
+  state.execute(
+      sql::upsert_statement(state.dialect(), {.table = "tidelock_run",
+                                              .columns = {"uuid", "once_key", "job", "status", "cause", "caused_by",
+                                                          "scheduled_us", "queued_us", "ended_us", "reason"},
+                                              .key = {"once_key"},
+                                              .update = {}}),
+      uuid, run.key, run.job, name(status), name(run.cause), run.caused_by, in_us(run.scheduled), now, ended, reason);
+  return state.maybe<RunId>("select id from tidelock_run where uuid = ?", uuid);  // Another one's has the key: none.
 }
 
 RunRecord::RunRecord(const Context& context, RunRow run, std::int64_t token)
@@ -78,9 +84,12 @@ std::string RunRecord::step_status(std::size_t place) const {
 
 void RunRecord::step_begun(std::size_t place, std::string_view name, std::string_view kind) {
   context_.state.execute(
-      "insert into tidelock_step (run, place, name, kind, status, started_us) values (?, ?, ?, ?, 'running', ?) "
-      "on conflict (run, place) do update set status = 'running', error = '', ended_us = null",
-      run_.id, place, name, kind, in_us(now()));
+      sql::upsert_statement(context_.state.dialect(),
+                            {.table = "tidelock_step",
+                             .columns = {"run", "place", "name", "kind", "status", "started_us", "error", "ended_us"},
+                             .key = {"run", "place"},
+                             .update = {"status", "error", "ended_us"}}),
+      run_.id, place, name, kind, "running", in_us(now()), "", std::optional<std::int64_t>());
 }
 
 void RunRecord::step_progress(std::size_t place, const StepCounts& counts) {
@@ -99,13 +108,14 @@ void RunRecord::step_ended(std::size_t place, std::string_view status, const std
 
 void RunRecord::add_skips(std::size_t place, std::span<const BadRow> rows) {
   if (rows.empty()) return;
+  const auto sql = sql::upsert_statement(context_.state.dialect(),
+                                         {.table = "tidelock_skip",
+                                          .columns = {"run", "step", "position", "place", "record", "error"},
+                                          .key = {"run", "step", "position"},
+                                          .update = {"place", "record", "error"}});
   sql::transact(context_.state, [&](sql::Transaction& tx) {
     for (const auto& row : rows) {
-      tx.execute(
-          "insert into tidelock_skip (run, step, position, place, record, error) values (?, ?, ?, ?, ?, ?) "
-          "on conflict (run, step, position) do update set place = excluded.place, record = excluded.record, "
-          "error = excluded.error",
-          run_.id, place, row.position, row.place, row.record, row.error);
+      tx.execute(sql, run_.id, place, row.position, row.place, row.record, row.error);
     }
   });
 }

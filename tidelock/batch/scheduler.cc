@@ -9,6 +9,7 @@
 #include "tidelock/batch/state_tables.h"
 #include "tidelock/sql/text_form.h"
 #include "tidelock/sql/transact.h"
+#include "tidelock/sql/upsert.h"
 
 namespace tidelock::batch {
 namespace {
@@ -65,8 +66,9 @@ std::vector<Due> Scheduler::decide(WallTime now) {
   std::vector<Due> due;
   for (const auto* job : scheduled_) {
     if (!decided_until(*job)) {
-      state_.execute("insert into tidelock_schedule (job, decided_us) values (?, ?) on conflict (job) do nothing",
-                     job->name, in_us(options_.begin.value_or(now)));
+      const sql::Upsert begun{
+          .table = "tidelock_schedule", .columns = {"job", "decided_us"}, .key = {"job"}, .update = {}};
+      state_.execute(sql::upsert_statement(state_.dialect(), begun), job->name, in_us(options_.begin.value_or(now)));
     }
   }
   if (!first_jobs_done(now, due)) return due;
@@ -85,7 +87,8 @@ bool Scheduler::first_jobs_done(WallTime now, std::vector<Due>& due) {
         connection, {.job = job->name, .cause = Cause::first, .scheduled = moment, .caused_by = "@first", .key = key},
         RunStatus::queued, "");
     if (id) due.push_back({*id, job->name, moment});
-    done = connection.one<std::string>("select status from tidelock_run where key = ?", key) == "completed" && done;
+    done =
+        connection.one<std::string>("select status from tidelock_run where once_key = ?", key) == "completed" && done;
   }
   return done;
 }
@@ -128,7 +131,7 @@ void Scheduler::decide(const Job& job, WallTime now, std::vector<Due>& due) {
 std::optional<WallTime> Scheduler::next(WallTime now) const {
   std::optional<WallTime> earliest;
   for (const auto* job : first_) {
-    if (state_.maybe<std::string>("select status from tidelock_run where key = ?", job->name + "@first") !=
+    if (state_.maybe<std::string>("select status from tidelock_run where once_key = ?", job->name + "@first") !=
         "completed") {
       return std::nullopt;
     }

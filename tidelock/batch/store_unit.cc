@@ -37,7 +37,7 @@ void StoreUnit::attempt(const std::function<void(sql::Transaction&)>& unit, cons
   fence(tx);
   unit(tx);
   forget_checkpoints(tx, forget_);
-  save_checkpoint(tx, key(), next, run_.record.token());
+  move_checkpoint(tx, key(), counts_.checkpoint, next, run_.record.token());
   tx.commit();
 }
 

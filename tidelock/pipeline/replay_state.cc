@@ -8,18 +8,20 @@
 #include "tidelock/base/text.h"
 #include "tidelock/sql/schema.h"
 #include "tidelock/sql/transact.h"
+#include "tidelock/sql/upsert.h"
 
 namespace tidelock::pipeline {
 namespace {
 
 using namespace std::chrono_literals;
 
+// Understood alike by SQLite, PostgreSQL and MariaDB.
 constexpr std::string_view kSteps[] = {R"(
-create table tidelock_replay (
-  pipeline text primary key,
-  days text not null,       -- '2018-01-03..2018-02-08'; 'real' when it is none
-  position_us integer       -- Of the market time, from the epoch; null before the first
-) without rowid;
+create table if not exists tidelock_replay (
+  pipeline varchar(191) primary key not null,
+  days varchar(64) not null,  -- '2018-01-03..2018-02-08'; 'real' when it is none
+  position_us bigint          -- Of the market time, from the epoch; null before the first
+);
 )"};
 
 constexpr const char* kRealTime = "real";
@@ -32,7 +34,9 @@ ReplayState::ReplayState(sql::Database& state, const std::string& pipeline, cons
     : state_(state), pipeline_(pipeline) {
   sql::migrate(state, {.room = "pipeline", .steps = kSteps}, state.runtime().in(10s));
   const auto days = replay ? replay->first + ".." + replay->last : std::string(kRealTime);
-  state.execute("insert into tidelock_replay (pipeline, days) values (?, ?) on conflict do nothing", pipeline, days);
+  const sql::Upsert begun{
+      .table = "tidelock_replay", .columns = {"pipeline", "days"}, .key = {"pipeline"}, .update = {}};
+  state.execute(sql::upsert_statement(state.dialect(), begun), pipeline, days);
   auto connection = state.connect();
   auto rows = connection.query("select days, position_us from tidelock_replay where pipeline = ?", pipeline);
   if (!rows.next()) throw Error(Code::internal, "the row of the pipeline is gone");

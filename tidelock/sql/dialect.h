@@ -86,6 +86,8 @@ struct Dialect {
   bool savepoints = false;         //
   bool poisoned_by_error = false;  // Any failed statement dooms the transaction (DuckDB).
   bool commit_position = false;    // commit() returns a position.
+  bool transactional_ddl = true;   // Making a table is part of a transaction; else it ends one.
+  bool on_duplicate_key = false;   // Spells upserts "on duplicate key update" (see upsert.h), not "on conflict".
   std::string savepoints_note;     // Why there are none.
   std::string position_note;       // What the position is, or why there is none.
 

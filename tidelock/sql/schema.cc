@@ -1,12 +1,15 @@
 #include "tidelock/sql/schema.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tidelock/sql/transact.h"
+#include "tidelock/sql/upsert.h"
 
 namespace tidelock::sql {
 namespace {
@@ -35,8 +38,12 @@ std::span<const std::string_view> steps_after(std::int64_t version, const Schema
   return schema.steps.subspan(static_cast<std::size_t>(version));
 }
 
+// Room for the name of a room: engines of servers want to know how long a key may become.
+constexpr std::string_view kSchemaTable =
+    "create table if not exists tidelock_schema (room varchar(64) primary key not null, version integer not null)";
+
 void migrate_in(Transaction& tx, const Schema& schema, std::string_view where) {
-  tx.execute("create table if not exists tidelock_schema (room text primary key not null, version integer not null)");
+  tx.execute(kSchemaTable);
   const auto version = tx.maybe<std::int64_t>(kVersion, schema.room);
   const auto steps = steps_after(version.value_or(0), schema, where);
   if (steps.empty()) return;
@@ -48,9 +55,25 @@ void migrate_in(Transaction& tx, const Schema& schema, std::string_view where) {
   }
 }
 
+// Each statement is committed by itself, the version last: what was left half-done is done again from its beginning.
+void migrate_stepwise(Connection& connection, const Schema& schema, std::string_view where) {
+  connection.execute(kSchemaTable);
+  const auto version = connection.maybe<std::int64_t>(kVersion, schema.room);
+  for (const auto& step : steps_after(version.value_or(0), schema, where)) connection.script(step);
+  const Upsert row{.table = "tidelock_schema", .columns = {"room", "version"}, .key = {"room"}, .update = {"version"}};
+  connection.execute(upsert_statement(connection.dialect(), row), schema.room, schema.steps.size());
+}
+
 }  // namespace
 
-void migrate(Transaction& transaction, const Schema& schema) { migrate_in(transaction, schema, "this database"); }
+void migrate(Transaction& transaction, const Schema& schema) {
+  if (!transaction.dialect().transactional_ddl) {
+    throw Error(Code::unsupported,
+                fmt::format("{} ends a transaction when tables are made: make the {} tables before it begins",
+                            transaction.dialect().engine, schema.room));
+  }
+  migrate_in(transaction, schema, "this database");
+}
 
 void migrate(Database& database, const Schema& schema, base::Deadline deadline) {
   const auto found = find_version(database, schema, deadline);
@@ -58,6 +81,10 @@ void migrate(Database& database, const Schema& schema, base::Deadline deadline) 
 
   auto& runtime = database.runtime();
   if (deadline.passed(runtime.now())) throw Error(Code::timeout, "the deadline passed before the tables were made");
+  if (!database.dialect().transactional_ddl) {
+    auto connection = database.connect(deadline);
+    return migrate_stepwise(connection, schema, database.name());
+  }
   const TransactOptions options{
       .isolation = std::nullopt,
       .read_only = false,
@@ -65,7 +92,27 @@ void migrate(Database& database, const Schema& schema, base::Deadline deadline) 
       .retry = {.max_attempts = 10},
       .stop = {},
   };
-  transact(database, options, [&](Transaction& tx) { migrate_in(tx, schema, database.name()); });
+  const auto once = [&] {
+    transact(database, options, [&](Transaction& tx) { migrate_in(tx, schema, database.name()); });
+  };
+  try {
+    once();
+  } catch (const Error& error) {
+    // Another process made the same tables meanwhile, and its commit came first: now they are there.
+    if (error.code() != Code::constraint_violation && error.code() != Code::already_exists) throw;
+    once();
+  }
+}
+
+Schema schema_for(const Dialect& dialect, std::string_view room, std::string_view what,
+                  std::initializer_list<EngineSteps> engines) {
+  std::vector<std::string_view> names;
+  for (const auto& each : engines) {
+    if (each.engine == dialect.engine) return {.room = room, .steps = each.steps};
+    names.push_back(each.engine);
+  }
+  throw Error(Code::unsupported,
+              fmt::format("{} cannot be kept in {}: use one of {}", what, dialect.engine, fmt::join(names, ", ")));
 }
 
 }  // namespace tidelock::sql
