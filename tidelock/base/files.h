@@ -41,6 +41,9 @@ struct FileInfo {
   enum class Kind { file, folder, symlink, other } kind;
   std::uint64_t size_bytes;
   std::uint64_t inode;
+  // Another one after the content was changed, to the grain of the file system's clock (a few ms); of no other meaning.
+  // What is written through File::map() may come late or never.
+  std::uint64_t change_stamp;
 };
 
 // One open file description. Thread-safe for reads; writes of one range are the caller's to order. Closed by the
@@ -57,6 +60,9 @@ class File {
   // After it returns, what was written survives a power cut (the name needs Files::sync_folder as well). After a failed
   // sync the state of the unsynced data is unknown: do not call it again and trust the answer.
   virtual void sync() = 0;
+  // Asks for these bytes to be brought to the disk from now on, so that the next sync() has less to wait for. Returns
+  // at once and promises nothing.
+  virtual void start_sync(ByteRange range);
   // An open-file-description lock: it excludes every other opening, also within this process, and is dropped only by
   // unlock() or by closing this File. Never waits. A lock already held here is converted.
   virtual bool try_lock(LockKind kind, ByteRange range = {}) = 0;

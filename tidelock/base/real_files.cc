@@ -90,6 +90,11 @@ class RealFile final : public File {
     }
   }
 
+  void start_sync(ByteRange range) override {
+    // Whatever it says: sync() will meet what is wrong.
+    ::sync_file_range(fd(), to_offset(range.offset, path_), to_offset(range.length, path_), SYNC_FILE_RANGE_WRITE);
+  }
+
   bool try_lock(LockKind kind, ByteRange range) override {
     if (set_lock(kind == LockKind::shared ? F_RDLCK : F_WRLCK, range)) return true;
     if (errno == EAGAIN || errno == EACCES) return false;
@@ -233,7 +238,9 @@ std::unique_ptr<File> RealFiles::open(const Path& path, OpenMode mode) {
 std::optional<FileInfo> RealFiles::info(const Path& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0) {
-    return FileInfo{kind_of(status.st_mode), static_cast<std::uint64_t>(status.st_size), status.st_ino};
+    const auto changed = static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000 +
+                         static_cast<std::uint64_t>(status.st_mtim.tv_nsec);
+    return FileInfo{kind_of(status.st_mode), static_cast<std::uint64_t>(status.st_size), status.st_ino, changed};
   }
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
   throw errno_error(errno, path, "nothing is known about it");

@@ -54,6 +54,7 @@ void FileOnDisk::write_at(std::uint64_t offset, std::span<const std::byte> data)
   begin(Disk::Access::write, "write", offset ^ (data.size() << 32));
   check_reach(offset);
   if (!writable_) throw errno_error(EBADF, path_, "it could not be written");
+  ++node_->change_stamp;
   if (disk_.write_fails()) {
     const auto prefix = data.first(disk_.random_.below(static_cast<std::uint32_t>(data.size()) + 1));
     node_->content.write(offset, prefix, disk_.random_);
@@ -77,6 +78,7 @@ void FileOnDisk::truncate(std::uint64_t size_bytes) {
   begin(Disk::Access::write, "truncate", size_bytes);
   check_reach(size_bytes);
   if (!writable_) throw errno_error(EINVAL, path_, "its size could not be changed");
+  ++node_->change_stamp;
   grow(size_bytes, "its size could not be changed");
   Tree::touch(*node_);
 }

@@ -107,7 +107,7 @@ std::optional<base::FileInfo> FilesOfProcess::info(const Path& path) {
   if (place.error != 0) throw errno_error(place.error, path, "nothing is known about it");
   const auto& node = *place.node;
   const auto size = node.kind == Node::Kind::symlink ? node.target.native().size() : node.content.size();
-  return base::FileInfo{node.kind, size, node.inode};
+  return base::FileInfo{node.kind, size, node.inode, node.change_stamp};
 }
 
 void FilesOfProcess::rename(const Path& from, const Path& to) {

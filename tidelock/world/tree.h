@@ -45,6 +45,7 @@ struct Node {
 
   const Kind kind;
   const std::uint64_t inode;
+  std::uint64_t change_stamp = 0;  // Counts the changes of its content.
   unsigned permissions;
   std::weak_ptr<Node> parent;
   std::string name;  // There.

@@ -209,6 +209,33 @@ TEST_P(FilesConformance, InformationDoesNotFollowASymlink) {
   });
 }
 
+TEST_P(FilesConformance, AChangeOfTheContentChangesTheStampAndARenameDoesNot) {
+  run([](const Place& place) {
+    auto& files = place.files;
+    const auto path = place.folder / "x";
+    put(files, path, "12345");
+    const auto stamp = [&] { return files.info(path)->change_stamp; };
+    const auto before = stamp();
+    files.set_mode(path, 0600);
+    files.rename(path, place.folder / "y");
+    files.rename(place.folder / "y", path);
+    EXPECT_EQ(stamp(), before);
+    // The clock of a real file system ticks a few times in a hundredth of a second.
+    const auto file = files.open(path, OpenMode::read_write);
+    for (char byte = 'a'; stamp() == before; byte = byte == 'z' ? 'a' : static_cast<char>(byte + 1)) {
+      file->write_at(0, std::as_bytes(std::span(&byte, 1)));
+    }
+    const auto written = stamp();
+    while (stamp() == written) {
+      file->truncate(3);
+      file->truncate(5);
+    }
+    file->start_sync({.offset = 1, .length = 2});
+    file->start_sync({});
+    EXPECT_EQ(files.read(path).substr(1, 2), "23");
+  });
+}
+
 TEST_P(FilesConformance, ALockExcludesEveryOtherOpeningOfTheFile) {
   run([](const Place& place) {
     const auto path = place.folder / "x";

@@ -37,6 +37,7 @@ class MemoryContent {
   }
   void write(std::uint64_t offset, std::span<const std::byte> data) {
     const base::LocalGuard guard(mutex_);
+    ++change_stamp_;
     grow(offset + data.size());
     copy(offset, data.size(),
          [&](std::byte* at, std::size_t done, std::size_t part) { std::memcpy(at, &data[done], part); });
@@ -45,8 +46,13 @@ class MemoryContent {
     const base::LocalGuard guard(mutex_);
     return size_;
   }
+  base::FileInfo info() {
+    const base::LocalGuard guard(mutex_);
+    return {base::FileInfo::Kind::file, size_, inode, change_stamp_};
+  }
   void truncate(std::uint64_t size) {
     const base::LocalGuard guard(mutex_);
+    ++change_stamp_;
     if (size >= size_) return grow(size);
     // What may come back later is zero.
     copy(size, static_cast<std::size_t>(size_ - size),
@@ -119,6 +125,7 @@ class MemoryContent {
   base::LocalMutex mutex_;
   std::vector<std::unique_ptr<std::byte[]>> chunks_ TIDELOCK_GUARDED_BY(mutex_);
   std::uint64_t size_ TIDELOCK_GUARDED_BY(mutex_) = 0;
+  std::uint64_t change_stamp_ TIDELOCK_GUARDED_BY(mutex_) = 0;
   bool mapped_ TIDELOCK_GUARDED_BY(mutex_) = false;  // Somebody may hold a pointer to a chunk.
   std::vector<Held> locks_ TIDELOCK_GUARDED_BY(mutex_);
 };
@@ -165,7 +172,7 @@ std::optional<base::FileInfo> MemoryFiles::info(const base::Path& path) {
   const base::LocalGuard guard(mutex_);
   const auto found = files_.find(path.string());
   if (found == files_.end()) return std::nullopt;
-  return base::FileInfo{base::FileInfo::Kind::file, found->second->size(), found->second->inode};
+  return found->second->info();
 }
 
 void MemoryFiles::rename(const base::Path& from, const base::Path& to) {
