@@ -50,10 +50,13 @@ class PlainBytes final : public Bytes {
                               path_.string(), size_, size));
     }
     const auto now = files_.info(path_);
-    if (!now || !before_ || now->inode != before_->inode) {
-      throw Error(Code::unavailable, fmt::format("{} was {} while it was read; resume the run when it is whole",
-                                                 path_.string(), now ? "replaced" : "removed"));
-    }
+    const auto refuse = [&](const char* what) {
+      throw Error(Code::unavailable,
+                  fmt::format("{} was {} while it was read; resume the run when it is whole", path_.string(), what));
+    };
+    if (!now) refuse("removed");
+    if (!before_ || now->inode != before_->inode) refuse("replaced");
+    if (now->change_stamp != before_->change_stamp) refuse("written to");
   }
 
   base::Files& files_;

@@ -74,7 +74,7 @@ WORLD_TEST(Csv, RefusesWhatNobodyCanRead) {
   EXPECT_THAT(text_of("a,b\n1,2\n\"3,4\n5,6\n"), HasSubstr("/a.csv:3: a quoted field of the row that begins here"));
 }
 
-WORLD_TEST(Csv, AFileThatGrowsOrIsReplacedWhileItIsReadIsRefused) {
+WORLD_TEST(Csv, AFileThatGrowsOrIsReplacedOrWrittenToWhileItIsReadIsRefused) {
   files.write_atomically("/a.csv", "a\n1\n");
   CsvReader growing(files, "/a.csv");
   files.open("/a.csv", base::OpenMode::read_write)->write_at(4, std::as_bytes(std::span("2\n", 2)));
@@ -92,6 +92,14 @@ WORLD_TEST(Csv, AFileThatGrowsOrIsReplacedWhileItIsReadIsRefused) {
                 }
               }),
               HasSubstr("/a.csv was replaced while it was read"));
+
+  CsvReader changed(files, "/a.csv");
+  files.open("/a.csv", base::OpenMode::read_write)->write_at(2, std::as_bytes(std::span("7", 1)));
+  EXPECT_THAT(error_text([&] {
+                while (changed.next(row)) {
+                }
+              }),
+              HasSubstr("/a.csv was written to while it was read; resume the run when it is whole"));
 }
 
 std::string gzip(const std::string& text) {

@@ -1,0 +1,164 @@
+// Chunks whose commit nobody answers: never repeated blindly, resolved by the checkpoint. On SQLite itself, with a
+// connection that loses answers.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tidelock/base/error.h"
+#include "tidelock/batch/testing/bench.h"
+#include "tidelock/sql/driver.h"
+#include "tidelock/world/testing.h"
+#if TIDELOCK_HAVE_SQLITE
+#include "tidelock/sql/backends/sqlite/driver.h"
+
+namespace tidelock::batch {
+namespace {
+
+using testing::Bench;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::job_of;
+using ::testing::Not;
+using testing::record_of;
+
+enum class Fate { committed, rolled_back };
+
+// Which commit is not answered, and what became of it.
+struct Plan {
+  int lose = 0;  // The n-th from here on; 0: none.
+  Fate fate = Fate::committed;
+  int lost = 0;
+};
+
+class LosingSession final : public sql::Session {
+ public:
+  LosingSession(std::unique_ptr<sql::Session> inner, Plan& plan) : inner_(std::move(inner)), plan_(plan) {}
+
+  std::unique_ptr<sql::Prepared> prepare(std::string_view sql) override { return inner_->prepare(sql); }
+  void run_script(std::string_view sql, base::Deadline deadline) override { inner_->run_script(sql, deadline); }
+  void begin(const sql::BeginOptions& options) override { inner_->begin(options); }
+  sql::Position commit() override {
+    if (plan_.lose == 0 || --plan_.lose > 0) return inner_->commit();
+    ++plan_.lost;
+    if (plan_.fate == Fate::committed) {
+      inner_->commit();
+    } else {
+      inner_->rollback();
+    }
+    throw Error(Code::unknown_outcome, "the connection was lost");
+  }
+  bool transaction_alive() const noexcept override { return inner_->transaction_alive(); }
+  void rollback() noexcept override { inner_->rollback(); }
+  void savepoint(std::string_view name) override { inner_->savepoint(name); }
+  void release_savepoint(std::string_view name) override { inner_->release_savepoint(name); }
+  void rollback_to_savepoint(std::string_view name) override { inner_->rollback_to_savepoint(name); }
+  std::unique_ptr<sql::Bulk> bulk(std::string_view table, std::span<const std::string> columns) override {
+    return inner_->bulk(table, columns);
+  }
+  void cancel() noexcept override { inner_->cancel(); }
+  bool reset() noexcept override { return inner_->reset(); }
+
+ private:
+  std::unique_ptr<sql::Session> inner_;
+  Plan& plan_;
+};
+
+class LosingDriver final : public sql::Driver {
+ public:
+  LosingDriver(std::unique_ptr<sql::Driver> inner, Plan& plan) : inner_(std::move(inner)), plan_(plan) {}
+
+  const sql::Dialect& dialect() const override { return inner_->dialect(); }
+  std::unique_ptr<sql::Session> open(base::Deadline deadline) override {
+    return std::make_unique<LosingSession>(inner_->open(deadline), plan_);
+  }
+
+ private:
+  std::unique_ptr<sql::Driver> inner_;
+  Plan& plan_;
+};
+
+std::shared_ptr<sql::Database> losing_store(base::Runtime& runtime, base::Files& files, Plan& plan) {
+  const auto url = base::Url::parse("sqlite:/shop.db");
+  base::UrlParams params(url);
+  auto driver = sql::sqlite::make_driver(runtime, files, url, params, {});
+  return std::make_shared<sql::Database>(runtime, std::make_unique<LosingDriver>(std::move(driver), plan),
+                                         sql::DatabaseOptions{}, "sqlite:/shop.db");
+}
+
+ChunkStep load(Write::Kind kind) {
+  ChunkStep step{.source = CsvSource{"/items.csv"},
+                 .record = record_of({"id integer", "price decimal"}),
+                 .write = {.kind = kind, .table = "item"},
+                 .chunk_rows = 2};
+  if (kind == Write::Kind::upsert) step.write.key = {"id"};
+  return step;
+}
+
+std::vector<std::int64_t> ids(sql::Database& store) {
+  std::vector<std::int64_t> result;
+  auto connection = store.connect();
+  for (const auto row : connection.query("select id from item order by id")) result.push_back(row.get<std::int64_t>(0));
+  return result;
+}
+
+// The n-th commit of a chunk is not answered.
+void lose(base::Runtime& runtime, base::Files& files, int n, Fate fate) {
+  Plan plan;
+  Bench bench(runtime, files);
+  bench.store_pointer() = losing_store(runtime, files, plan);
+  bench.store().script("drop table if exists item; create table item (id integer, price decimal)");  // No key: rows
+  files.write_atomically("/none.csv", "id,price\n");                                                 // may come twice.
+  files.write_atomically("/items.csv", "id,price\n1,1\n2,2\n3,3\n4,4\n5,5\n");
+  auto nothing = load(Write::Kind::insert);
+  nothing.source = CsvSource{"/none.csv"};
+  ASSERT_EQ(bench.run(job_of(nothing, "first")).status, RunStatus::completed);  // Makes the tables of checkpoints.
+
+  plan.lose = n;
+  plan.fate = fate;
+  const auto result = bench.run(job_of(load(Write::Kind::insert)));
+  EXPECT_EQ(plan.lost, 1);
+  EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
+  EXPECT_EQ(result.rows_written, 5);
+  EXPECT_THAT(ids(bench.store()), ElementsAre(1, 2, 3, 4, 5));
+  const auto told = Contains(HasSubstr("the checkpoint says that it took place"));
+  if (fate == Fate::committed) {
+    EXPECT_THAT(bench.story(), told);
+  } else {
+    EXPECT_THAT(bench.story(), Not(told));
+    EXPECT_THAT(bench.story(), Contains(HasSubstr("attempt 1 of 3 failed")));
+  }
+}
+
+WORLD_TEST(UnknownOutcome, AChunkThatWasCommittedWithoutAnAnswerIsNotCommittedAgain) {
+  for (int n = 1; n <= 3; ++n) lose(runtime, files, n, Fate::committed);
+}
+
+WORLD_TEST(UnknownOutcome, AChunkThatWasRolledBackWithoutAnAnswerIsTriedAgain) {
+  for (int n = 1; n <= 3; ++n) lose(runtime, files, n, Fate::rolled_back);
+}
+
+WORLD_TEST(UnknownOutcome, AScriptIsRunOnceWhicheverWayItsCommitWent) {
+  for (const auto fate : {Fate::committed, Fate::rolled_back}) {
+    Plan plan;
+    Bench bench(runtime, files);
+    bench.store_pointer() = losing_store(runtime, files, plan);
+    bench.store().script("drop table if exists count; create table count (n integer); insert into count values (0)");
+    const auto script = [](std::string sql) { return SqlStep{"count.sql", std::move(sql)}; };
+    ASSERT_EQ(bench.run(job_of(script("select 1"), "first")).status, RunStatus::completed);
+    plan.lose = 1;
+    plan.fate = fate;
+    const auto result = bench.run(job_of(script("update count set n = n + 1")));
+    EXPECT_EQ(plan.lost, 1);
+    EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
+    EXPECT_EQ(bench.store().one<std::int64_t>("select n from count"), 1);
+  }
+}
+
+}  // namespace
+}  // namespace tidelock::batch
+#endif
