@@ -53,8 +53,8 @@ struct Dispatch {
 Outcome run_program(const std::vector<std::string>& arguments, Outside outside) {
   if (!arguments.empty() && arguments.front() == replica::kHelperCommand) {
     base::Descriptor parent(STDIN_FILENO);
-    outside.out << replica::run_helper(std::span(arguments).subspan(1), outside.runtime, outside.files, parent);
-    outside.out.flush();
+    replica::run_helper(std::span(arguments).subspan(1), outside.runtime, outside.files, parent,
+                        [&](const std::string& line) { outside.out << line << std::flush; });
     parent.release();
     return {};
   }

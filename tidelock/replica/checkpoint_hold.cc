@@ -27,22 +27,19 @@ bool is_refused_for_now(const Error& error) {
 
 }  // namespace
 
-CheckpointHold::CheckpointHold(sql::Database& owner, base::Duration patience, const std::stop_token& stop)
-    : owner_(owner) {
-  auto connection = owner.connect();
+void CheckpointHold::take(const std::stop_token& stop) {
+  auto connection = owner_.connect();
   // Not current_setting(): a statement that was prepared before keeps the value of then.
   const auto before = connection.one<std::string>("select value from duckdb_settings() where name = ?", kSetting);
   if (before != kHeld) threshold_ = before;
   connection.execute(std::string("set global checkpoint_threshold = '") + kHeld + "'");
   try {
-    checkpoint(patience, stop);
+    checkpoint(stop);
   } catch (...) {
     release();
     throw;
   }
 }
-
-CheckpointHold::~CheckpointHold() { release(); }
 
 void CheckpointHold::release() noexcept {
   if (threshold_.empty()) return;
@@ -50,11 +47,12 @@ void CheckpointHold::release() noexcept {
     owner_.execute("set global checkpoint_threshold = '" + as_printed_again(threshold_) + "'");
   } catch (const std::exception&) {  // The database was shut down by the engine, and its settings are gone with it.
   }
+  threshold_.clear();
 }
 
-void CheckpointHold::checkpoint(base::Duration patience, const std::stop_token& stop) {
+void CheckpointHold::checkpoint(const std::stop_token& stop) {
   auto& runtime = owner_.runtime();
-  const auto deadline = runtime.in(patience);
+  const auto deadline = runtime.in(patience_);
   base::Backoff backoff({.base = 1ms, .cap = 100ms});
   for (;;) {
     std::string refusal;

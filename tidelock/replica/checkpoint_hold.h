@@ -5,28 +5,32 @@
 #include <string>
 
 #include "tidelock/base/runtime.h"
+#include "tidelock/replica/copier.h"
 #include "tidelock/sql/database.h"
 
 namespace tidelock::replica {
 
-// From its constructor to its destructor the file of `owner` stands as the checkpoint left it, unless somebody asks for
-// one by hand; commits go to the log meanwhile. Two at once on one database do no harm: when the first ends, the
-// other's copier sees the file change, and begins again. Used by one task.
-class CheckpointHold {
+// While it is taken, the file of `owner` stands as the checkpoint left it, unless somebody asks for one by hand;
+// commits go to the log meanwhile. Two at once on one database do no harm: when the first ends, the other's copier sees
+// the file change, and begins again.
+class CheckpointHold final : public Hold {
  public:
-  // Waits for readers who still need rows that were changed since; writers go on. Errors: timeout after `patience`,
-  // cancelled; those of the engine.
-  CheckpointHold(sql::Database& owner, base::Duration patience, const std::stop_token& stop);
-  ~CheckpointHold();
+  CheckpointHold(sql::Database& owner, base::Duration patience) : owner_(owner), patience_(patience) {}
+  ~CheckpointHold() override { release(); }
   CheckpointHold(const CheckpointHold&) = delete;
   CheckpointHold& operator=(const CheckpointHold&) = delete;
 
+  // Waits for readers who still need rows that were changed since; writers go on. Errors: timeout after `patience`,
+  // cancelled; those of the engine.
+  void take(const std::stop_token& stop) override;
+  void release() noexcept override;
+
  private:
-  void checkpoint(base::Duration patience, const std::stop_token& stop);
-  void release() noexcept;
+  void checkpoint(const std::stop_token& stop);
 
   sql::Database& owner_;
-  std::string threshold_;  // Before; empty: somebody else holds it already.
+  const base::Duration patience_;
+  std::string threshold_;  // Before; empty: not taken, or somebody else holds it already.
 };
 
 }  // namespace tidelock::replica

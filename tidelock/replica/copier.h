@@ -1,5 +1,5 @@
-// Copying a master's file while it lives, and checking a copy. Behind an interface, because the bytes of a database are
-// touched by a process of its own (helper_process.h), which a World does not have.
+// Making a copy of a master's file while it lives, and checking it. Behind an interface, because the bytes of a
+// database are touched by a process of its own (helper_process.h), which a World does not have.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,38 @@
 
 namespace tidelock::replica {
 
+// Makes a master stand still while its file is copied. Used by one task at a time.
+class Hold {
+ public:
+  virtual ~Hold() = default;
+  // Errors: timeout, cancelled, and what the holder says.
+  virtual void take(const std::stop_token& stop) = 0;
+  // Does nothing when it is not taken.
+  virtual void release() noexcept = 0;
+};
+
+// While it lives and is not ended, the master stands still; at once, when there is nobody to hold it.
+class Standstill {
+ public:
+  Standstill(Hold* hold, const std::stop_token& stop) : hold_(hold) {
+    if (hold_ != nullptr) hold_->take(stop);
+  }
+  ~Standstill() { end(); }
+  Standstill(const Standstill&) = delete;
+  Standstill& operator=(const Standstill&) = delete;
+
+  void end() noexcept {
+    if (hold_ != nullptr) hold_->release();
+  }
+
+ private:
+  Hold* hold_;
+};
+
 struct CopyRequest {
   base::Path master;
   base::Path copy;            // Must not exist.
-  bool owned = false;         // The caller keeps the master's owner from writing checkpoints meanwhile.
+  Hold* hold = nullptr;       // Of the process that owns the master; without it the file is as its owner left it.
   base::Duration patience{};  // For a master that changes under the copier's hands.
 };
 
@@ -34,21 +62,14 @@ struct Copied {
   std::uint64_t doubtful_blocks = 0;
 };
 
-struct CheckRequest {
-  base::Path copy;
-  std::string engine;
-  bool read_everything = false;
-};
-
 // Thread-safe.
 class Copier {
  public:
   virtual ~Copier() = default;
-  // Leaves a complete and synced copy, or throws; then a part of it may be left. Errors: as Publisher::publish().
-  virtual Copied copy(const CopyRequest& request, const std::stop_token& stop) = 0;
-  // Opens the copy to read only, as a reader will. Errors: not_a_database, corrupt, newer_schema, and what the engine
-  // says.
-  virtual void check(const CheckRequest& request, const std::stop_token& stop) = 0;
+  // Leaves a complete and synced copy that was opened to read, as a reader will open it; or throws, and then a part of
+  // it may be left. The hold is taken before the first byte is read, and released as soon as the last one was, however
+  // that ends. Errors: as Publisher::publish().
+  virtual Copied make(const CopyRequest& request, const std::stop_token& stop) = 0;
 };
 
 }  // namespace tidelock::replica

@@ -18,13 +18,15 @@ class FileCopier final : public Copier {
  public:
   FileCopier(base::Runtime& runtime, base::Files& files);
 
-  Copied copy(const CopyRequest& request, const std::stop_token& stop) override;
-  void check(const CheckRequest& request, const std::stop_token& stop) override;
+  Copied make(const CopyRequest& request, const std::stop_token& stop) override;
   MasterState look(const base::Path& master);  // Errors: not_found, not_a_database, newer_schema, …
 
  private:
   FileEngine& engine_of(const base::Path& master);
 
+  void sync_and_check(const CopyRequest& request, const Copied& copied, Checker& checker, const std::stop_token& stop);
+
+  base::Runtime& runtime_;
   base::Files& files_;
   std::vector<std::unique_ptr<FileEngine>> engines_;
 };

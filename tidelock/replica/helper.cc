@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <atomic>
 #include <charconv>
+#include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/poll.h"
@@ -15,6 +16,9 @@ namespace tidelock::replica {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr const char* kHeld = "held";
+constexpr const char* kMayRelease = "may_release";
 
 Code code_named(const std::string& wanted) {
   for (int number = 0; number <= static_cast<int>(Code::unknown_outcome); ++number) {
@@ -66,17 +70,55 @@ std::int64_t number_from(const std::string& text) {
   return number;
 }
 
-std::string do_it(std::span<const std::string> arguments, FileCopier& copier, const std::stop_token& stop) {
-  if (arguments.size() == 5 && arguments[0] == "copy") {
-    return answer_copied(copier.copy({.master = arguments[1],
-                                      .copy = arguments[2],
-                                      .owned = arguments[3] == "owned",
-                                      .patience = base::Duration(number_from(arguments[4]))},
-                                     stop));
+// Of the process that owns the master, which takes and releases it: it is told, and tells.
+class ParentsHold final : public Hold {
+ public:
+  ParentsHold(base::Runtime& runtime, const std::function<void(const std::string&)>& answer)
+      : heard_(runtime.make_signal("the publisher's word to begin")), answer_(answer) {}
+
+  void heard() {
+    begun_ = true;
+    heard_->notify_all();
   }
-  if (arguments.size() == 4 && arguments[0] == "check") {
-    copier.check({.copy = arguments[2], .engine = arguments[1], .read_everything = arguments[3] == "everything"}, stop);
-    return text_of({{"checked", true}});
+
+  void take(const std::stop_token& stop) override {
+    for (;;) {
+      const auto seen = heard_->count();
+      if (begun_) return;
+      heard_->wait(seen, base::Deadline::never(), stop);
+      if (stop.stop_requested()) throw Error(Code::cancelled, "the publisher has gone");
+    }
+  }
+  void release() noexcept override { answer_(text_of({{kMayRelease, true}})); }
+
+ private:
+  const std::unique_ptr<base::Signal> heard_;
+  std::atomic<bool> begun_ = false;
+  const std::function<void(const std::string&)>& answer_;
+};
+
+// Tells what comes from the publisher, until it has gone.
+void listen(base::Runtime& runtime, const base::Descriptor& parent, ParentsHold& hold, std::stop_source& gone,
+            const std::stop_token& stop) {
+  base::Poll poll(runtime);
+  poll.add(parent.get());
+  std::array<std::byte, 16> bytes{};
+  while (poll.wait(base::Deadline::never(), stop)) {
+    const auto count = base::read_some(parent, bytes);
+    if (count == std::size_t{0}) {
+      gone.request_stop();
+      return;
+    }
+    hold.heard();
+  }
+}
+
+CopyRequest parse_arguments(std::span<const std::string> arguments, Hold& hold) {
+  if (arguments.size() == 5 && arguments[0] == "copy") {
+    return {.master = arguments[1],
+            .copy = arguments[2],
+            .hold = arguments[3] == kHeld ? &hold : nullptr,
+            .patience = base::Duration(number_from(arguments[4]))};
   }
   throw Error(Code::invalid_argument,
               std::string(kHelperCommand) + " is for the publisher of a replica, not for people");
@@ -85,16 +127,14 @@ std::string do_it(std::span<const std::string> arguments, FileCopier& copier, co
 }  // namespace
 
 std::vector<std::string> helper_arguments(const CopyRequest& request) {
-  return {"copy", request.master, request.copy, request.owned ? "owned" : "foreign",
+  return {"copy", request.master, request.copy, request.hold != nullptr ? kHeld : "foreign",
           std::to_string(request.patience.count())};
 }
 
-std::vector<std::string> helper_arguments(const CheckRequest& request) {
-  return {"check", request.engine, request.copy, request.read_everything ? "everything" : "catalog"};
-}
+bool may_release(const std::string& line) { return Json::parse(line).contains(kMayRelease); }
 
-Copied parse_copied(const std::string& answer) {
-  const auto json = parse_answer(answer);
+Copied parse_copied(const std::string& line) {
+  const auto json = parse_answer(line);
   Copied copied;
   copied.engine = json.at("engine").get<std::string>();
   copied.size_bytes = json.at("size_bytes").get<std::uint64_t>();
@@ -109,21 +149,17 @@ Copied parse_copied(const std::string& answer) {
   return copied;
 }
 
-void parse_checked(const std::string& answer) { parse_answer(answer); }
-
-std::string run_helper(std::span<const std::string> arguments, base::Runtime& runtime, base::Files& files,
-                       const base::Descriptor& parent) {
+void run_helper(std::span<const std::string> arguments, base::Runtime& runtime, base::Files& files,
+                const base::Descriptor& parent, const std::function<void(const std::string& line)>& answer) {
+  ParentsHold hold(runtime, answer);
   std::stop_source gone;
-  const auto watcher = runtime.spawn("watch for the publisher", [&](const std::stop_token& stop) {
-    base::Poll poll(runtime);
-    poll.add(parent.get());
-    if (poll.wait(base::Deadline::never(), stop)) gone.request_stop();
-  });
+  const auto listener = runtime.spawn("listen to the publisher",
+                                      [&](const std::stop_token& stop) { listen(runtime, parent, hold, gone, stop); });
   try {
-    FileCopier copier(runtime, files);
-    return do_it(arguments, copier, gone.get_token());
+    const auto request = parse_arguments(arguments, hold);
+    answer(answer_copied(FileCopier(runtime, files).make(request, gone.get_token())));
   } catch (const Error& error) {
-    return answer_error(error);
+    answer(answer_error(error));
   }
 }
 

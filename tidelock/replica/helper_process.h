@@ -1,13 +1,13 @@
-// Copying and checking by the program `tidelock`, in a process of its own for each.
+// Copying and checking by the program `tidelock`, in a process of its own.
 //
 // Not in the caller's process: there, opening and closing a file drops the kernel's lock of a database that has it
 // open, and an engine that stumbles over a bad copy takes the process along.
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "tidelock/base/files.h"
+#include "tidelock/base/process.h"
 #include "tidelock/base/runtime.h"
 #include "tidelock/replica/copier.h"
 
@@ -20,11 +20,10 @@ class HelperProcess final : public Copier {
   // `program` empty: see PublisherOptions.
   HelperProcess(base::Runtime& runtime, base::Files& files, base::Path program);
 
-  Copied copy(const CopyRequest& request, const std::stop_token& stop) override;
-  void check(const CheckRequest& request, const std::stop_token& stop) override;
+  Copied make(const CopyRequest& request, const std::stop_token& stop) override;
 
  private:
-  std::string run(std::vector<std::string> arguments, const std::stop_token& stop) const;
+  Copied talk(base::ChildProcess& child, const CopyRequest& request, const std::stop_token& stop);
 
   base::Runtime& runtime_;
   std::string program_;

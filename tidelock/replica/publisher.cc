@@ -104,14 +104,10 @@ Manifest Publisher::State::publish(Turn& turn, const base::Path& master, sql::Da
   Manifest manifest;
   manifest.master = master;
   manifest.data_time = runtime.wall_now();
-  Copied copied;
-  {
-    const bool holds = owner != nullptr && owner->dialect().engine == "duckdb";
-    std::optional<CheckpointHold> hold;
-    if (holds) hold.emplace(*owner, options.patience, stop);
-    copied = copier->copy({.master = master, .copy = turn.part(), .owned = holds, .patience = options.patience}, stop);
-  }
-  copier->check({.copy = turn.part(), .engine = copied.engine, .read_everything = copied.doubtful_blocks > 0}, stop);
+  std::optional<CheckpointHold> hold;
+  if (owner != nullptr && owner->dialect().engine == "duckdb") hold.emplace(*owner, options.patience);
+  auto copied = copier->make(
+      {.master = master, .copy = turn.part(), .hold = hold ? &*hold : nullptr, .patience = options.patience}, stop);
   manifest.engine = std::move(copied.engine);
   manifest.size_bytes = copied.size_bytes;
   manifest.header_bytes = copied.header_bytes;

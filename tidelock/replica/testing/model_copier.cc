@@ -13,7 +13,7 @@ constexpr std::uint32_t kBlockBytes = 8192;
 
 }  // namespace
 
-Copied ModelCopier::copy(const CopyRequest& request, const std::stop_token& stop) {
+Copied ModelCopier::make(const CopyRequest& request, const std::stop_token& stop) {
   const auto master = files_.open(request.master, base::OpenMode::read);
   const auto copy = files_.open(request.copy, base::OpenMode::create_new);
   Copied copied;
@@ -33,13 +33,10 @@ Copied ModelCopier::copy(const CopyRequest& request, const std::stop_token& stop
   for (int i = 24; i < 28; ++i) changes = changes << 8 | std::to_integer<unsigned>(block[static_cast<std::size_t>(i)]);
   copied.position = std::to_string(changes);
   copy->sync();
-  return copied;
-}
-
-void ModelCopier::check(const CheckRequest& request, const std::stop_token&) {
   const auto database =
       sql::open(runtime_, files_, base::Url::parse("sqlite:" + request.copy.string() + "?mode=ro"), {});
   database->one<std::int64_t>("select generation from state");
+  return copied;
 }
 
 }  // namespace tidelock::replica::testing

@@ -11,8 +11,7 @@ class ModelCopier final : public Copier {
  public:
   ModelCopier(base::Runtime& runtime, base::Files& files) : runtime_(runtime), files_(files) {}
 
-  Copied copy(const CopyRequest& request, const std::stop_token& stop) override;
-  void check(const CheckRequest& request, const std::stop_token& stop) override;
+  Copied make(const CopyRequest& request, const std::stop_token& stop) override;
 
  private:
   base::Runtime& runtime_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -13,7 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kPieceBytes = std::size_t{4} << 20;  // Read and written at once; a multiple of each block size.
+constexpr std::size_t kPieceBytes = std::size_t{1} << 20;  // About so much is read, hashed and written at once.
+constexpr std::uint64_t kSyncBytes = 16 * kPieceBytes;     // So much at a time is on its way to the disk already.
 constexpr int kReads = 10;                                 // Of a page that is being written.
 
 }  // namespace
@@ -40,13 +42,10 @@ Copied Copy::run() {
   for (;;) {
     const auto header = read_steady_header(runtime_, *master_, request_.master);
     Copied copied;
-    if (!request_.owned) copied.left_out_bytes = look_at_log(*master_);
+    if (request_.hold == nullptr) copied.left_out_bytes = look_at_log(*master_);
     copy_blocks(header, copied);
     const auto after = read_header(*master_, request_.master);
-    if (after && after->bytes == header.bytes) {
-      copy_->sync();
-      return copied;
-    }
+    if (after && after->bytes == header.bytes) return copied;
     if (deadline.passed(runtime_.now())) {
       throw Error(Code::timeout, base::quoted(request_.master.string()) +
                                      " gets a checkpoint faster than it can be copied: publish from the process that "
@@ -74,30 +73,64 @@ void Copy::copy_blocks(const Header& header, Copied& copied) {
   copied.header_bytes = kHeaderBytes;
   copied.block_bytes = header.block_bytes;
   copied.position = std::to_string(header.iteration);
-  copied.blocks.reserve(header.block_count + 1);
-  copied.blocks.push_back(BlockHash::of(0, header.bytes));
+  copied.blocks.resize(header.block_count + 1);
+  copied.blocks[0] = BlockHash::of(0, header.bytes);
   copy_->truncate(copied.size_bytes);
   copy_->write_at(0, header.bytes);
-  std::vector<std::byte> piece(kPieceBytes);
-  std::vector<std::uint64_t> suspects;
-  for (std::uint64_t at = kHeaderBytes; at < copied.size_bytes;) {
-    check_stop();
-    const auto wanted = std::span(piece).first(std::min<std::uint64_t>(kPieceBytes, copied.size_bytes - at));
-    const auto count = master_->read_at(at, wanted);
-    std::fill(wanted.begin() + static_cast<std::ptrdiff_t>(count), wanted.end(), std::byte{});
-    for (std::size_t begin = 0; begin < wanted.size(); begin += header.block_bytes) {
-      const auto block = wanted.subspan(begin, header.block_bytes);
-      if (!checksum_is_right(block)) suspects.push_back(copied.blocks.size());
-      copied.blocks.push_back(BlockHash::of(copied.blocks.size(), block));
-    }
-    copy_->write_at(at, wanted);
-    at += wanted.size();
+
+  // Two tasks, so that one hashes while the other one reads and writes.
+  std::atomic<std::uint64_t> next = kHeaderBytes;
+  std::exception_ptr failure;
+  {
+    auto helper = runtime_.spawn("copy", [&](const std::stop_token& stop) {
+      try {
+        copy_pieces(copied, next, stop);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+    });
+    copy_pieces(copied, next, stop_);
+    helper.join();
   }
-  copied.doubtful_blocks = read_again(std::move(suspects), std::span(piece).first(header.block_bytes), copied);
+  if (failure) std::rethrow_exception(failure);
+  copied.doubtful_blocks = read_again(copied);
+}
+
+void Copy::copy_pieces(Copied& copied, std::atomic<std::uint64_t>& next, const std::stop_token& stop) {
+  const auto piece_bytes = std::max<std::size_t>(kPieceBytes / copied.block_bytes, 1) * copied.block_bytes;
+  std::vector<std::byte> piece(piece_bytes);
+  for (;;) {
+    const auto at = next.fetch_add(piece_bytes);
+    if (at >= copied.size_bytes) return;
+    check_stop(stop);
+    copy_piece(at, std::span(piece).first(std::min<std::uint64_t>(piece_bytes, copied.size_bytes - at)), copied);
+    const auto written = at + piece_bytes - kHeaderBytes;
+    if (written % kSyncBytes < piece_bytes) copy_->start_sync({.offset = 0, .length = at});
+  }
+}
+
+void Copy::copy_piece(std::uint64_t at, std::span<std::byte> piece, Copied& copied) {
+  const auto count = master_->read_at(at, piece);
+  std::fill(piece.begin() + static_cast<std::ptrdiff_t>(count), piece.end(), std::byte{});
+  auto number = (at - kHeaderBytes) / copied.block_bytes + 1;
+  for (std::size_t begin = 0; begin < piece.size(); begin += copied.block_bytes, ++number) {
+    const auto block = piece.subspan(begin, copied.block_bytes);
+    copied.blocks[number] = BlockHash::of(number, block);
+    if (checksum_is_right(block)) continue;
+    const base::LocalGuard guard(mutex_);
+    suspects_.push_back(number);
+  }
+  copy_->write_at(at, piece);
 }
 
 // A block may be read while it is written: one that is not in use yet, or one of metadata, which grows in place.
-std::uint64_t Copy::read_again(std::vector<std::uint64_t> suspects, std::span<std::byte> block, Copied& copied) {
+std::uint64_t Copy::read_again(Copied& copied) {
+  std::vector<std::uint64_t> suspects;
+  {
+    const base::LocalGuard guard(mutex_);
+    suspects.swap(suspects_);
+  }
+  std::vector<std::byte> block(copied.block_bytes);
   for (int read = 0; read < kReads && !suspects.empty(); ++read) {
     runtime_.sleep_for(1ms);
     std::erase_if(suspects, [&](std::uint64_t number) {
@@ -111,8 +144,8 @@ std::uint64_t Copy::read_again(std::vector<std::uint64_t> suspects, std::span<st
   return suspects.size();
 }
 
-void Copy::check_stop() const {
-  if (stop_.stop_requested()) throw Error(Code::cancelled, "copying " + request_.master.string() + " was stopped");
+void Copy::check_stop(const std::stop_token& stop) const {
+  if (stop.stop_requested()) throw Error(Code::cancelled, "copying " + request_.master.string() + " was stopped");
 }
 
 }  // namespace tidelock::replica::duckdb

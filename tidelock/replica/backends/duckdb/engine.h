@@ -15,7 +15,7 @@ class Engine final : public FileEngine {
   std::string_view name() const override { return "duckdb"; }
   bool owns(std::span<const std::byte> first_bytes) const override;
   Copied copy(const CopyRequest& request, const std::stop_token& stop) override;
-  void check(const CheckRequest& request, const std::stop_token& stop) override;
+  std::unique_ptr<Checker> make_checker() override;
   MasterState look(const base::Path& master) override;
 
  private:

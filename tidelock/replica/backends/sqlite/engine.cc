@@ -60,6 +60,28 @@ void hash(base::File& file, Copied& copied) {
   }
 }
 
+class QuickChecker final : public Checker {
+ public:
+  QuickChecker(base::Runtime& runtime, base::Files& files) : runtime_(runtime), files_(files) {}
+
+  void check(const base::Path& copy, const Copied&, const std::stop_token& stop) override {
+    base::Url url;
+    url.scheme = "sqlite";
+    url.path = copy.string();
+    url.params = {{"mode", "ro"}};
+    const auto database = sql::open(runtime_, files_, url, {.max_connections = 1});
+    auto connection = database->connect();
+    auto reading = connection.begin({.read_only = true, .stop = stop});
+    const auto verdict = reading.one<std::string>("select quick_check from pragma_quick_check(1)");
+    if (verdict == "ok") return;
+    throw Error(Code::corrupt, "the copy does not pass SQLite's check", {.code = 0, .message = verdict}, copy.string());
+  }
+
+ private:
+  base::Runtime& runtime_;
+  base::Files& files_;
+};
+
 }  // namespace
 
 bool Engine::owns(std::span<const std::byte> first_bytes) const {
@@ -99,22 +121,9 @@ Copied Engine::copy(const CopyRequest& request, const std::stop_token& stop) {
   const auto file = files_.open(request.copy, base::OpenMode::read_write);
   set_rollback_mode(*file);
   hash(*file, copied);
-  file->sync();
   return copied;
 }
 
-void Engine::check(const CheckRequest& request, const std::stop_token& stop) {
-  base::Url url;
-  url.scheme = name();
-  url.path = request.copy.string();
-  url.params = {{"mode", "ro"}};
-  const auto database = sql::open(runtime_, files_, url, {.max_connections = 1});
-  auto connection = database->connect();
-  auto reading = connection.begin({.read_only = true, .stop = stop});
-  const auto verdict = reading.one<std::string>("select quick_check from pragma_quick_check(1)");
-  if (verdict == "ok") return;
-  throw Error(Code::corrupt, "the copy does not pass SQLite's check", {.code = 0, .message = verdict},
-              request.copy.string());
-}
+std::unique_ptr<Checker> Engine::make_checker() { return std::make_unique<QuickChecker>(runtime_, files_); }
 
 }  // namespace tidelock::replica::sqlite
