@@ -47,7 +47,7 @@ class HelpFormatter : public CLI::Formatter {
 // The options as typed; turned into a Command once all of them are known.
 struct Typed {
   std::string name, group, on = kDefaultState, ttl = "15s", permits = "1";
-  std::optional<std::string> margin, grace, wait;  // An empty text is a mistake, not the default.
+  std::optional<std::string> margin, grace, wait, file;  // An empty text is a mistake, not the default.
   bool no_wait = false, verbose = false, leave_background = false, json = false, yes = false, version = false;
 };
 
@@ -146,7 +146,8 @@ Parser::Parser() {
       "  tidelock lock run nightly --no-wait -- ./nightly.sh     # exit code 75 when another one runs\n"
       "  tidelock lock run report --wait 10m --ttl 1m -- make report\n"
       "  tidelock lock run download --permits 3 -- ./fetch.sh    # three at a time\n"
-      "  tidelock lock run --group books --on sqlite:work/state.db -- ./fix.py   # never beside the group's jobs\n"
+      "  tidelock lock run --group books -- ./fix.py             # never beside the jobs of pipeline.toml's group\n"
+      "  tidelock lock run --group books --file /srv/shop.toml -- ./fix.py\n"
       "  tidelock lock run job --on sqlite:/srv/shared/locks.db -- sh -c 'echo $TIDELOCK_FENCING_TOKEN'\n"
       "\n" +
           exit_code_help());
@@ -187,6 +188,8 @@ void Parser::add_run() {
   add_name(run_);
   run_->add_option("--group", typed_.group, "Take a slot of this group of a pipeline's jobs, in place of NAME")
       ->option_text("GROUP");
+  run_->add_option("--file", typed_.file, "The pipeline of the group (default pipeline.toml), in place of --on")
+      ->option_text("FILE");
   run_->add_option("--ttl", typed_.ttl, "The lock is free this long after its holder vanished (default 15s)")
       ->option_text("TIME");
   auto* wait =
@@ -283,11 +286,19 @@ LockRun Parser::run_command(std::vector<std::string> command) {
     if (run_->count("NAME") > 0) throw UsageError("--group takes the place of NAME", see_help());
     lock::check_key("group", typed_.group);
     run.name = batch::group_key(typed_.group);
+    run.group = typed_.group;
   } else {
     if (!name_behind_dashes_) need_name();
     run.name = name_behind_dashes_.value_or(typed_.name);
   }
+  if (typed_.file) {
+    if (run.group.empty()) throw UsageError("--file names the pipeline of a --group", see_help());
+    if (run_->count("--on") > 0) throw UsageError("--file and --on both say where the locks are", "give one of them");
+    run.file = typed_.file;
+  }
   run.on = typed_.on;
+  run.on_given = run_->count("--on") > 0;
+  run.permits_given = run_->count("--permits") > 0;
   run.ttl = time("--ttl", typed_.ttl);
   if (run.ttl < kMinTtl || run.ttl > kMaxTtl) {
     throw UsageError(fmt::format("--ttl {} is out of range", typed_.ttl), "give 100ms to 24h");

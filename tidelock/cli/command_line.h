@@ -24,12 +24,16 @@ struct ShowHelp {
 };
 struct LockRun {
   std::string name;
+  std::string group;  // Of a pipeline, when the name stands for one of its slots; see group_lock.h.
   std::string on = kDefaultState;
+  bool on_given = false;
+  std::optional<std::string> file;  // The pipeline of the group.
   std::chrono::milliseconds ttl{15'000};
   std::chrono::milliseconds margin{};  // The command is dead this long before the ttl ends.
   std::chrono::milliseconds grace{};   // Between SIGTERM and SIGKILL. Always ttl > margin + grace.
   std::optional<base::Duration> wait;  // Empty: for as long as it takes. Zero: one attempt.
   std::uint32_t permits = 1;
+  bool permits_given = false;
   bool verbose = false;
   bool leave_background = false;  // What the command left running is left alone when it ends.
   std::vector<std::string> command;

@@ -22,6 +22,7 @@
 #include "tidelock/cli/arbiter.h"
 #include "tidelock/cli/exit_code.h"
 #include "tidelock/cli/failure.h"
+#include "tidelock/cli/group_lock.h"
 #include "tidelock/cli/guard.h"
 #include "tidelock/cli/lock_view.h"
 #include "tidelock/cli/lock_wait.h"
@@ -279,7 +280,9 @@ std::string owner_of_command(base::Runtime& runtime) {
 
 }  // namespace
 
-Outcome run_under_lock(const LockRun& options, Outside outside) {
+Outcome run_under_lock(const LockRun& given, Outside outside) {
+  auto options = given;
+  settle_group(options, outside);
   Signals signals(outside.runtime);
   Guard guard(outside.runtime, outside.files,
               {.command = options.command, .grace = options.grace, .leave_background = options.leave_background},
