@@ -47,6 +47,9 @@ struct Context {
 
   std::function<void(const Progress&)> progress{};  // May be empty. Never throws.
 
+  // Requested: runs end at once. What is in a transaction is rolled back, statements and programs that go on are ended.
+  std::stop_token hurry{};
+
   lock::LeaseOptions lease{};  // Of runs and slots; `owner` is not looked at.
 };
 

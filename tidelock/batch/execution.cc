@@ -41,10 +41,12 @@ Execution::~Execution() = default;
 
 RunResult Execution::run() {
   const std::stop_callback on_stop(stop_, [this] { gentle_.request_stop(); });
-  const std::stop_callback on_loss(lease_.stop_token(), [this] {
+  const auto end_at_once = [this] {
     hard_.request_stop();
     gentle_.request_stop();
-  });
+  };
+  const std::stop_callback on_loss(lease_.stop_token(), end_at_once);
+  const std::stop_callback on_hurry(context_.hurry, end_at_once);
   record_.begun();
   auto watcher = context_.runtime.spawn("stop requests of a run", [this](std::stop_token end) { watch_for_stop(end); });
 
@@ -57,10 +59,7 @@ RunResult Execution::run() {
     result.status = RunStatus::interrupted;
     result.reason = "stopped while it waited for " + slot_key(job_);
   } else {
-    const std::stop_callback on_slot_loss(slot_->stop_token(), [this] {
-      hard_.request_stop();
-      gentle_.request_stop();
-    });
+    const std::stop_callback on_slot_loss(slot_->stop_token(), end_at_once);
     execute_steps(result);
   }
   watcher.request_stop();
@@ -183,6 +182,7 @@ void Execution::check_leases() const {
 RunResult Execution::end(RunResult result) {
   if (hard_.stop_requested() && result.status != RunStatus::completed) {
     result.status = RunStatus::interrupted;
+    if (context_.hurry.stop_requested()) result.reason = "its process was told to end at once";
     if (const auto lost = slot_ ? slot_->lost() : lease_.lost()) result.reason = lost->what();
   } else if (result.status == RunStatus::interrupted && stopped_by_operator_) {
     result.status = RunStatus::stopped;

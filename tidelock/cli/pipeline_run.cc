@@ -141,8 +141,8 @@ Outcome run_checked(const PipelineRun& options, Outside outside, const pipeline:
        .say = [&](const pipeline::Progress& progress) { lines(progress); }},
       std::move(how));
   const auto summary = PipelineTask(outside, signals, [&](const std::stop_token& drain, const std::stop_token& hurry) {
-                         return options.once     ? supervisor.run_once(*options.once, drain)
-                                : options.resume ? supervisor.resume(*options.resume, drain)
+                         return options.once     ? supervisor.run_once(*options.once, drain, hurry)
+                                : options.resume ? supervisor.resume(*options.resume, drain, hurry)
                                                  : supervisor.run(drain, hurry);
                        }).wait();
   outside.out << (options.json ? summary.to_json() + "\n" : summary.to_text());

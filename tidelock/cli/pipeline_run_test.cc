@@ -260,6 +260,34 @@ TEST_F(PipelineRunTest, AServiceWhoseGuardIsKilledLeavesNothingOfItsSessionBehin
   EXPECT_TRUE(running.wait().status.ok());
 }
 
+TEST_F(PipelineRunTest, ASecondSignalEndsAStatementThatWouldGoOnForAnHour) {
+  write("endless.sql",
+        "create table t (a integer);\n"
+        "insert into t with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n;");
+  write("pipeline.toml",
+        fmt::format("{}[job.long]\nstore = \"shop\"\n[[job.long.step]]\nname = \"s\"\nsql = \"endless.sql\"\n", kHead));
+  auto running = start_run({"--once", "long"});
+  const auto begun = [&] {
+    try {
+      return files_.info(folder_ / "work/state.db") &&
+             database("state.db")->one<std::int64_t>("select count(*) from tidelock_step where status = 'running'") ==
+                 1;
+    } catch (const Error&) {  // Its tables are being made.
+      return false;
+    }
+  };
+  ASSERT_TRUE(eventually(runtime_, begun)) << running.err();
+  running.child().signal(SIGTERM);
+  ASSERT_TRUE(says(running, "draining"));
+  running.child().signal(SIGTERM);
+  const auto ended = running.wait();
+  EXPECT_EQ(ended.status, base::ExitStatus{}) << ended.status.to_string() << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("run 1 interrupted"));
+  EXPECT_EQ(database("state.db")->one<std::string>("select status || ': ' || reason from tidelock_run"),
+            "interrupted: its process was told to end at once");
+  EXPECT_EQ(database("shop.db")->one<std::int64_t>("select count(*) from sqlite_master where name = 't'"), 0);
+}
+
 TEST_F(PipelineRunTest, AServiceThatCannotBeStartedIsSaid) {
   write("no_program", "just text\n");
   write("pipeline.toml", fmt::format("{}[service.text]\ncommand = [\"./no_program\"]\n", kHead));

@@ -67,6 +67,7 @@ batch::Context Engine::context() {
     }
     changed_->notify_all();
   };
+  context.hurry = hurry_.get_token();
   context.progress = [this](const batch::Progress& progress) {
     note(progress.level >= LogLevel::warning ? Progress::Kind::note : Progress::Kind::detail, progress.level,
          progress.job, progress.step.empty() ? progress.text : progress.step + ": " + progress.text);

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,9 @@ class Engine {
   // pipeline again has mended it.
   void continue_runs();
 
+  // Runs end at once, from here on, instead of after their chunk.
+  void hurry() { hurry_.request_stop(); }
+
   Summary summary();
   JobSummary counts() const { return counting_.so_far().all(); }
 
@@ -73,6 +77,7 @@ class Engine {
   base::Runtime& runtime_;
   const base::Instant began_;
   std::unique_ptr<base::Signal> changed_;
+  std::stop_source hurry_;
   base::LocalMutex mutex_;
   std::vector<Queued> queued_ TIDELOCK_GUARDED_BY(mutex_);
   base::Deadline next_look_;

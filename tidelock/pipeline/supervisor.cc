@@ -59,6 +59,7 @@ class Session {
   Summary run(const std::stop_token& drain, const std::stop_token& hurry) {
     const std::stop_callback on_drain(drain, [this] { stop_.request_stop(); });
     const std::stop_callback on_loss(lease_.lost_token(), [this] { stop_.request_stop(); });
+    const std::stop_callback on_hurry(hurry, [this] { engine_.hurry(); });
     const auto stop = stop_.get_token();
     free_leases_of_the_dead(engine_.locks(), engine_.runtime(), surroundings_.process_alive);
     engine_.continue_runs();
@@ -230,7 +231,8 @@ class Session {
 namespace {
 
 // Until nothing is left of what was added, and of what it triggers.
-Summary run_dry(Engine& engine, const std::stop_token& drain) {
+Summary run_dry(Engine& engine, const std::stop_token& drain, const std::stop_token& hurry) {
+  const std::stop_callback on_hurry(hurry, [&engine] { engine.hurry(); });
   while (!drain.stop_requested()) {
     const auto seen = engine.changed().count();
     engine.take_up_queued();
@@ -268,7 +270,7 @@ Summary Supervisor::run(const std::stop_token& drain, const std::stop_token& hur
   return Session(state_->pipeline, state_->surroundings, state_->options, state_->market).run(drain, hurry);
 }
 
-Summary Supervisor::run_once(const std::string& name, const std::stop_token& drain) {
+Summary Supervisor::run_once(const std::string& name, const std::stop_token& drain, const std::stop_token& hurry) {
   const auto& pipeline = state_->pipeline;
   if (pipeline.job(name) == nullptr) {
     std::vector<std::string> known;
@@ -280,10 +282,10 @@ Summary Supervisor::run_once(const std::string& name, const std::stop_token& dra
   const auto scheduled = engine.runtime().wall_now();
   const auto run = engine.runs().queue({.job = name, .cause = batch::Cause::hand, .scheduled = scheduled});
   engine.lanes().add(*run, name, scheduled);
-  return run_dry(engine, drain);
+  return run_dry(engine, drain, hurry);
 }
 
-Summary Supervisor::resume(batch::RunId run, const std::stop_token& drain) {
+Summary Supervisor::resume(batch::RunId run, const std::stop_token& drain, const std::stop_token& hurry) {
   Engine engine(state_->pipeline, state_->surroundings);
   const auto known = batch::History(engine.database(), engine.locks()).show(run).run;
   if (is_over(known.status)) {
@@ -294,7 +296,7 @@ Summary Supervisor::resume(batch::RunId run, const std::stop_token& drain) {
     throw Error(Code::not_found, fmt::format("run {} is one of {}, which the pipeline does not have any more", run,
                                              base::quoted(known.job)));
   }
-  return run_dry(engine, drain);
+  return run_dry(engine, drain, hurry);
 }
 
 }  // namespace tidelock::pipeline

@@ -45,8 +45,8 @@ class Supervisor {
   Supervisor& operator=(const Supervisor&) = delete;
 
   // Until `drain` is requested, or a replay has come to its end. Draining: no further run begins, those that go on end
-  // after their chunk (the next process continues them), the services are stopped, the lease is freed. `hurry`: the
-  // services are not waited for.
+  // after their chunk (the next process continues them), the services are stopped, the lease is freed. `hurry`: runs
+  // end at once, with what they had not committed undone, and the services are not waited for.
   //
   // In a replay the market stands still until jobs with "@first" are complete, and while a run lags half a day behind.
   // Errors: AlreadyRuns (lease.h); lease_lost; already_exists (the state is of another replay); of opening the state:
@@ -54,10 +54,10 @@ class Supervisor {
   Summary run(const std::stop_token& drain, const std::stop_token& hurry = {});
 
   // Runs one job now, and what it triggers; without services. Errors: not_found for such a job; those of the state.
-  Summary run_once(const std::string& job, const std::stop_token& drain);
+  Summary run_once(const std::string& job, const std::stop_token& drain, const std::stop_token& hurry = {});
   // The same for a run that failed, was stopped or interrupted: continues it. Errors: not_found for such a run;
   // already_exists when it is complete or was never to be.
-  Summary resume(batch::RunId run, const std::stop_token& drain);
+  Summary resume(batch::RunId run, const std::stop_token& drain, const std::stop_token& hurry = {});
 
  private:
   struct State;
