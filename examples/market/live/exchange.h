@@ -24,6 +24,8 @@ class Exchange {
   // Empty when it did not trade that day.
   std::optional<DayBar> bar(const std::string& symbol, Date day) const;
   bool is_open(Date day) const { return days_.contains(day); }
+  // The first day there are bars of; empty when there are none.
+  std::optional<Date> first_day() const { return days_.empty() ? std::nullopt : std::optional(*days_.begin()); }
 
  private:
   std::map<std::pair<std::string, Date>, DayBar> bars_;

@@ -43,10 +43,11 @@ Producer::Producer(base::Runtime& runtime, base::Files& files, broker::Broker& b
       books_(books),
       exchange_(exchange),
       log_(log),
-      options_(std::move(options)) {
+      options_(std::move(options)),
+      default_day_(options_.from ? options_.from : exchange_.first_day()) {
   broker_.create_topic(kTopic, {.partitions = 4});
   producer_ = broker_.producer();
-  if (options_.from) lists_[*options_.from] = {};
+  if (default_day_) lists_[*default_day_] = {};
 }
 
 void Producer::run(const std::stop_token& stop) {
@@ -100,7 +101,7 @@ void Producer::look_at_books() {
       if (auto symbol = row.get<std::optional<std::string>>(1)) list.push_back(std::move(*symbol));
     }
     if (lists.empty()) return;
-    if (options_.from) lists.try_emplace(*options_.from);
+    if (position_.day == default_day_) lists.try_emplace(position_.day);  // It is brought to its end.
     lists_ = std::move(lists);
   });
 }

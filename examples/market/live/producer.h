@@ -27,7 +27,7 @@ namespace market {
 struct ProducerOptions {
   int ticks = 60;                   // A symbol and day; at least 2.
   tidelock::base::Duration pace{};  // Between two moments of a day.
-  std::optional<Date> from{};       // The day to begin with while there is no replica.
+  std::optional<Date> from{};       // The day to begin with while there is no replica: if not said, the first there is.
   tidelock::base::Path status;      // The file of its counters.
 };
 
@@ -61,6 +61,7 @@ class Producer {
   const Exchange& exchange_;
   tidelock::base::Log& log_;
   const ProducerOptions options_;
+  const std::optional<Date> default_day_;  // Whose prices are published while no list was ever read.
 
   std::unique_ptr<tidelock::broker::Producer> producer_;
   std::map<Date, std::vector<std::string>> lists_;  // Of the market days known so far; empty: the default list.

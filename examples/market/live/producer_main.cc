@@ -26,7 +26,9 @@ int main(int argc, char** argv) {
   books_from->require_option(1);
   app.add_option("--broker", broker_url, "Where the topic is, as sqlite:prices.db")->required();
   app.add_option("--bars", bars, "The exchange: a CSV file of daily bars, may be .zst")->required();
-  app.add_option("--from", from, "The market day to begin with while there is no replica, as 2018-01-03");
+  app.add_option(
+      "--from", from,
+      "The market day to begin with while there is no replica, as 2018-01-03\n(default: the first of the bars)");
   app.add_option("--ticks", options.ticks, "Ticks of a symbol and day")
       ->check(CLI::Range(2, 100'000))
       ->capture_default_str();
