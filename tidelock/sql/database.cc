@@ -18,6 +18,7 @@ void DatabaseOptions::read(base::UrlParams& params) {
   statement_timeout = params.duration("statement_timeout", statement_timeout, 1us, kLongest);
   max_lifetime = params.duration("max_lifetime", max_lifetime, 1s, kLongest);
   max_idle = params.duration("max_idle", max_idle, 0s, kLongest);
+  guarded = params.flag("guarded", guarded);
   const auto mode = params.choice("mode", read_only ? "ro" : must_exist ? "rw" : "rwc", {"ro", "rw", "rwc"});
   read_only = mode == "ro";
   must_exist = mode != "rwc";

@@ -30,6 +30,7 @@ struct DatabaseOptions {
   std::size_t statement_cache = 64;                            // Prepared statements kept per connection; 1 to 100 000.
   bool read_only = false;                                      // Nothing may be written, and the database must exist.
   bool must_exist = false;                                     // Refuse a missing database instead of making it.
+  bool guarded = false;                                        // Refuse DROP, TRUNCATE and their like; see guard.h.
   // Of connections to a server, which are closed when they are older, or were idle for longer, and not in use.
   base::Duration max_lifetime = std::chrono::minutes(30);
   base::Duration max_idle = std::chrono::minutes(10);

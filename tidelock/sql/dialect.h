@@ -17,16 +17,25 @@ namespace tidelock::sql {
 enum class Isolation : std::uint8_t { read_uncommitted, read_committed, repeatable_read, snapshot, serializable };
 std::string_view name(Isolation isolation);
 
-// How text is read by an engine: what can hide a '?'.
+// How text is read by an engine: what can hide a '?' or a keyword. See lexer.h.
 struct Lexis {
-  bool backtick_identifiers = false;   // `name`
-  bool bracket_identifiers = false;    // [name]
-  bool dollar_quotes = false;          // $tag$ text $tag$
-  bool backslash_escapes = false;      // 'it\'s'
-  bool escape_strings = false;         // E'it\'s'
-  bool nested_comments = false;        // /* /* */ */
-  bool hash_comments = false;          // # to the end of the line
-  bool numbered_placeholders = false;  // The engine wants $1, $2 … in place of '?'.
+  bool backtick_identifiers = false;      // `name`
+  bool bracket_identifiers = false;       // [name]
+  bool dollar_quotes = false;             // $tag$ text $tag$
+  bool backslash_escapes = false;         // 'it\'s'
+  bool escape_strings = false;            // E'it\'s', also the parts of such a string on the lines below
+  bool nested_comments = false;           // /* /* */ */
+  bool hash_comments = false;             // # to the end of the line
+  bool numbered_placeholders = false;     // The engine wants $1, $2 … in place of '?'.
+  bool double_quoted_strings = false;     // "text" is a string
+  bool dash_comments_need_space = false;  // a--1 is a minus minus one
+  bool return_ends_comment = false;       // A -- comment also ends at a carriage return.
+  bool executable_comments = false;       // /*!50000 text */ and /*M! text */ are text that some servers execute.
+  bool unicode_spaces = false;            // Spaces beyond ASCII separate words.
+  bool byte_order_mark_is_space = false;  // U+FEFF where a token may begin
+  bool trigger_bodies = false;            // create trigger … begin …; …; end: a statement with semicolons in it
+
+  friend bool operator==(const Lexis&, const Lexis&) = default;
 };
 
 // Where a commit stands in its database's history, in the engine's own notation (LSN, GTID, change count). Empty where

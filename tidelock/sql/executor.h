@@ -11,6 +11,7 @@
 #include "tidelock/base/runtime.h"
 #include "tidelock/sql/bulk_writer.h"
 #include "tidelock/sql/dialect.h"
+#include "tidelock/sql/guard.h"
 #include "tidelock/sql/statement.h"
 
 namespace tidelock::sql {
@@ -71,6 +72,7 @@ class Executor {
       scope_;  // Which connection or transaction this is, unique in its Database. The Link knows which one is on.
 
  private:
+  friend Permission allow(Executor& on, Rules rules);
   [[noreturn]] static void throw_no_row(std::string_view sql);
   [[noreturn]] static void throw_not_one(std::string_view sql, std::string_view what, std::size_t count);
 };

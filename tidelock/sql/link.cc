@@ -78,6 +78,7 @@ bool Link::end_lease() noexcept {
   end_cursor();
   if (in_transaction()) rollback(scope_);
   lease_ = scope_ = 0;
+  allowed_ = {};
   if (session_ == nullptr) return false;  // Spent.
   return session_->reset() && !broken_;
 }
@@ -144,6 +145,7 @@ const std::shared_ptr<CachedStatement>& Link::prepare_new(std::string_view sql) 
                     std::to_string(placeholders.count) + " of the form ?: write every parameter as a bare ? in " +
                     base::quoted(sql));
   }
+  if (pool_.options().guarded) statement->dangers = find_dangers(sql, pool_.dialect().lexis, Extent::statement);
   return statements_.add(std::move(statement));
 }
 
@@ -158,6 +160,7 @@ void Link::start(CachedStatement& statement, std::span<const ValueView> values) 
   try {
     if (values.size() != statement.parameters) throw_wrong_count(statement.parameters, values.size(), statement.text);
     check_values(values);
+    check_allowed(statement.dangers, statement.text);
     check_alive();
   } catch (const Error& error) {
     report_refused(statement.text, error);
@@ -263,6 +266,12 @@ void Link::script(std::uint64_t scope, std::string_view sql) {
   check(scope);
   rewrite_placeholders(sql, pool_.dialect().lexis);  // Refuses what is not text, and what does not end.
   check_alive();
+  try {
+    if (pool_.options().guarded) check_allowed(find_dangers(sql, pool_.dialect().lexis), sql);
+  } catch (const Error& error) {
+    report_refused(sql, error);
+    throw;
+  }
   try {
     observed(Category::script, transaction_id(), sql, [&] { session_->run_script(sql, statement_deadline()); });
   } catch (const Error& error) {

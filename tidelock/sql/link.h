@@ -16,6 +16,7 @@
 
 #include "tidelock/base/runtime.h"
 #include "tidelock/sql/driver.h"
+#include "tidelock/sql/guard.h"
 #include "tidelock/sql/observer.h"
 #include "tidelock/sql/statement.h"
 #include "tidelock/sql/statement_cache.h"
@@ -49,6 +50,10 @@ class Link {
   Rows query(std::uint64_t scope, CachedStatement& statement, std::span<const ValueView> values);
   void script(std::uint64_t scope, std::string_view sql);
   void set_statement_timeout(std::uint64_t scope, base::Duration timeout);
+
+  // What the guard lets pass, until it is set anew or the lease ends.
+  Rules allowed() const { return allowed_; }
+  void allow(Rules rules) { allowed_ = rules; }
 
   bool next();  // Of the query that runs.
   void finish(std::uint64_t execution) noexcept;
@@ -102,6 +107,7 @@ class Link {
 
   const std::shared_ptr<CachedStatement>& prepare_new(std::string_view sql);
   void start(CachedStatement& statement, std::span<const ValueView> values);
+  void check_allowed(std::span<const Danger> dangers, std::string_view sql) const;
   void report_refused(std::string_view sql, const Error& error);
   void failed(const Error* error) noexcept;      // Of what the cursor runs.
   void doom(Error reason) noexcept;              // The transaction can only be rolled back.
@@ -122,6 +128,7 @@ class Link {
   std::uint64_t scope_ = 0;  // Who may run statements: lease_, or the transaction on it.
   bool broken_ = false;      // The session is of no further use.
   base::Duration statement_timeout_ = kNoTimeout;
+  Rules allowed_;
 
   Cursor cursor_;
   std::uint64_t last_execution_ = 0;

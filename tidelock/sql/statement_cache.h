@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tidelock/sql/driver.h"
+#include "tidelock/sql/guard.h"
 
 namespace tidelock::sql {
 
@@ -17,6 +18,7 @@ struct CachedStatement {
   std::string text;                    // As the caller wrote it.
   std::size_t parameters = 0;          //
   std::unique_ptr<Prepared> prepared;  // Null once the session is closed.
+  std::vector<Danger> dangers{};       // What the guard has against it.
 };
 
 // Keeps the `capacity` statements used last. A statement that falls out while a Statement still holds it lives on until

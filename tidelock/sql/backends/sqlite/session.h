@@ -11,7 +11,10 @@
 
 namespace tidelock::sql::sqlite {
 
-inline constexpr Lexis kLexis{.backtick_identifiers = true, .bracket_identifiers = true};
+inline constexpr Lexis kLexis{.backtick_identifiers = true,
+                              .bracket_identifiers = true,
+                              .byte_order_mark_is_space = true,
+                              .trigger_bodies = true};
 
 class SqliteSession final : public Session {
  public:

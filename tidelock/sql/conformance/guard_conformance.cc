@@ -1,0 +1,142 @@
+// A guarded database: what it refuses and how that is allowed.
+#include <memory>
+#include <string>
+
+#include "tidelock/base/testing/error_text.h"
+#include "tidelock/sql/conformance/engines.h"
+#include "tidelock/sql/guard.h"
+#include "tidelock/sql/observer.h"
+
+namespace tidelock::sql::conformance {
+namespace {
+
+TIDELOCK_SQL_CONFORMANCE(SqlGuard);
+
+constexpr const char* kTable = "create table t (id integer); insert into t values (1), (2), (3)";
+
+std::int64_t rows_of(Database& db) { return db.one<std::int64_t>("select count(*) from t"); }
+
+TEST_P(SqlGuard, ADatabaseThatIsNotGuardedRefusesNothing) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script(kTable);
+    EXPECT_EQ(db->execute("delete from t"), 3);
+    db->execute("drop table t");
+  });
+}
+
+TEST_P(SqlGuard, RefusesWhatItsRulesAreAboutAndRunsTheRest) {
+  run([](const Place& place) {
+    const auto db = place.open("guarded=true");
+    db->script(kTable);
+    EXPECT_EQ(base::testing::error_text([&] { db->execute("delete from t"); }),
+              "the guard of " + db->name() +
+                  " refuses DELETE without WHERE, by its rule delete_without_where, at byte 1 of \"delete from t\"; if "
+                  "that is meant, allow it for this call: sql::allow(connection, sql::Rule::delete_without_where), or "
+                  "--allow delete_without_where of the program");
+    EXPECT_THROW_CODE(db->execute("update t set id = ?", 7), Code::permission_denied);
+    EXPECT_THROW_CODE(db->execute("drop table t"), Code::permission_denied);
+    EXPECT_THROW_CODE(db->connect().query("delete from t where true returning id"), Code::permission_denied);
+    EXPECT_EQ(rows_of(*db), 3);
+    EXPECT_EQ(db->execute("delete from t where id = ?", 1), 1);
+    EXPECT_EQ(db->execute("update t set id = id + 1 where id > 0"), 2);
+  });
+}
+
+TEST_P(SqlGuard, OfAScriptNothingIsRunWhenOnePartIsRefused) {
+  run([](const Place& place) {
+    const auto db = place.open("guarded=true");
+    db->script(kTable);
+    EXPECT_THROW_CODE(db->script("insert into t values (4); drop table t"), Code::permission_denied);
+    EXPECT_EQ(rows_of(*db), 3);
+  });
+}
+
+TEST_P(SqlGuard, APermissionCountsWhileItLivesOnItsConnectionOnly) {
+  run([](const Place& place) {
+    const auto db = place.open("guarded=true");
+    db->script(kTable);
+    auto connection = db->connect();
+    {
+      const auto permission = allow(connection, Rule::delete_without_where);
+      auto other = db->connect();
+      EXPECT_THROW_CODE(other.execute("delete from t"), Code::permission_denied);
+      EXPECT_THROW_CODE(connection.execute("drop table t"), Code::permission_denied);
+      {
+        const auto more = allow(connection, {Rule::drop, Rule::truncate});
+        connection.script("create table u (id integer); drop table u");
+      }
+      EXPECT_THROW_CODE(connection.execute("drop table t"), Code::permission_denied);
+      EXPECT_EQ(connection.execute("delete from t"), 3);
+    }
+    // The statement is still prepared; its permission is over.
+    EXPECT_THROW_CODE(connection.execute("delete from t"), Code::permission_denied);
+  });
+}
+
+TEST_P(SqlGuard, APreparedStatementIsJudgedEachTimeItRuns) {
+  run([](const Place& place) {
+    const auto db = place.open("guarded=true");
+    db->script(kTable);
+    auto connection = db->connect();
+    auto statement = connection.prepare("update t set id = ?");
+    EXPECT_THROW_CODE(statement.execute(1), Code::permission_denied);
+    {
+      const auto permission = allow(connection, Rule::update_without_where);
+      EXPECT_EQ(statement.execute(1), 3);
+    }
+    EXPECT_THROW_CODE(statement.execute(1), Code::permission_denied);
+  });
+}
+
+TEST_P(SqlGuard, ARefusalDoesNotEndTheTransaction) {
+  run([](const Place& place) {
+    const auto db = place.open("guarded=true");
+    db->script(kTable);
+    auto connection = db->connect();
+    auto transaction = connection.begin();
+    transaction.execute("insert into t values (?)", 4);
+    EXPECT_THROW_CODE(transaction.execute("delete from t"), Code::permission_denied);
+    EXPECT_THROW_CODE(transaction.script("drop table t"), Code::permission_denied);
+    {
+      const auto permission = allow(transaction, Rule::delete_without_where);
+      EXPECT_EQ(transaction.execute("delete from t"), 4);
+    }
+    transaction.execute("insert into t values (?)", 5);
+    transaction.commit();
+    EXPECT_EQ(db->one<int>("select id from t"), 5);
+  });
+}
+
+TEST_P(SqlGuard, APermissionDoesNotSurviveItsConnection) {
+  run([](const Place& place) {
+    const auto db = place.open("guarded=true&max_connections=1");
+    db->script(kTable);
+    auto connection = std::make_unique<Connection>(db->connect());
+    const auto permission = allow(*connection, Rules::all());
+    connection.reset();
+    auto next = db->connect();  // The same session.
+    EXPECT_THROW_CODE(next.execute("delete from t"), Code::permission_denied);
+  });
+}
+
+TEST_P(SqlGuard, ARefusalIsSeenByObservers) {
+  run([](const Place& place) {
+    struct Refusals : Observer {
+      void on_statement(const StatementEvent& event) noexcept override {
+        if (event.error != nullptr && event.error->code() == Code::permission_denied) ++count;
+      }
+      int count = 0;
+    };
+    const auto db = place.open("guarded=true");
+    db->script(kTable);
+    const auto refusals = std::make_shared<Refusals>();
+    db->observe(refusals);
+    EXPECT_THROW_CODE(db->execute("delete from t"), Code::permission_denied);
+    EXPECT_THROW_CODE(db->script("drop table t"), Code::permission_denied);
+    EXPECT_EQ(refusals->count, 2);
+  });
+}
+
+}  // namespace
+}  // namespace tidelock::sql::conformance

@@ -1,0 +1,247 @@
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "tidelock/base/testing/error_text.h"
+#include "tidelock/sql/guard.h"
+#include "tidelock/sql/testing/hard_text.h"
+#include "tidelock/sql/testing/lexes.h"
+#include "tidelock/world/testing.h"
+
+namespace tidelock::sql {
+namespace {
+
+using testing::kDuckdb;
+using testing::kMariadb;
+using testing::kPostgres;
+using testing::kSqlite;
+
+// The rules that are broken: "drop truncate".
+std::string dangers(std::string_view sql, const Lexis& lexis = kPostgres, Extent extent = Extent::script) {
+  std::string result;
+  for (const auto& danger : find_dangers(sql, lexis, extent)) {
+    result += (result.empty() ? "" : " ") + std::string(name(danger.rule));
+  }
+  return result;
+}
+
+TEST(Dangers, OrdinaryStatementsAreNone) {
+  for (const auto* const sql : {"select * from t",
+                                "insert into t values (1)",
+                                "delete from t where id = 1",
+                                "update t set a = 1 where id = ?",
+                                "create table t (id int references u on delete cascade on update set null)",
+                                "create index i on t (id)",
+                                "select * from t for update",
+                                "select * from t for no key update skip locked",
+                                "grant delete, update on t to u",
+                                "insert into t values (1) on conflict (id) do update set a = 2",
+                                "insert into t values (1) on duplicate key update a = 2",
+                                "replace into t values (1)",
+                                "insert or replace into t values (1)",
+                                "alter table t add column drops int",
+                                "alter table t rename to u",
+                                "alter table t alter column c drop default",
+                                "alter table t alter c drop not null",
+                                "create or replace view v as select 1",
+                                "create or replace temp table t (id int)",
+                                "drop temporary table t",
+                                "with x as (select 1) update t set a = x.a from x where t.id = x.id",
+                                "with delete as (select 1) select * from delete",
+                                "call cleanup()",
+                                "vacuum",
+                                "create table delete_log (deleted int)",
+                                "select 'delete from t', \"drop\" from t",
+                                "delete from t where current of c",
+                                "do release_lock('a')",
+                                "prepare p as select 1",
+                                "",
+                                ";;",
+                                "-- drop table t"}) {
+    EXPECT_EQ(dangers(sql), "") << sql;
+  }
+}
+
+TEST(Dangers, DropIsOneWhereverItStands) {
+  for (const auto* const sql :
+       {"drop table t", "DROP/**/TABLE t", "select 1; drop index i", " \n;drop view v", "alter table t drop column c",
+        "alter table t add a int, drop c", "alter table t drop constraint x",
+        "alter table t alter c drop default, drop c", "alter table alter drop c", "create or replace table t (id int)",
+        "create or replace table t as select 1", "create or replace database d", "create or replace sequence s",
+        "drop database d", "alter table t drop default"}) {
+    EXPECT_EQ(dangers(sql), "drop") << sql;
+  }
+}
+
+TEST(Dangers, TruncateIsOne) {
+  EXPECT_EQ(dangers("truncate t"), "truncate");
+  EXPECT_EQ(dangers("Truncate Table t, u cascade"), "truncate");
+  EXPECT_EQ(dangers("alter table t truncate partition p", kMariadb), "truncate");
+  EXPECT_EQ(dangers("select truncate(1.5, 0)", kMariadb), "");
+}
+
+TEST(Dangers, DeleteAndUpdateNeedAConditionThatNamesSomething) {
+  for (const auto* const sql :
+       {"delete from t", "delete from t -- where id = 1", "delete from t /* where id = 1 */",
+        "delete from t 'where id = 1'", "delete from t where true", "delete from t where 1 = 1",
+        "delete from t where (1) = (1) or not false", "delete from t where 'a' like 'a'", "delete from t where ?",
+        "delete from t where 1 returning id", "delete from t using (select * from u where u.id = 1) as u",
+        "delete from t limit 10", "delete from t where", "delete from only t",
+        "delete a, b from a join b on a.id = b.id", "delete from t order by id limit 5"}) {
+    EXPECT_EQ(dangers(sql), "delete_without_where") << sql;
+  }
+  for (const auto* const sql :
+       {"update t set a = 1", "update t set a = (select b from u where u.id = t.id)", "update t set a = 1 from u",
+        "update t join u on t.id = u.id set t.a = 1", "update t set a = 'x where y'", "update t set a = $$ where b $$",
+        "update t set a = 1 where 2 > 1", "update t set a = case when b then 1 end"}) {
+    EXPECT_EQ(dangers(sql), "update_without_where") << sql;
+  }
+  EXPECT_EQ(dangers("delete from t where exists (select 1 from u)"), "");
+  EXPECT_EQ(dangers("delete from t where \"id\" = 1"), "");
+  EXPECT_EQ(dangers("update t set a = 1 where id in (1, 2) or 1 = 1"), "") << "what a condition comes to is not known";
+}
+
+TEST(Dangers, CommonTableExpressionsHideNothing) {
+  EXPECT_EQ(dangers("with x as (delete from t returning *) select * from x where id = 1"), "delete_without_where");
+  EXPECT_EQ(dangers("with x as (select 1 where true) delete from t"), "delete_without_where");
+  EXPECT_EQ(dangers("with recursive x(a, b) as materialized (select 1), y as (update t set a = 1 returning *) "
+                    "search depth first by a, b set o select 1 from y where id = 1"),
+            "update_without_where");
+  EXPECT_EQ(dangers("with x as (select 1) search depth first by insert, b set o delete from t"),
+            "delete_without_where");
+  EXPECT_EQ(dangers("insert into u with x as (delete from t returning *) select * from x"), "delete_without_where");
+  EXPECT_EQ(dangers("select * from (with y as (delete from t where id = 1 returning *) select * from y) as z"), "");
+  EXPECT_EQ(dangers("copy (delete from t returning *) to stdout"), "delete_without_where");
+  EXPECT_EQ(dangers("create table u as with x as (delete from t returning *) select * from x"), "delete_without_where");
+}
+
+TEST(Dangers, MergeIsJudgedByItsConditions) {
+  const std::string merge = "merge into t using u on t.id = u.id ";
+  EXPECT_EQ(dangers(merge + "when matched then delete"), "");
+  EXPECT_EQ(dangers(merge + "when matched then update set a = 1 when not matched then insert values (1)"), "");
+  EXPECT_EQ(dangers("merge into t using u using (id) when matched then delete"), "");
+  EXPECT_EQ(dangers("merge into t using u on true when matched then delete"), "delete_without_where");
+  EXPECT_EQ(dangers("merge into t using u on 1 = 1 when matched and u.gone then delete"), "");
+  EXPECT_EQ(dangers("merge into t using u on true when matched then update set a = 1"), "update_without_where");
+  EXPECT_EQ(dangers(merge + "when not matched by source then delete"), "delete_without_where");
+  EXPECT_EQ(dangers(merge + "when not matched by source and t.old then delete"), "");
+}
+
+TEST(Dangers, ExplainExecutesOnlyWithAnalyze) {
+  EXPECT_EQ(dangers("explain delete from t"), "");
+  EXPECT_EQ(dangers("explain query plan delete from t", kSqlite), "");
+  EXPECT_EQ(dangers("explain with x as (delete from t returning 1) select 1"), "");
+  EXPECT_EQ(dangers("explain analyze delete from t"), "delete_without_where");
+  EXPECT_EQ(dangers("explain (verbose, analyze) delete from t"), "delete_without_where");
+  EXPECT_EQ(dangers("explain analyze with x as (delete from t returning 1) select 1"), "delete_without_where");
+  EXPECT_EQ(dangers("analyze format=json delete from t", kMariadb), "delete_without_where");
+  EXPECT_EQ(dangers("analyze table t", kMariadb), "");
+}
+
+TEST(Dangers, CodeThatHidesStatementsIsRefusedAsAWhole) {
+  for (const auto* const sql :
+       {"do $$ begin delete from t; end $$", "do language plpgsql 'begin end'", "import database 'dump'"}) {
+    EXPECT_EQ(dangers(sql), "dynamic_sql") << sql;
+  }
+  for (const auto* const sql :
+       {"execute immediate 'drop table t'", "prepare s from 'drop table t'", "begin not atomic select 1; end",
+        "if 1 then select 1; end if", "l: loop select 1; end loop", "begin select 1; end"}) {
+    EXPECT_EQ(dangers(sql, kMariadb), "dynamic_sql") << sql;
+  }
+  EXPECT_EQ(dangers("prepare p (int) as delete from t"), "delete_without_where");
+  EXPECT_EQ(dangers("set statement max_statement_time = 1 for delete from t", kMariadb), "delete_without_where");
+  EXPECT_EQ(dangers("begin; commit; begin immediate; begin transaction"), "");
+  EXPECT_EQ(dangers("select a::int; select x[1:2]; declare c cursor for select 1"), "");
+}
+
+TEST(Dangers, ARoutineIsNotExecutedWhenItIsDefined) {
+  const std::string trigger = "create trigger r after delete on t begin delete from u; update u set a = 1; end";
+  EXPECT_EQ(dangers(trigger, kSqlite), "");
+  EXPECT_EQ(dangers(trigger + "; drop table t", kSqlite), "drop");
+  EXPECT_EQ(dangers("create temp trigger r after delete on t begin select case when 1 then 2 end; end; delete from t",
+                    kSqlite),
+            "delete_without_where");
+  EXPECT_EQ(dangers(trigger, kMariadb, Extent::statement), "");
+  EXPECT_EQ(dangers(trigger, kMariadb), "update_without_where") << "where it ends is not known";
+  EXPECT_EQ(dangers("create procedure p() delete from t; drop table t", kMariadb), "drop");
+  EXPECT_EQ(dangers("create function f() returns void language sql as $$ delete from t $$"), "");
+  EXPECT_EQ(dangers("create table event (id int); drop table t", kMariadb), "drop");
+}
+
+TEST(Dangers, NoTrickOfTheTextHidesThem) {
+  for (const auto* const sql :
+       {"/* /* */ */ drop table t", "-- x\rdrop table t", "select E'\\''; drop table t; --'",
+        "select E'a'\n'\\''; drop table t --'", "select 1$$'$$; drop table t; --'", "select U&'\\0027'; drop table t",
+        "select $a$;$b$ '$a$; drop table t; --'", "select a$b$; drop table t; select a$b$"}) {
+    EXPECT_EQ(dangers(sql), "drop") << sql;
+  }
+  for (const auto* const sql : {"/*!50000 drop table t */", "/*! drop */ table t", "/*M!100100 drop*/ table t",
+                                "select '\\''; drop table t; -- '", "select \"\\\"\"; drop table t; -- \"",
+                                "select 1-- '\n; drop table t; -- '", "# '\ndrop table t # '",
+                                "/*!99999 select '*/; drop table t; -- '*/", "/* /* */ drop table t -- */"}) {
+    EXPECT_EQ(dangers(sql, kMariadb), "drop") << sql;
+  }
+  EXPECT_EQ(dangers("delete from t /*!99999 where id = 1 */", kMariadb), "delete_without_where");
+  EXPECT_EQ(dangers("/*!40000 delete from t*/ /*!99999 where id = 1*/", kMariadb), "delete_without_where");
+  EXPECT_EQ(dangers("delete from t where id = 1 /*! and a = 2 */", kMariadb), "");
+  EXPECT_EQ(dangers("/*!1*/ /*!2*/ /*!3*/ /*!4*/ /*!5*/ /*!6*/ /*!7*/", kMariadb), "dynamic_sql");
+  EXPECT_EQ(dangers("select 1--'\n; drop table t; -- '", kMariadb), "") << "minus minus a string";
+  EXPECT_EQ(dangers("drop\xc2\xa0table t", kDuckdb), "drop");
+  EXPECT_EQ(dangers("\xef\xbb\xbf"
+                    "drop table t",
+                    kSqlite),
+            "drop");
+  EXPECT_EQ(dangers("select [a;drop table t], `;drop table t`", kSqlite), "");
+}
+
+TEST(Dangers, SayWhereTheyAre) {
+  const auto found = find_dangers("select 1; delete from t; drop table t; delete from u", kPostgres);
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].what, "DELETE without WHERE");
+  EXPECT_EQ(found[0].at, 10U);
+  EXPECT_EQ(found[1].at, 25U);
+}
+
+TEST(Dangers, BracketsWithoutEndAreReadInBoundedTime) {
+  EXPECT_EQ(dangers("select " + std::string(100'000, '(')), "dynamic_sql");
+  std::string with = "select 1";
+  for (int i = 0; i < 40; ++i) with = "with a as (" + with + ") select (select a)";
+  EXPECT_EQ(dangers("with x as (delete from t returning 1) " + with), "delete_without_where");
+}
+
+TEST(Dangers, WhateverTheTextAStatementBehindItIsSeen) {
+  std::uint64_t seen = 0;
+  world::for_seeds(5'000, [&](std::uint64_t seed) {
+    world::Random random(seed);
+    const auto text = testing::hard_text(random);
+    for (const auto& lexis : {kSqlite, kDuckdb, kPostgres, kMariadb}) {
+      try {
+        if (!find_dangers(text, lexis).empty()) continue;
+        // A line break ends a comment, and the semicolon a statement.
+        EXPECT_EQ(dangers(text + "\n; truncate t", lexis), "truncate") << text;
+        ++seen;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::statement_invalid);
+      }
+    }
+  });
+  EXPECT_GT(seen, 2'000U);
+}
+
+TEST(Rules, HaveNames) {
+  EXPECT_EQ(rule_named("drop"), Rule::drop);
+  EXPECT_EQ(rule_named(name(Rule::update_without_where)), Rule::update_without_where);
+  EXPECT_EQ(base::testing::error_text([] { rule_named("dorp"); }),
+            "there is no rule \"dorp\" of the guard; there are drop, truncate, delete_without_where, "
+            "update_without_where and dynamic_sql");
+  const Rules some{Rule::drop, Rule::truncate};
+  EXPECT_TRUE(some.has(Rule::truncate));
+  EXPECT_FALSE(some.has(Rule::dynamic_sql));
+  EXPECT_TRUE((some | Rule::dynamic_sql).has(Rule::dynamic_sql));
+  EXPECT_TRUE(Rules::all().has(Rule::update_without_where));
+}
+
+}  // namespace
+}  // namespace tidelock::sql

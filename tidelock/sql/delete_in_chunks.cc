@@ -1,0 +1,239 @@
+#include "tidelock/sql/delete_in_chunks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <utility>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/text.h"
+#include "tidelock/sql/guard.h"
+#include "tidelock/sql/lexer.h"
+#include "tidelock/sql/row_key.h"
+#include "tidelock/sql/transact.h"
+
+namespace tidelock::sql {
+namespace {
+
+using Key = std::vector<Value>;
+
+// The condition in brackets, on a line of its own so that a comment at its end hides nothing.
+std::string checked_condition(std::string_view condition, const Dialect& dialect) {
+  const auto refuse = [&](std::string_view why) {
+    throw Error(Code::statement_invalid,
+                fmt::format("{} is no condition of rows to delete: {}", base::quoted(condition), why));
+  };
+  std::int64_t depth = 0;
+  bool is_empty = true;
+  Lexer lexer(condition, dialect.lexis);
+  while (const auto token = lexer.next()) {
+    is_empty = false;
+    if (token->is(';')) refuse("it holds a semicolon");
+    depth += token->is('(') ? 1 : token->is(')') ? -1 : 0;
+    if (depth < 0) break;
+  }
+  if (is_empty) refuse("it is empty; to delete all rows, write true");
+  if (depth != 0) refuse("its brackets do not match");
+  if (lexer.executable_comments() != 0) refuse("it holds a comment that a server may execute");
+  return fmt::format("({}\n)", condition);
+}
+
+void check(const DeleteOptions& options) {
+  if (options.chunk_rows < 1) throw Error(Code::invalid_argument, "a chunk of rows to delete must be 1 or more");
+  const auto rate = options.rows_per_second;
+  if (rate && !(*rate > 0 && std::isfinite(*rate))) {
+    throw Error(Code::invalid_argument, fmt::format("a rate of {} rows a second: it must be more than 0", *rate));
+  }
+}
+
+// (a, b) >= or <= (?, ?) as every engine can use an index for: a >= ? and (a > ? or b >= ?)
+std::string bound(std::span<const std::string> columns, std::span<const Value> key, char sign, bool included,
+                  std::vector<ValueView>& values) {
+  const auto value = view(key.front());
+  values.push_back(value);
+  if (columns.size() == 1) return fmt::format("{} {}{} ?", columns.front(), sign, included ? "=" : "");
+  auto text = fmt::format("{0} {1}= ? and ({0} {1} ? or ", columns.front(), sign);
+  values.push_back(value);
+  return text + bound(columns.subspan(1), key.subspan(1), sign, included, values) + ")";
+}
+
+class Deletion {
+ public:
+  Deletion(Database& database, std::string_view table, std::string_view condition, const DeleteOptions& options)
+      : database_(database),
+        options_(options),
+        table_(parse_table_name(table, database.dialect())),
+        condition_(checked_condition(condition, database.dialect())),
+        start_(database.runtime().now()) {
+    check(options);
+    chunk_rows_ = options.chunk_rows;
+    if (options.rows_per_second) {
+      chunk_rows_ = std::min(chunk_rows_, std::max<std::int64_t>(1, std::llround(*options.rows_per_second)));
+    }
+    for (const auto& value : options.values) values_.push_back(view(value));
+    auto connection = database.connect(base::Deadline::never(), options.stop);
+    ask_guard(condition);
+    key_ = find_row_key(connection, table_, options.key);
+    key_list_ = fmt::format("{}", fmt::join(key_.columns, ", "));
+    if (!options.after.empty()) {
+      if (key_.columns.empty()) {
+        throw Error(Code::invalid_argument, "table " + table_.text + " has no key, and so no position to go on after");
+      }
+      last_ = key_from_text(options.after, key_.columns.size());
+      result_.done.position = options.after;
+    }
+    if (!options.key.empty()) refuse_null_keys(connection);
+    if (options.count_first) count(connection);
+  }
+
+  DeleteResult run() {
+    try {
+      while (!options_.stop.stop_requested() && chunk()) {
+        report();
+        if (!keep_rate()) break;
+      }
+    } catch (const Error& error) {
+      if (error.code() != Code::cancelled || !options_.stop.stop_requested()) throw;
+    }
+    result_.done.elapsed = database_.runtime().now() - start_;
+    result_.stopped = options_.stop.stop_requested() && !finished_;
+    return std::move(result_);
+  }
+
+ private:
+  void ask_guard(std::string_view condition) {
+    if (!database_.options().guarded || options_.allow.has(Rule::delete_without_where)) return;
+    const auto statement = fmt::format("delete from {} where {}", table_.text, condition);
+    if (find_dangers(statement, database_.dialect().lexis, Extent::statement).empty()) return;
+    throw Error(Code::permission_denied,
+                fmt::format("the guard of {} refuses to delete every row of {}: the condition {} names no column; if "
+                            "that is meant, allow it for this call: .allow = sql::Rule::delete_without_where, or "
+                            "--allow delete_without_where of the program",
+                            database_.name(), table_.text, base::quoted(condition)));
+  }
+
+  // They come neither before nor after another key, and would be passed over.
+  void refuse_null_keys(Connection& connection) {
+    std::vector<ValueView> values;
+    const auto sql =
+        fmt::format("select 1{} and ({} is null) limit 1", rest(values), fmt::join(key_.columns, " is null or "));
+    if (!connection.query_values(sql, values).next()) return;
+    throw Error(Code::invalid_argument,
+                fmt::format("rows to delete from {} have no value in their key ({}): name other columns, or delete "
+                            "those rows first",
+                            table_.text, key_list_));
+  }
+
+  std::string rest(std::vector<ValueView>& values) const {
+    values = values_;
+    auto text = fmt::format(" from {} where {}", table_.text, condition_);
+    if (last_) text += " and " + bound(key_.columns, *last_, '>', false, values);
+    return text;
+  }
+
+  void count(Connection& connection) {
+    std::vector<ValueView> values;
+    const auto sql = "select count(*)" + rest(values);
+    auto rows = connection.query_values(sql, values);
+    if (rows.next()) result_.done.total = rows.row().get<std::int64_t>(0);
+  }
+
+  // The key of the last row of the next chunk; empty when no row is left. Not in the transaction: looking for it may
+  // take long, and needs no lock.
+  std::optional<Key> next_bound(Connection& connection) {
+    auto key = key_at(connection, "", chunk_rows_ - 1);
+    return key ? key : key_at(connection, " desc", 0);
+  }
+  std::optional<Key> key_at(Connection& connection, std::string_view direction, std::int64_t offset) {
+    std::vector<ValueView> values;
+    const auto sql = fmt::format("select {}{} order by {}{} limit 1 offset {}", key_list_, rest(values),
+                                 fmt::join(key_.columns, fmt::format("{}, ", direction)), direction, offset);
+    auto rows = connection.query_values(sql, values);
+    if (!rows.next()) return std::nullopt;
+    Key key;
+    for (std::size_t i = 0; i < key_.columns.size(); ++i) key.push_back(to_value(rows.row()[i]));
+    return key;
+  }
+
+  // Deletes one chunk, trying again as long as that is right. False when there was none.
+  bool chunk() {
+    std::int64_t deleted = 0;
+    std::optional<Key> upper;
+    base::retry(
+        database_.runtime(), options_.retry, options_.stop,
+        [&] {
+          auto connection = database_.connect(base::Deadline::never(), options_.stop);
+          if (!key_.columns.empty()) {
+            upper = next_bound(connection);
+            if (!upper) return;
+          }
+          auto transaction = connection.begin({.stop = options_.stop});
+          deleted = remove(transaction, upper);
+          transaction.commit();
+        },
+        [&](const base::FailedAttempt& failed) {
+          if (failed.error.disposition() == Disposition::unknown) ++result_.uncertain_chunks;
+        });
+    finished_ = key_.columns.empty() ? deleted < chunk_rows_ : !upper;
+    if (finished_ && deleted == 0) return false;
+    result_.done.deleted += deleted;
+    ++result_.done.chunks;
+    if (upper) {
+      result_.done.position = key_to_text(*upper);
+      last_ = std::move(upper);
+    }
+    return true;
+  }
+
+  std::int64_t remove(Transaction& transaction, const std::optional<Key>& upper) {
+    std::vector<ValueView> values;
+    auto sql = "delete" + rest(values);
+    if (upper) {
+      sql += " and " + bound(key_.columns, *upper, '<', true, values);
+    } else if (key_.row_id.empty()) {
+      sql += fmt::format(" limit {}", chunk_rows_);
+    } else {
+      sql = fmt::format("delete from {0} where {1} in (select {1}{2} limit {3})", table_.text, key_.row_id,
+                        rest(values), chunk_rows_);
+    }
+    return transaction.execute_values(sql, values);
+  }
+
+  void report() {
+    result_.done.elapsed = database_.runtime().now() - start_;
+    if (options_.on_progress) options_.on_progress(result_.done);
+  }
+
+  // False when it was stopped, or is through.
+  bool keep_rate() {
+    if (finished_) return false;
+    if (!options_.rows_per_second) return true;
+    const std::chrono::duration<double> due(static_cast<double>(result_.done.deleted) / *options_.rows_per_second);
+    const auto moment = base::later(start_, std::chrono::duration_cast<base::Duration>(due));
+    return database_.runtime().sleep_until(moment, options_.stop);
+  }
+
+  Database& database_;
+  const DeleteOptions& options_;
+  const TableName table_;
+  const std::string condition_;
+  const base::Instant start_;
+  std::int64_t chunk_rows_ = 0;
+  std::vector<ValueView> values_;
+  RowKey key_;
+  std::string key_list_;
+  std::optional<Key> last_;  // Everything up to here is gone.
+  bool finished_ = false;
+  DeleteResult result_;
+};
+
+}  // namespace
+
+DeleteResult delete_in_chunks(Database& database, std::string_view table, std::string_view condition,
+                              const DeleteOptions& options) {
+  return Deletion(database, table, condition, options).run();
+}
+
+}  // namespace tidelock::sql

@@ -1,0 +1,109 @@
+#include "tidelock/sql/delete_in_chunks.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tidelock/sql/backends/all.h"
+#include "tidelock/world/testing.h"
+
+#if TIDELOCK_HAVE_SQLITE
+
+namespace tidelock::sql {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::unique_ptr<Database> numbers(base::Runtime& runtime, base::Files& files, int count) {
+  auto db = open(runtime, files, base::Url::parse("sqlite:/shop.db"));
+  db->execute(
+      "create table t as with recursive n(id) as (select 1 union all select id + 1 from n where id < ?) "
+      "select id from n",
+      count);
+  return db;
+}
+
+WORLD_TEST(DeleteInChunks, KeepsTheRate) {
+  const auto db = numbers(runtime, files, 1000);
+  const auto start = runtime.now();
+  const auto result =
+      delete_in_chunks(*db, "t", "true", {.rows_per_second = 100, .on_progress = [&](const DeleteProgress& progress) {
+                                            const auto allowed = (runtime.now() - start) / 1s * 100 + 100;
+                                            EXPECT_LE(progress.deleted, allowed);
+                                          }});
+  EXPECT_EQ(result.done.deleted, 1000);
+  EXPECT_EQ(result.done.chunks, 10);  // None of more than a second.
+  EXPECT_GE(result.done.elapsed, 9s);
+  EXPECT_LT(result.done.elapsed, 11s);
+}
+
+WORLD_TEST(DeleteInChunks, AStopEndsTheWait) {
+  const auto db = numbers(runtime, files, 1000);
+  auto task = runtime.spawn("deletion", [&](const std::stop_token& stop) {
+    const auto result = delete_in_chunks(*db, "t", "true", {.rows_per_second = 1, .stop = stop});
+    EXPECT_TRUE(result.stopped);
+    EXPECT_LE(result.done.deleted, 62);
+  });
+  runtime.sleep_for(1min);
+  task.request_stop();
+  task.join();
+  EXPECT_GE(db->one<std::int64_t>("select count(*) from t"), 938);
+}
+
+WORLD_TEST(DeleteInChunks, GoesByTheNumberOfTheRowUnderWhicheverNameItHas) {
+  const auto db = open(runtime, files, base::Url::parse("sqlite:/shop.db"));
+  db->script(
+      "create table a (rowid text, oid text); insert into a values ('x', 'y'), ('x', 'z');"
+      "create table b (rowid text, oid text, _rowid_ text); insert into b values ('x', 'y', 'z');"
+      "create table c (k text, n integer, primary key (n, k)) without rowid; insert into c values ('x', 1), ('y', 1);"
+      "create table \"d \"\"e\" (k text primary key); insert into \"d \"\"e\" values (null), (null), ('x')");
+  EXPECT_EQ(delete_in_chunks(*db, "a", "true", {.chunk_rows = 1}).done.position, "[2]");
+  EXPECT_EQ(delete_in_chunks(*db, "main.c", "true", {.chunk_rows = 1}).done.position, R"([1,"y"])");
+  EXPECT_EQ(delete_in_chunks(*db, "\"d \"\"e\"", "true", {.chunk_rows = 1}).done.deleted, 3);
+  EXPECT_THROW_CODE(delete_in_chunks(*db, "b", "true"), Code::unsupported);
+  EXPECT_EQ(delete_in_chunks(*db, "b", "true", {.key = {"oid"}}).done.deleted, 1);
+}
+
+// A killed run is begun again; no row is left, whenever it was killed.
+TEST(DeleteInChunks, ARunThatWasKilledIsBegunAgain) {
+  world::for_seeds(30, [](world::World& world) {
+    auto& server = world.machine("server");
+    auto& filler = world.process(server, "filler");
+    auto& cleaner = world.process(server, "cleaner");
+    auto& reader = world.process(server, "reader");
+    const auto open_shop = [](world::Process& self) {
+      return open(self, self.files(), base::Url::parse("sqlite:/shop.db?synchronous=full"));
+    };
+    world.run([&](base::Runtime& runtime) {
+      filler.start([&](world::Process& self) {
+        open_shop(self)->script(
+            "create table t as with recursive n(id) as (select 1 union all select id + 1 from n "
+            "where id < 300) select id from n");
+      });
+      filler.wait_for_end();
+      cleaner.start([&](world::Process& self) {
+        delete_in_chunks(*open_shop(self), "t", "id % 3 <> 0", {.chunk_rows = 20, .rows_per_second = 20});
+      });
+      for (int kill = 0; kill < 3; ++kill) {
+        runtime.sleep_for(world.random().between({0s, 5s}));
+        kill < 2 ? cleaner.crash() : server.power_cut();
+        cleaner.wait_for_end();
+        cleaner.restart();
+      }
+      cleaner.wait_for_end();
+      reader.start([&](world::Process& self) {
+        const auto db = open_shop(self);
+        EXPECT_EQ(db->one<std::int64_t>("select count(*) from t"), 100);
+        EXPECT_EQ(db->one<std::int64_t>("select count(*) from t where id % 3 = 0"), 100);
+      });
+      reader.wait_for_end();
+    });
+  });
+}
+
+}  // namespace
+}  // namespace tidelock::sql
+
+#endif

@@ -1,0 +1,200 @@
+#include "tidelock/sql/row_key.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/text.h"
+#include "tidelock/sql/lexer.h"
+#include "tidelock/sql/text_form.h"
+
+namespace tidelock::sql {
+namespace {
+
+using Document = nlohmann::json;
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return result;
+}
+
+// What the catalogue has for a name in a statement. PostgreSQL turns what has no quotes into lower case; the others
+// keep it, and this is compared without regard to case there.
+std::string unquoted(const Token& token, const Dialect& dialect) {
+  if (token.kind == TokenKind::word) return dialect.engine == "postgres" ? lower(token.text) : std::string(token.text);
+  const char quote = token.text.back();
+  std::string result;
+  for (std::size_t i = 1; i + 1 < token.text.size(); ++i) {
+    result += token.text[i];
+    if (token.text[i] == quote) ++i;  // Doubled.
+  }
+  return result;
+}
+
+std::vector<std::string> quoted_columns(Rows rows, const Dialect& dialect) {
+  std::vector<std::string> columns;
+  for (const auto row : rows) columns.push_back(dialect.quote(row.get<std::string>(0)));
+  return columns;
+}
+
+// By the information_schema of the standard. `schema`: the expression for the one that is looked in first.
+std::vector<std::string> primary_key(Connection& connection, const TableName& table, std::string_view schema) {
+  return quoted_columns(
+      connection.query("select k.column_name from information_schema.table_constraints as c "
+                       "join information_schema.key_column_usage as k on k.constraint_name = c.constraint_name "
+                       "and k.table_schema = c.table_schema and k.table_name = c.table_name "
+                       "where c.constraint_type = 'PRIMARY KEY' and lower(c.table_name) = lower(?) "
+                       "and c.table_schema = " +
+                           (table.schema.empty() ? std::string(schema) + " and '' = ?" : "?") +
+                           " order by k.ordinal_position",
+                       table.name, table.schema),
+      connection.dialect());
+}
+
+// The number of the row, unless a column has taken all its names or the table has none.
+RowKey sqlite_key(Connection& connection, const TableName& table) {
+  std::vector<std::string> names;
+  std::vector<std::pair<std::int64_t, std::string>> key;
+  const std::string schema = table.schema.empty() ? "main" : table.schema;
+  for (const auto row : connection.query("select name, pk from pragma_table_info(?, ?)", table.name, schema)) {
+    names.push_back(lower(row.get<std::string>(0)));
+    if (const auto place = row.get<std::int64_t>(1)) {
+      key.emplace_back(place, connection.dialect().quote(row.get<std::string>(0)));
+    }
+  }
+  const auto kind = connection.maybe<bool>(
+      "select wr from pragma_table_list where lower(name) = lower(?) and schema = ?", table.name, schema);
+  if (!kind.value_or(false)) {
+    for (const auto* name : {"rowid", "_rowid_", "oid"}) {
+      if (std::ranges::find(names, name) == names.end()) return {.columns = {name}};
+    }
+  }
+  std::ranges::sort(key);
+  RowKey result;
+  for (auto& [place, column] : key) result.columns.push_back(std::move(column));
+  if (result.columns.empty() && !names.empty()) {
+    throw Error(Code::unsupported, "table " + table.text +
+                                       " has no primary key, and columns that take all the names of the number of a "
+                                       "row: name the columns to go by");
+  }
+  return result;
+}
+
+Document to_json(const Value& value) {
+  const auto tagged = [&](std::string_view text) { return Document{{std::string(name(kind(view(value)))), text}}; };
+  switch (kind(view(value))) {
+    case Kind::boolean:
+      return std::get<bool>(value);
+    case Kind::int64:
+      return std::get<std::int64_t>(value);
+    case Kind::text:
+      return std::get<std::string>(value);
+    case Kind::decimal:
+      return tagged(std::get<Decimal>(value).text());
+    case Kind::date:
+      return tagged(format_date(std::get<Date>(value)).view());
+    case Kind::time:
+      return tagged(format_time(std::get<TimeOfDay>(value)).view());
+    case Kind::timestamp:
+      return tagged(format_timestamp(std::get<Timestamp>(value), 'T').view());
+    case Kind::uuid:
+      return tagged(format_uuid(std::get<base::Uuid>(value)).view());
+    case Kind::null:
+    case Kind::real:
+    case Kind::blob:
+    case Kind::json:
+      break;
+  }
+  throw Error(Code::invalid_argument,
+              "a key of rows to delete holds " + base::quoted(to_text(view(value))) + ", a " +
+                  std::string(name(kind(view(value)))) +
+                  ", by which rows cannot be gone through in order: name other columns as the key");
+}
+
+[[noreturn]] void refuse_position(std::string_view text) {
+  throw Error(Code::invalid_argument,
+              base::quoted(text) +
+                  " is no position of this key: give the one that the progress of the earlier run "
+                  "showed last, such as [42]");
+}
+
+Value from_json(const Document& json, std::string_view text) {
+  if (json.is_boolean()) return json.get<bool>();
+  if (json.is_number_integer()) return json.get<std::int64_t>();
+  if (json.is_string()) return json.get<std::string>();
+  if (!json.is_object() || json.size() != 1 || !json.begin()->is_string()) refuse_position(text);
+  const auto& tag = json.begin().key();
+  const auto form = json.begin()->get<std::string>();
+  const auto made = [&](auto parsed) -> Value {
+    if (!parsed) refuse_position(text);
+    return *parsed;
+  };
+  if (tag == name(Kind::decimal) && is_plain_decimal(form)) return Decimal(form);
+  if (tag == name(Kind::date)) return made(parse_date(form));
+  if (tag == name(Kind::time)) return made(parse_time(form));
+  if (tag == name(Kind::timestamp)) return made(parse_timestamp(form));
+  if (tag == name(Kind::uuid)) return made(base::Uuid::try_parse(form));
+  refuse_position(text);
+}
+
+}  // namespace
+
+TableName parse_table_name(std::string_view text, const Dialect& dialect) {
+  std::vector<std::string> parts;
+  bool is_name = true;
+  bool wants_part = true;
+  Lexer lexer(text, dialect.lexis);
+  while (const auto token = lexer.next()) {
+    const bool is_part = token->kind == TokenKind::word || token->kind == TokenKind::quoted_name;
+    is_name = is_name && (wants_part ? is_part : token->is('.'));
+    if (is_part) parts.push_back(unquoted(*token, dialect));
+    wants_part = !wants_part;
+  }
+  if (!is_name || wants_part || parts.size() > 2) {
+    throw Error(Code::invalid_argument, base::quoted(text) +
+                                            " is no name of a table: write name or schema.name, and a name that is "
+                                            "more than letters, digits and _ as " +
+                                            dialect.quote("name"));
+  }
+  TableName table{.text = std::string(text), .schema = {}, .name = parts.back()};
+  if (parts.size() == 2) table.schema = parts.front();
+  return table;
+}
+
+RowKey find_row_key(Connection& connection, const TableName& table, const std::vector<std::string>& columns) {
+  const auto& dialect = connection.dialect();
+  if (!columns.empty()) {
+    RowKey key;
+    for (const auto& column : columns) key.columns.push_back(dialect.quote(column));
+    return key;
+  }
+  if (dialect.engine == "sqlite") return sqlite_key(connection, table);
+  // DuckDB numbers rows anew when it cleans up behind deleted ones: no order to go by, but good for one transaction.
+  if (dialect.engine == "duckdb") return {primary_key(connection, table, "current_schema()"), "rowid"};
+  if (dialect.engine == "postgres") return {primary_key(connection, table, "current_schema()"), "ctid"};
+  if (dialect.engine == "mariadb") return {primary_key(connection, table, "database()"), ""};
+  throw Error(Code::unsupported, "the key of a table is not known on " + dialect.engine + ": name its columns");
+}
+
+std::string key_to_text(const std::vector<Value>& key) {
+  auto json = Document::array();
+  for (const auto& value : key) json.push_back(to_json(value));
+  return json.dump(-1, ' ', true);
+}
+
+std::vector<Value> key_from_text(std::string_view text, std::size_t columns) {
+  const auto json = Document::parse(text, nullptr, false);
+  if (!json.is_array() || json.size() != columns) refuse_position(text);
+  std::vector<Value> key;
+  for (const auto& part : json) key.push_back(from_json(part, text));
+  return key;
+}
+
+}  // namespace tidelock::sql
