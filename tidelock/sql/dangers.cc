@@ -9,6 +9,7 @@
 #include "tidelock/base/error.h"
 #include "tidelock/sql/guard.h"
 #include "tidelock/sql/lexer.h"
+#include "tidelock/sql/split.h"
 
 namespace tidelock::sql {
 namespace {
@@ -83,7 +84,7 @@ class Finder {
   void text(Tokens all) {
     std::size_t begin = 0;
     for (std::size_t i = 0; i <= all.size(); ++i) {
-      if (i < all.size() && !(all[i].is(';') && ends(all.subspan(begin, i - begin)))) continue;
+      if (i < all.size() && !(all[i].is(';') && semicolon_ends(all.subspan(begin, i - begin), lexis_))) continue;
       statement(all.subspan(begin, i - begin));
       begin = i + 1;
     }
@@ -91,7 +92,8 @@ class Finder {
 
   static bool defines_routine(Tokens all) {
     const Level level(all);
-    return level.is(0, "CREATE") && level.is_any_of(created(level), kRoutines);
+    const auto kind = created(level);
+    return level.is(0, "CREATE") && level.is_any_of(kind, kRoutines) && !level.is(kind, "VIEW");
   }
 
  private:
@@ -102,15 +104,6 @@ class Finder {
     } else if (at.begin < known->at) {
       *known = {rule, at.begin, std::move(what)};
     }
-  }
-
-  // Whether a semicolon ends this statement. Inside a trigger's body only the one behind its END does, and no statement
-  // in there begins with END.
-  bool ends(Tokens all) const {
-    if (!lexis_.trigger_bodies || all.size() < 3 || !all[0].is("CREATE")) return true;
-    const bool is_temporary = all[1].is("TEMP") || all[1].is("TEMPORARY");
-    if (!all[is_temporary ? 2 : 1].is("TRIGGER")) return true;
-    return all.back().is("END") && all[all.size() - 2].is(';');
   }
 
   void statement(Tokens all) {
@@ -283,6 +276,10 @@ Reading read(std::string_view sql, const Lexis& lexis, std::uint64_t executed) {
 }
 
 }  // namespace
+
+bool defines_routine(std::string_view sql, const Lexis& lexis) {
+  return Finder::defines_routine(read(sql, lexis, ~std::uint64_t{0}).tokens);
+}
 
 std::vector<Danger> find_dangers(std::string_view sql, const Lexis& lexis, Extent extent) {
   constexpr std::size_t kMostComments = 6;

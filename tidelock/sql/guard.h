@@ -95,6 +95,9 @@ struct Danger {
 // statements.
 enum class Extent : std::uint8_t { statement, script };
 
+// Whether it begins with the definition of a routine or a trigger, which is not executed now.
+bool defines_routine(std::string_view sql, const Lexis& lexis);
+
 // All there are in a text, the first of each rule, in the order of the text. Pure.
 // Error: statement_invalid, as of the Lexer.
 std::vector<Danger> find_dangers(std::string_view sql, const Lexis& lexis, Extent extent = Extent::script);

@@ -65,6 +65,11 @@ Declared sqlite() {
                     .phantom = Outcome::not_seen,
                     .lost_update = Outcome::second_waits,
                     .write_skew = Outcome::second_waits},
+      .deleting = Deleting{.numbered = "create table t (id integer primary key autoincrement, x integer)",
+                           .numbered_again = "create table t (id integer primary key autoincrement, x integer)",
+                           .has_truncate = false,
+                           .delete_beside_writer = Code::database_locked,
+                           .drop_beside_writer = Code::database_locked},
   };
 }
 
@@ -82,6 +87,10 @@ Declared duckdb() {
                     .phantom = Outcome::not_seen,
                     .lost_update = Outcome::second_fails,
                     .write_skew = Outcome::happens},
+      .deleting = Deleting{.numbered = "create sequence s; create table t (id bigint default nextval('s'), x integer)",
+                           .numbered_again = "create table t (id bigint default nextval('s'), x integer)",
+                           .next_after_drop = 3,  // The sequence is a thing of its own.
+                           .writer_beside_drop = Code::serialization_failure},
   };
 }
 

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,6 +40,27 @@ struct Isolations {
   Outcome write_skew;
 };
 
+// DROP, TRUNCATE and DELETE of all rows, as docs/deleting.md tells them apart.
+struct Deleting {
+  // A script that makes t (id, x), whose id the engine counts, and what undoes all of it but the rows.
+  std::string numbered;
+  std::string numbered_again;  // The same table once more, after DROP TABLE t.
+  bool has_truncate = true;
+  bool drop_rolls_back = true;
+  bool truncate_rolls_back = true;
+  bool truncate_counts = true;           // It tells how many rows there were.
+  std::int64_t next_after_truncate = 3;  // The number that the row behind 1 and 2 gets.
+  std::int64_t next_after_drop = 1;
+  // Of each while another transaction has written a row of the table: database_locked, or empty: it goes on. Where it
+  // goes on: what commit() of that transaction fails with, or empty: it commits.
+  std::optional<Code> delete_beside_writer{};
+  std::optional<Code> truncate_beside_writer{};
+  std::optional<Code> drop_beside_writer{};
+  std::optional<Code> writer_beside_drop{};
+  bool drop_waits_for_readers = false;      // Readers in a transaction, that is; else they go on seeing the rows.
+  bool truncate_waits_for_readers = false;  //
+};
+
 struct Declared {
   bool nan = false;        // A column of doubles keeps NaN.
   bool in_memory = false;  // Its data is gone with it; there is no file to open twice or read-only.
@@ -49,6 +71,7 @@ struct Declared {
   std::pair<Date, Date> dates;                 // The first and the last.
   std::pair<Timestamp, Timestamp> timestamps;  //
   Isolations isolation;
+  std::optional<Deleting> deleting{};  // Empty: not told apart yet.
 };
 
 // Where a test is run: opens databases of one engine.

@@ -16,12 +16,30 @@
 namespace tidelock::sql::sqlite {
 namespace {
 
+constexpr const char* kByteOrderMark = "\xef\xbb\xbf";
+
+TEST(SqliteLexis, AByteOrderMarkIsABlankWhereATokenMayBegin) {
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(":memory:", &database), SQLITE_OK);
+  const auto prepares = [&](const std::string& text) {
+    sqlite3_stmt* statement = nullptr;
+    const bool right = sqlite3_prepare_v2(database, text.c_str(), -1, &statement, nullptr) == SQLITE_OK;
+    sqlite3_finalize(statement);
+    return right;
+  };
+  EXPECT_TRUE(prepares(std::string(kByteOrderMark) + "select 1"));
+  EXPECT_TRUE(prepares(std::string("select ") + kByteOrderMark + "1"));
+  EXPECT_FALSE(prepares(std::string("sel") + kByteOrderMark + "ect 1"));
+  sqlite3_close(database);
+}
+
 TEST(SqliteLexis, EndsStringsNamesAndCommentsWhereSqliteDoes) {
   std::size_t complete = 0;
   std::size_t incomplete = 0;
   world::for_seeds(20'000, [&](std::uint64_t seed) {
     world::Random random(seed);
     const auto text = "select " + sql::testing::hard_text(random) + ";";
+    if (text.find(kByteOrderMark) != text.npos) return;  // sqlite3_complete() takes it for a letter.
     bool ends = false;
     try {
       Lexer lexer(text, kLexis);
