@@ -105,6 +105,7 @@ class Parser {
   std::optional<PipelineOptions> pipeline_;
   std::optional<BatchOptions> batch_;
   ReplicaOptions replica_;
+  SqlOptions sql_;
   Typed typed_;
   std::optional<std::string> name_behind_dashes_;
 };
@@ -120,6 +121,7 @@ Parser::Parser() {
       "  tidelock lock run nightly -- ./nightly.sh    # never two of them at once\n"
       "  tidelock lock list                           # who holds what, and who waits\n"
       "  tidelock replica publish shop.duckdb --to replica   # for readers, while it is written\n"
+      "  tidelock sql sqlite:shop.db \"select * from orders\"  # query any engine, guarded\n"
       "\n"
       "`tidelock COMMAND --help` says more about each command.\n"
       "\n" +
@@ -173,6 +175,7 @@ Parser::Parser() {
   add_show();
   add_break();
   replica_.add_to(app_);
+  sql_.add_to(app_);
   refuse_values_of_flags(app_);
 }
 
@@ -370,6 +373,8 @@ Command Parser::parse(const std::vector<std::string>& arguments) {
   if (replica_.is_publish(app)) return replica_.publish();
   if (replica_.is_status(app)) return replica_.status();
   if (replica_.is_query(app)) return replica_.query();
+  if (sql_.is_delete(app)) return sql_.deletion();
+  if (sql_.is_run(app)) return sql_.run();
   throw UsageError("no command is given", see_help());
 }
 

@@ -16,6 +16,7 @@
 #include "tidelock/cli/pipeline_run.h"
 #include "tidelock/cli/replica_commands.h"
 #include "tidelock/cli/service_guard.h"
+#include "tidelock/cli/sql_commands.h"
 #include "tidelock/cli/version.h"
 #include "tidelock/replica/helper.h"
 
@@ -46,6 +47,8 @@ struct Dispatch {
   Outcome operator()(const ReplicaPublish& options) const { return publish_replica(options, outside); }
   Outcome operator()(const ReplicaStatus& options) const { return show_replica(options, outside); }
   Outcome operator()(const ReplicaQuery& options) const { return query_replica(options, outside); }
+  Outcome operator()(const SqlRun& options) const { return run_sql(options, outside); }
+  Outcome operator()(const SqlDelete& options) const { return delete_rows(options, outside); }
 };
 
 }  // namespace

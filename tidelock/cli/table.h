@@ -1,6 +1,7 @@
 // Columns for people.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -9,5 +10,9 @@ namespace tidelock::cli {
 // Each column as wide as its widest cell, two spaces apart; the last one is not padded. Every row has as many cells as
 // the first, which is the heading.
 std::string table(const std::vector<std::vector<std::string>>& rows);
+
+// The same a row at a time, for more rows than one keeps.
+std::vector<std::size_t> column_widths(const std::vector<std::vector<std::string>>& rows);
+std::string table_line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths);
 
 }  // namespace tidelock::cli

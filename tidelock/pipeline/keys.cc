@@ -48,6 +48,13 @@ constexpr auto kKeys = std::to_array<Key>({
      .example = R"("duckdb:{work}/market.db")",
      .meaning = "A database that jobs write. Opened when a run needs it and closed after, so that others can open the "
                 "file between runs; waited for while another process has it locked."},
+    {.section = "store.NAME",
+     .name = "guarded",
+     .type = flag,
+     .fallback = "false",
+     .example = "true",
+     .meaning = "Refuse DROP, TRUNCATE, and DELETE and UPDATE without WHERE, in whatever step: see "
+                "[deleting.md](deleting.md)."},
 
     {.section = "replica.NAME",
      .name = "store",
@@ -295,6 +302,8 @@ std::string type_name(const Key& key) {
       return "name of a " + std::string(key.choices);
     case integer:
       return fmt::format("whole number, {} to {}", key.min, key.max);
+    case flag:
+      return "true or false";
     case duration:
       return fmt::format("duration, {} to {}", base::format_duration(std::chrono::milliseconds(key.min)),
                          base::format_duration(std::chrono::milliseconds(key.max)));
@@ -358,10 +367,10 @@ std::string describe(const Key& key) { return type_name(key); }
 std::string markdown(std::string_view section) {
   std::string out = "| key | type | default | example | meaning |\n|---|---|---|---|---|\n";
   for (const auto* key : keys_of(section)) {
-    const auto fallback = key->required           ? "required"
-                          : key->fallback.empty() ? "none"
-                          : key->type == integer  ? fmt::format("`{}`", key->fallback)
-                                                  : fmt::format("`\"{}\"`", key->fallback);
+    const auto fallback = key->required                               ? "required"
+                          : key->fallback.empty()                     ? "none"
+                          : key->type == integer || key->type == flag ? fmt::format("`{}`", key->fallback)
+                                                                      : fmt::format("`\"{}\"`", key->fallback);
     out += fmt::format("| `{}` | {} | {} | `{}` | {} |\n", key->name, describe(*key), fallback, key->example,
                        key->meaning);
   }

@@ -19,6 +19,7 @@ enum class KeyType {
   choice,     // One of Key::choices.
   reference,  // The name of a section: a store, a group, …
   integer,
+  flag,       // true or false
   duration,   // "250ms", "1m30s"
   backoff,    // "200ms..10s": the first wait, and the longest.
   url,        // Of a database.

@@ -150,7 +150,7 @@ void Loader::read_settings() {
 void Loader::read_stores() {
   for (const auto& each : named("store")) {
     const auto in = section("store", each);
-    Store store{each.entry->key, read_url(in, "url"), {}};
+    Store store{each.entry->key, read_url(in, "url"), {}, in.flag("guarded")};
     if (!store.url.empty() && !check_scheme(in, store.url)) store.url.clear();
     if (!store.url.empty()) store.file = Places::file_of(store.url);
     for (const auto& other : pipeline_.stores) {

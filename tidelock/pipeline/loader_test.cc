@@ -173,6 +173,13 @@ WORLD_TEST(Loader, AnotherWorkFolderIsCountedFromTheWorkingFolderAndMayNeedEscap
   EXPECT_EQ(pipeline.settings.state, "sqlite:/elsewhere/100%25/state.db");
 }
 
+WORLD_TEST(Loader, AStoreIsGuardedWhenItSaysSo) {
+  const std::string url = "duckdb:{work}/market.db\"";
+  EXPECT_FALSE(Folder(files).load(kWhole).stores[0].guarded);
+  EXPECT_TRUE(Folder(files).load(with(url, url + "\nguarded = true")).stores[0].guarded);
+  EXPECT_FALSE(Folder(files).load(with(url, url + "\nguarded = false")).stores[0].guarded);
+}
+
 WORLD_TEST(Loader, ARelativeUrlIsCountedFromTheFolderOfTheFile) {
   const auto pipeline = Folder(files).load(with("duckdb:{work}/market.db", "sqlite:data/market.db?mode=rwc"));
   EXPECT_EQ(pipeline.stores[0].url, "sqlite:/p/data/market.db?mode=rwc");

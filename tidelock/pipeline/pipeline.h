@@ -30,7 +30,8 @@ struct Settings {
 struct Store {
   std::string name;
   std::string url;
-  base::Path file;  // Empty when it is no file.
+  base::Path file;       // Empty when it is no file.
+  bool guarded = false;  // See sql/guard.h.
 };
 
 struct Replica {

@@ -33,6 +33,8 @@ bool is_written_right(KeyType type, const TomlValue& value) {
   switch (type) {
     case KeyType::integer:
       return std::holds_alternative<std::int64_t>(value.is);
+    case KeyType::flag:
+      return std::holds_alternative<bool>(value.is);
     case KeyType::texts:
     case KeyType::program:
       return is_texts(value);
@@ -90,6 +92,7 @@ std::string fault(const Key& key, const TomlValue& value) {
         return has_empty_program ? "names no program" : "";
       }
       case KeyType::text:
+      case KeyType::flag:
       case KeyType::path:
       case KeyType::file:
       case KeyType::variables:
@@ -197,6 +200,12 @@ std::int64_t Section::integer(std::string_view key) const {
   const auto* found = value(key);
   if (found != nullptr) return std::get<std::int64_t>(found->is);
   return about.fallback.empty() ? 0 : std::stoll(std::string(about.fallback));
+}
+
+bool Section::flag(std::string_view key) const {
+  const auto& about = known(key, {KeyType::flag});
+  const auto* found = value(key);
+  return found != nullptr ? std::get<bool>(found->is) : about.fallback == "true";
 }
 
 base::Duration Section::duration(std::string_view key) const {

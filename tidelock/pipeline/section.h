@@ -30,6 +30,7 @@ class Section {
   bool has(std::string_view key) const;      // In the file, and usable.
   std::string text(std::string_view key) const;
   std::int64_t integer(std::string_view key) const;
+  bool flag(std::string_view key) const;
   base::Duration duration(std::string_view key) const;
   base::BackoffOptions backoff(std::string_view key) const;
   std::vector<std::string> texts(std::string_view key) const;

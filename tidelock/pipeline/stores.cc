@@ -72,7 +72,9 @@ std::shared_ptr<sql::Database> Stores::open_now(const Store& store, const std::s
   for (;;) {
     std::string why;
     try {
-      auto database = toolkit_.database(store.url);
+      sql::DatabaseOptions options;
+      options.guarded = store.guarded;
+      auto database = toolkit_.database(store.url, options);
       if (!said.empty()) say_({Progress::Kind::note, base::LogLevel::info, store.name, "is free, and open"});
       return database;
     } catch (const Error& error) {

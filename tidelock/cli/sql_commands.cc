@@ -1,0 +1,231 @@
+#include "tidelock/cli/sql_commands.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <ostream>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tidelock/base/descriptor.h"
+#include "tidelock/base/error.h"
+#include "tidelock/base/text.h"
+#include "tidelock/cli/delete_progress.h"
+#include "tidelock/cli/exit_code.h"
+#include "tidelock/cli/failure.h"
+#include "tidelock/cli/interruption.h"
+#include "tidelock/cli/row_printer.h"
+#include "tidelock/sql/delete_in_chunks.h"
+#include "tidelock/sql/placeholders.h"
+#include "tidelock/sql/split.h"
+#include "tidelock/toolkit/toolkit.h"
+
+namespace tidelock::cli {
+namespace {
+
+using Statements = std::vector<std::string_view>;
+
+// What to do about an error, where that is not the same as for a lock. Empty: as its code says.
+std::string advice(Code code) {
+  switch (code) {
+    case Code::invalid_argument:
+    case Code::unsupported:
+      return "see `tidelock sql --help`";
+    case Code::not_found:
+      return "check the URL; --create makes a database that does not exist";
+    case Code::statement_invalid:
+      return "correct the SQL";
+    case Code::constraint_violation:
+      return "nothing of the statement was kept";
+    case Code::read_only:
+      return "nothing was written";
+    case Code::timeout:
+      return "give a longer --timeout, or ask for less";
+    case Code::cancelled:
+      return "what the statement had done is taken back";
+    case Code::unknown_outcome:
+      return "look whether it was applied before you repeat it";
+    default:
+      return {};
+  }
+}
+
+// Runs a command, lets its errors say what to do next, and ends as a signal wants it.
+template <typename Run>
+Outcome interruptible(base::Runtime& runtime, Run run) {
+  Interruption interruption(runtime);
+  const auto ended_by = [&]() -> Outcome {
+    const auto signal = interruption.signal();
+    return signal ? Outcome{number(Exit::by_signal) + *signal, signal} : Outcome{};
+  };
+  try {
+    run(interruption);
+    return ended_by();
+  } catch (const AdvisedError&) {
+    throw;
+  } catch (const Error& error) {
+    if (error.code() == Code::cancelled && interruption.signal()) return ended_by();
+    auto next = advice(error.code());
+    if (next.empty()) throw;
+    throw AdvisedError(error, std::move(next));
+  }
+}
+
+std::shared_ptr<sql::Database> open_database(Toolkit& toolkit, const SqlOpen& open) {
+  sql::DatabaseOptions options{.max_connections = 2, .read_only = open.read_only, .guarded = true};
+  options.must_exist = !open.create && !open.read_only && open.url.find(":memory:") == std::string::npos;
+  if (open.timeout) options.statement_timeout = *open.timeout;
+  return toolkit.database(open.url, options);
+}
+
+std::string standard_input() {
+  base::Descriptor input(STDIN_FILENO);
+  std::string text;
+  std::array<std::byte, 65536> part;
+  while (const auto size = base::read_some(input, part).value_or(0)) {
+    text.append(reinterpret_cast<const char*>(part.data()), size);
+  }
+  input.release();
+  return text;
+}
+
+// A routine with a body of statements, in a dialect that does not tell where it ends.
+bool is_open_ended(std::string_view statement, const sql::Lexis& lexis) {
+  if (lexis.trigger_bodies || !sql::defines_routine(statement, lexis)) return false;
+  sql::Lexer lexer(statement, lexis);
+  while (const auto token = lexer.next()) {
+    if (token->is("BEGIN")) return true;
+  }
+  return false;
+}
+
+// All of them, before the first is run. What begins with an open-ended routine is taken for one statement.
+Statements checked_statements(std::string_view text, const sql::Database& database, const SqlOpen& open) {
+  const auto& lexis = database.dialect().lexis;
+  auto statements = sql::split_statements(text, lexis);
+  if (!statements.empty() && is_open_ended(statements.front(), lexis)) statements = {text};
+  if (statements.empty()) throw UsageError("there is no statement in the SQL", "see `tidelock sql --help`");
+  for (const auto& statement : statements) {
+    const auto first = sql::rewrite_placeholders(statement, lexis).first_word;
+    if (sql::controls_transactions(first)) {
+      throw UsageError(fmt::format("{} is not run as a statement", first),
+                       "leave it out, and use --transaction to run all the statements in one");
+    }
+    if (!database.options().guarded) continue;
+    for (const auto& danger : sql::find_dangers(statement, lexis, sql::Extent::statement)) {
+      if (open.allow.has(danger.rule)) continue;
+      throw AdvisedError(Error(Code::permission_denied, fmt::format("{} is refused: {}", danger.what,
+                                                                    base::quoted(statement.substr(danger.at)))),
+                         fmt::format("nothing was run; if that is meant, add --allow {}", sql::name(danger.rule)));
+    }
+  }
+  return statements;
+}
+
+// Whether it tells how many rows it changed, and returns none.
+bool changes_rows(std::string_view statement, const sql::Lexis& lexis) {
+  bool changes = false;
+  bool first = true;
+  sql::Lexer lexer(statement, lexis);
+  while (const auto token = lexer.next()) {
+    if (std::exchange(first, false)) {
+      for (const auto* word : {"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"}) changes = changes || token->is(word);
+    }
+    if (token->is("RETURNING")) return false;
+  }
+  return changes;
+}
+
+void run_statement(sql::Executor& on, std::string_view statement, RowFormat format, std::ostream& out) {
+  if (changes_rows(statement, on.dialect().lexis)) return print_changes(on.execute(statement), format, out);
+  auto rows = on.query(statement);
+  if (rows.column_count() > 0) return print_rows(rows, format, out);
+  while (rows.next()) {
+  }
+  print_changes(0, format == RowFormat::table ? RowFormat::csv : format, out);  // People need not hear of no rows.
+}
+
+// delete from TABLE where CONDITION
+struct DeleteStatement {
+  std::string_view table;
+  std::string_view condition;
+};
+
+DeleteStatement read_delete(std::string_view text, const sql::Lexis& lexis) {
+  const auto refuse = [&](std::string_view why) {
+    throw UsageError(fmt::format("{} {}", base::quoted(text), why),
+                     "write it as in --delete-in-chunks \"delete from orders where year < 2020\"");
+  };
+  const auto statements = sql::split_statements(text, lexis);
+  if (statements.size() != 1) refuse("is not one statement");
+  const auto statement = statements.front();
+  sql::Lexer lexer(statement, lexis);
+  auto token = lexer.next();
+  if (token->is("DELETE")) {
+    token = lexer.next();
+    if (!token || !token->is("FROM")) refuse("does not say from which table");
+    token = lexer.next();
+  }
+  if (!token) refuse("does not say from which table");
+  const auto begin = token->begin;
+  auto end = begin;
+  for (; token && !token->is("WHERE"); token = lexer.next()) end = token->end();
+  if (!token) refuse("has no WHERE; to delete all rows write where true, and --allow delete_without_where");
+  return {statement.substr(begin, end - begin), statement.substr(token->end())};
+}
+
+}  // namespace
+
+Outcome run_sql(const SqlRun& options, Outside outside) {
+  return interruptible(outside.runtime, [&](Interruption& interruption) {
+    const auto text = options.text == "-" ? standard_input() : options.text;
+    Toolkit toolkit(outside.runtime, outside.files);
+    const auto database = open_database(toolkit, options.open);
+    const auto statements = checked_statements(text, *database, options.open);
+    auto connection = database->connect(base::Deadline::never(), interruption.token());
+    const auto permission = sql::allow(connection, options.open.allow);
+    const auto canceller = connection.canceller();
+    interruption.at_signal([canceller] { canceller.cancel(); });
+    std::optional<sql::Transaction> transaction;
+    if (options.transaction) transaction.emplace(connection.begin({.stop = interruption.token()}));
+    auto& on = transaction ? static_cast<sql::Executor&>(*transaction) : connection;
+    for (const auto& statement : statements) {
+      if (interruption.token().stop_requested()) throw Error(Code::cancelled, "stopped by a signal");
+      run_statement(on, statement, options.format, outside.out);
+    }
+    if (transaction) transaction->commit();
+    interruption.at_signal(nullptr);
+  });
+}
+
+Outcome delete_rows(const SqlDelete& options, Outside outside) {
+  return interruptible(outside.runtime, [&](Interruption& interruption) {
+    Toolkit toolkit(outside.runtime, outside.files);
+    const auto database = open_database(toolkit, options.open);
+    const auto statement = read_delete(options.statement, database->dialect().lexis);
+    DeleteProgressView view(outside, options.open.json);
+    try {
+      const auto result =
+          sql::delete_in_chunks(*database, statement.table, statement.condition,
+                                {.chunk_rows = options.chunk_rows,
+                                 .rows_per_second = options.rows_per_second,
+                                 .key = options.key,
+                                 .after = options.after,
+                                 .count_first = options.count,
+                                 .allow = options.open.allow,
+                                 .stop = interruption.token(),
+                                 .on_progress = [&](const sql::DeleteProgress& progress) { view.progress(progress); }});
+      view.result(result);
+    } catch (const Error&) {
+      view.failed();
+      throw;
+    }
+  });
+}
+
+}  // namespace tidelock::cli

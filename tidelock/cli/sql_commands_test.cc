@@ -1,0 +1,240 @@
+// `tidelock sql` as people and scripts call it.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tidelock/cli/command_line.h"
+#include "tidelock/cli/delete_progress.h"
+#include "tidelock/cli/failure.h"
+#include "tidelock/cli/testing/program.h"
+
+namespace tidelock::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+TEST(SqlCommandLine, TakesAUrlAndStatements) {
+  const auto command = parse_command_line({"sql", "sqlite:a.db", "select 1", "--allow", "drop", "--allow", "truncate",
+                                           "--timeout", "5s", "--format", "csv", "--read-only"});
+  const auto& run = std::get<SqlRun>(command);
+  EXPECT_EQ(run.open.url, "sqlite:a.db");
+  EXPECT_EQ(run.text, "select 1");
+  EXPECT_TRUE(run.open.allow.has(sql::Rule::drop) && run.open.allow.has(sql::Rule::truncate));
+  EXPECT_FALSE(run.open.allow.has(sql::Rule::dynamic_sql));
+  EXPECT_EQ(run.open.timeout, 5s);
+  EXPECT_EQ(run.format, RowFormat::csv);
+  EXPECT_TRUE(run.open.read_only);
+  EXPECT_EQ(std::get<SqlRun>(parse_command_line({"sql", "sqlite:a.db", "-", "--json"})).format, RowFormat::json);
+}
+
+TEST(SqlCommandLine, TakesADeletion) {
+  const auto command =
+      parse_command_line({"sql", "u", "--delete-in-chunks", "delete from t where a = 1", "--chunk", "7", "--rate",
+                          "2.5", "--key", "a", "--key", "b", "--after", "[1]", "--count"});
+  const auto& deletion = std::get<SqlDelete>(command);
+  EXPECT_EQ(deletion.statement, "delete from t where a = 1");
+  EXPECT_EQ(deletion.chunk_rows, 7);
+  EXPECT_EQ(deletion.rows_per_second, 2.5);
+  EXPECT_EQ(deletion.key, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(deletion.after, "[1]");
+  EXPECT_TRUE(deletion.count);
+}
+
+TEST(SqlCommandLine, SaysWhatIsMissingOrWrong) {
+  const auto refusal = [](const std::vector<std::string>& arguments) {
+    try {
+      static_cast<void>(parse_command_line(arguments));
+    } catch (const UsageError& error) {
+      return Failure::of(error).line();
+    }
+    return std::string("was accepted");
+  };
+  EXPECT_THAT(refusal({"sql"}), HasSubstr("no URL of a database is given"));
+  EXPECT_THAT(refusal({"sql", "u"}), HasSubstr("no SQL is given"));
+  EXPECT_THAT(refusal({"sql", "u", "s", "--format", "xml"}), HasSubstr("none of table, csv and json"));
+  EXPECT_THAT(refusal({"sql", "u", "s", "--format", "csv", "--json"}), HasSubstr("two formats"));
+  EXPECT_THAT(refusal({"sql", "u", "s", "--allow", "dorp"}), HasSubstr("there are drop, truncate"));
+  EXPECT_THAT(refusal({"sql", "u", "s", "--timeout", "5"}), HasSubstr("--timeout"));
+  EXPECT_THAT(refusal({"sql", "u", "s", "--timeout", "0s"}), HasSubstr("no time"));
+  EXPECT_THAT(refusal({"sql", "u", "s", "--rate", "5"}), HasSubstr("belongs to --delete-in-chunks"));
+  EXPECT_THAT(refusal({"sql", "u", "s", "--read-only", "--create"}), HasSubstr("exclude each other"));
+  EXPECT_THAT(refusal({"sql", "u", "s", "--delete-in-chunks", "d"}), HasSubstr("takes the place of SQL"));
+  EXPECT_THAT(refusal({"sql", "u", "--delete-in-chunks", ""}), HasSubstr("is empty"));
+  EXPECT_THAT(refusal({"sql", "u", "--delete-in-chunks", "d", "--rate", "0"}), HasSubstr("above 0"));
+  EXPECT_THAT(refusal({"sql", "u", "--delete-in-chunks", "d", "--chunk", "1e3"}), HasSubstr("is not a number of rows"));
+  EXPECT_THAT(refusal({"sql", "u", "--delete-in-chunks", "d", "--read-only"}), HasSubstr("does not go with"));
+}
+
+TEST(SqlProgress, SaysHowFarItIs) {
+  sql::DeleteProgress progress{.deleted = 20'000, .chunks = 2, .total = {}, .position = "[20000]", .elapsed = 4s};
+  EXPECT_EQ(progress_text(progress), "deleted 20000 rows, 5000 rows/s, at [20000]");
+  progress.total = 100'000;
+  EXPECT_EQ(progress_text(progress), "deleted 20000 of 100000 rows (20.0 %), 5000 rows/s, 16s left, at [20000]");
+  EXPECT_EQ(progress_text({.deleted = 1, .total = {}, .position = {}, .elapsed = {}}), "deleted 1 row");
+}
+
+class SqlCommands : public testing::ProgramTest {
+ protected:
+  testing::Ended sql(Arguments arguments) {
+    arguments.insert(arguments.begin(), {"sql", "sqlite:shop.db"});
+    return run(tidelock(arguments));
+  }
+  void fill(int rows = 100) {
+    const auto made = sql({"--create",
+                           "create table t (id integer primary key, name text); "
+                           "with recursive n(i) as (select 1 union all select i + 1 from n where i < " +
+                               std::to_string(rows) + ") insert into t select i, 'n' || i from n"});
+    ASSERT_EQ(made.status.code, 0) << made.err;
+  }
+};
+
+TEST_F(SqlCommands, PrintsATableForPeople) {
+  const auto shown = sql({"--create",
+                          "select 1 as a, 'x y' as b union all select null, 'NULL' union all select 3, '' "
+                          "union all select 4, 'a' || char(27) || char(10)"});
+  EXPECT_EQ(shown.out,
+            "a     b\n"
+            "1     x y\n"
+            "NULL  \"NULL\"\n"
+            "3     \"\"\n"
+            "4     a\\x1b\\n\n"
+            "(4 rows)\n");
+  EXPECT_EQ(shown.err, "");
+}
+
+TEST_F(SqlCommands, PrintsCsvAndJsonForPrograms) {
+  const std::string query = "select 1 as \"a,b\", 'say \"hi\"' as c, null as d, '' as e, 1.5 as f, x'00ff' as g";
+  EXPECT_EQ(sql({"--create", "--format", "csv", query}).out,
+            "\"a,b\",c,d,e,f,g\n1,\"say \"\"hi\"\"\",,\"\",1.5,x'00ff'\n");
+  const auto json = nlohmann::json::parse(sql({"--json", query}).out);
+  EXPECT_EQ(json["columns"], nlohmann::json({"a,b", "c", "d", "e", "f", "g"}));
+  EXPECT_EQ(json["rows"], nlohmann::json({{1, "say \"hi\"", nullptr, "", 1.5, "x'00ff'"}}));
+}
+
+TEST_F(SqlCommands, RunsSeveralStatementsInTurnAndSaysWhatEachDid) {
+  fill(3);
+  const auto done =
+      sql({"insert into t values (4, 'd;'); update t set name = 'x' where id > 2; select count(*) as n from t"});
+  EXPECT_EQ(done.out, "1 row changed\n2 rows changed\nn\n4\n(1 row)\n");
+  EXPECT_EQ(sql({"--json", "delete from t where id = 1; select id from t where id = 2; create table u (a)"}).out,
+            "{\"changed\":1}\n{\"columns\":[\"id\"],\"rows\":[[2]]}\n{\"changed\":0}\n");
+  EXPECT_EQ(sql({"insert into t values (9, 'i') returning id"}).out, "id\n9\n(1 row)\n");
+}
+
+TEST_F(SqlCommands, AllOfATransactionHappensOrNothing) {
+  fill(3);
+  EXPECT_EQ(sql({"--transaction", "insert into t values (4, ''); insert into t values (1, '')"}).status.code, 1);
+  EXPECT_EQ(sql({"--format", "csv", "select count(*) from t"}).out, "count(*)\n3\n");
+  EXPECT_EQ(sql({"insert into t values (4, ''); insert into t values (1, '')"}).status.code, 1);
+  EXPECT_EQ(sql({"--format", "csv", "select count(*) from t"}).out, "count(*)\n4\n");
+  const auto refused = sql({"begin; select 1; commit"});
+  EXPECT_EQ(refused.status.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("use --transaction"));
+}
+
+TEST_F(SqlCommands, IsGuardedAndSaysHowToAllow) {
+  fill(3);
+  const auto refused = sql({"insert into t values (4, ''); drop table t"});
+  EXPECT_EQ(refused.status.code, 1);
+  EXPECT_EQ(refused.err,
+            "tidelock: DROP is refused: \"drop table t\": nothing was run; if that is meant, add --allow drop "
+            "[permission_denied]\n");
+  EXPECT_EQ(sql({"--format", "csv", "select count(*) from t"}).out, "count(*)\n3\n") << "nothing was run";
+  EXPECT_EQ(sql({"delete from t where 1 = 1"}).status.code, 1);
+  EXPECT_EQ(sql({"--allow", "delete_without_where", "delete from t where 1 = 1"}).out, "3 rows changed\n");
+  EXPECT_EQ(sql({"--allow", "drop", "drop table t"}).status.code, 0);
+}
+
+TEST_F(SqlCommands, ADatabaseThatIsMissingIsNotMade) {
+  const auto missing = sql({"select 1"});
+  EXPECT_EQ(missing.status.code, 1);
+  EXPECT_THAT(missing.err, HasSubstr("--create makes a database that does not exist"));
+  EXPECT_FALSE(files_.info(folder_ / "shop.db"));
+}
+
+TEST_F(SqlCommands, ReadOnlyRefusesWrites) {
+  fill(3);
+  const auto refused = sql({"--read-only", "insert into t values (4, '')"});
+  EXPECT_EQ(refused.status.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("[read_only]"));
+  EXPECT_EQ(sql({"--read-only", "--format", "csv", "select count(*) from t"}).out, "count(*)\n3\n");
+}
+
+TEST_F(SqlCommands, AStatementThatTakesTooLongIsEnded) {
+  const auto ended = sql({"--create", "--timeout", "50ms",
+                          "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"});
+  EXPECT_EQ(ended.status.code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("give a longer --timeout"));
+}
+
+TEST_F(SqlCommands, ASignalEndsAQuery) {
+  auto command = tidelock({"sql", "sqlite:shop.db", "--create", "--format", "csv",
+                           "select 'ready'; with recursive n(i) as (select 1 union all select i + 1 from n) "
+                           "select count(*) from n"});
+  auto running = start(std::move(command));
+  // The first signal may come before the statement has begun, and then nothing runs that it could end.
+  while (!running.child().wait(runtime_.in(200ms))) running.child().signal(SIGINT);
+  const auto ended = running.wait();
+  EXPECT_EQ(ended.status.signal, SIGINT) << ended.err;
+}
+
+TEST_F(SqlCommands, ReadsStatementsFromTheStandardInput) {
+  auto command = tidelock({"sql", "sqlite:shop.db", "--create", "-"});
+  auto pipe = base::make_pipe();
+  command.in = base::Stream::to(pipe.read_end);
+  auto running = start(std::move(command));
+  base::write_all(pipe.write_end, "create table u (a);\ninsert into u values (1), (2);\n");
+  base::write_all(pipe.write_end, "select * from u; -- the end");
+  pipe.write_end.reset();
+  EXPECT_EQ(running.wait().out, "2 rows changed\na\n1\n2\n(2 rows)\n");
+}
+
+TEST_F(SqlCommands, BadSqlIsToldWithWhatToDo) {
+  EXPECT_THAT(sql({"--create", "selct 1"}).err, HasSubstr("correct the SQL [statement_invalid]"));
+  EXPECT_EQ(sql({"--create", " ; -- nothing"}).status.code, 2);
+  EXPECT_EQ(sql({"--create", "select ?"}).status.code, 2);
+}
+
+TEST_F(SqlCommands, DeletesInChunks) {
+  fill(100);
+  const auto done = sql({"--chunk", "30", "--delete-in-chunks", "delete from t where id <= 75;"});
+  EXPECT_EQ(done.out, "deleted 75 rows in 3 transactions\n") << done.err;
+  const auto rest = nlohmann::json::parse(sql({"--json", "--count", "--delete-in-chunks", "t where id > 90"}).out);
+  EXPECT_EQ(rest["deleted"], 10);
+  EXPECT_EQ(rest["total"], 10);
+  EXPECT_EQ(rest["position"], "[100]");
+  EXPECT_EQ(rest["stopped"], false);
+}
+
+TEST_F(SqlCommands, ADeletionNeedsAWhereThatNamesAColumn) {
+  fill(3);
+  EXPECT_EQ(sql({"--delete-in-chunks", "delete from t"}).status.code, 2);
+  EXPECT_EQ(sql({"--delete-in-chunks", "delete t"}).status.code, 2);
+  EXPECT_THAT(sql({"--delete-in-chunks", "delete from t where true"}).err, HasSubstr("--allow delete_without_where"));
+  EXPECT_EQ(sql({"--delete-in-chunks", "t where true", "--allow", "delete_without_where"}).out,
+            "deleted 3 rows in 1 transaction\n");
+}
+
+TEST_F(SqlCommands, AStoppedDeletionSaysHowToGoOn) {
+  fill(1000);
+  auto running =
+      start(tidelock({"sql", "sqlite:shop.db", "--rate", "10", "--json", "--delete-in-chunks", "t where id > 0"}));
+  while (running.err().find("\"deleted\":20") == std::string::npos) {
+    ASSERT_FALSE(running.child().wait(runtime_.in(10ms))) << running.err();
+  }
+  running.child().signal(SIGTERM);
+  const auto ended = running.wait();
+  EXPECT_EQ(ended.status.signal, SIGTERM) << ended.err;
+  const auto result = nlohmann::json::parse(ended.out);
+  EXPECT_EQ(result["stopped"], true);
+  const auto position = result["position"].get<std::string>();
+  const auto deleted = result["deleted"].get<int>();
+  const auto rest = sql({"--after", position, "--delete-in-chunks", "t where id > 0"});
+  EXPECT_THAT(rest.out, HasSubstr("deleted " + std::to_string(1000 - deleted) + " rows"));
+}
+
+}  // namespace
+}  // namespace tidelock::cli
