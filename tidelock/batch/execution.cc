@@ -8,6 +8,7 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/base/unit_of_work.h"
 #include "tidelock/batch/holders.h"
 #include "tidelock/lock/guard.h"
 #include "tidelock/sql/database.h"
@@ -47,6 +48,8 @@ RunResult Execution::run() {
   };
   const std::stop_callback on_loss(lease_.stop_token(), end_at_once);
   const std::stop_callback on_hurry(context_.hurry, end_at_once);
+  const auto work =
+      base::kUnitOfWork.set(context_.runtime, {.job = job_.name, .run = std::to_string(record_.run().id)});
   record_.begun();
   auto watcher = context_.runtime.spawn("stop requests of a run", [this](std::stop_token end) { watch_for_stop(end); });
 
@@ -148,6 +151,9 @@ StepEnd Execution::execute_step(std::size_t place) {
                     .store = store_.get(),
                     .gentle = gentle_.get_token(),
                     .hard = hard_.get_token()};
+  const auto work = base::kUnitOfWork.set(
+      context_.runtime,
+      {.job = job_.name, .run = std::to_string(record_.run().id), .step = step.name, .token = run.slot_token.value});
   record_.step_begun(place, step.name, kind_name(step.what));
   std::optional<Error> failed;
   auto end = StepEnd::complete;

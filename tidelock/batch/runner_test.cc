@@ -4,7 +4,9 @@
 
 #include <chrono>
 
+#include "tidelock/base/unit_of_work.h"
 #include "tidelock/batch/testing/bench.h"
+#include "tidelock/lock/fence.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/world/testing.h"
 
@@ -173,6 +175,33 @@ WORLD_TEST(Runner, ReadsAQueryAndStartsItAnewWhenItGoesOnByKey) {
   const auto result = bench.run(job);
   EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
   EXPECT_EQ(bench.store().one<std::int64_t>("select sum(price) from item"), 12);
+}
+
+class WhoseStatements final : public sql::Observer {
+ public:
+  void on_statement(const sql::StatementEvent& event) noexcept override {
+    if (event.sql.find("insert into seen") == event.sql.npos) return;
+    if (const auto* work = base::kUnitOfWork.get(event.runtime)) seen.push_back(*work);
+  }
+  std::vector<base::UnitOfWork> seen;
+};
+
+WORLD_TEST(Runner, TellsWhatRunAndStepAStatementBelongsToAndUnderWhichToken) {
+  Bench bench(runtime, files);
+  bench.store().script("create table seen (a integer)");
+  const auto observer = std::make_shared<WhoseStatements>();
+  bench.store().observe(observer);
+  const auto job = job_of(SqlStep{.name = "seen.sql", .sql = "insert into seen values (1)"}, "nightly");
+  const auto id = bench.queue(job);
+  EXPECT_EQ(bench.runner().execute(id, job)->status, RunStatus::completed);
+  ASSERT_EQ(observer->seen.size(), 1U);
+  const auto& work = observer->seen.front();
+  EXPECT_EQ(work.job, "nightly");
+  EXPECT_EQ(work.run, std::to_string(id));
+  EXPECT_EQ(work.step, "step");
+  auto connection = bench.store().connect();
+  EXPECT_EQ(work.token, lock::last_token(connection, "job/nightly")->value);
+  EXPECT_EQ(base::kUnitOfWork.get(runtime), nullptr);
 }
 
 WORLD_TEST(Runner, TriggersAnotherJobOnce) {

@@ -12,11 +12,14 @@
 //   Json            from json and text
 //   Value           from anything (also ValueView, which borrows)
 //   std::optional   from null, and from what its type takes. Everything else refuses null.
+// A parameter may also be a base::Secret: text that no observer and no message sees.
 // What borrows is valid until the next row is asked for.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -26,6 +29,7 @@
 #include <utility>
 #include <variant>
 
+#include "tidelock/base/secret.h"
 #include "tidelock/sql/value.h"
 
 namespace tidelock::sql {
@@ -73,6 +77,7 @@ inline ValueView to_view(std::floating_point auto value) {
 inline ValueView to_view(std::string_view value) { return ValueView(value); }
 inline ValueView to_view(const std::string& value) { return ValueView(std::string_view(value)); }
 inline ValueView to_view(const char* value) { return ValueView(std::string_view(value)); }
+inline ValueView to_view(const base::Secret& value) { return ValueView(std::string_view(value.reveal())); }
 inline ValueView to_view(const Decimal& value) { return ValueView(DecimalView{value.text()}); }
 inline ValueView to_view(const Json& value) { return ValueView(JsonView{value.text}); }
 inline ValueView to_view(const Blob& value) { return ValueView(BlobView(value)); }
@@ -91,6 +96,40 @@ ValueView to_view(const std::optional<T>& value) {
 template <typename... Args>
 std::array<ValueView, sizeof...(Args)> bind(const Args&... args) {
   return {to_view(args)...};
+}
+
+// Values, and which of them are a base::Secret: no observer and no message sees those. Borrows: for the call only.
+class Values {
+ public:
+  template <typename Range>
+    requires std::convertible_to<const Range&, std::span<const ValueView>>
+  Values(const Range& values, std::uint64_t secrets = 0)  // NOLINT(google-explicit-constructor): a list of values.
+      : values_(values), secrets_(secrets) {}
+
+  std::span<const ValueView> get() const { return values_; }
+  std::size_t size() const { return values_.size(); }
+  bool has_secrets() const { return secrets_ != 0; }
+  bool is_secret(std::size_t i) const { return (secrets_ >> std::min(i, kLastBit) & 1) != 0; }
+
+  static constexpr std::size_t kLastBit = 63;  // Of `secrets`: stands for all values from there on.
+
+ private:
+  std::span<const ValueView> values_;
+  std::uint64_t secrets_;
+};
+
+template <typename T>
+inline constexpr bool kIsSecret = std::same_as<T, base::Secret>;
+template <typename T>
+inline constexpr bool kIsSecret<std::optional<T>> = kIsSecret<T>;
+
+// Which of these arguments are secret, as Values wants it.
+template <typename... Args>
+constexpr std::uint64_t secrets_of() {
+  std::uint64_t bits = 0;
+  std::size_t i = 0;
+  ((bits |= std::uint64_t{kIsSecret<Args>} << std::min(i++, Values::kLastBit)), ...);
+  return bits;
 }
 
 // True for types that point into the row they came from.

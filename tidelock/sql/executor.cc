@@ -11,12 +11,12 @@ Link& Executor::link() const {
   return *link_;
 }
 
-std::int64_t Executor::execute_values(std::string_view sql, std::span<const ValueView> values) {
+std::int64_t Executor::execute_values(std::string_view sql, const Values& values) {
   auto& on = link();
   return on.execute(scope_, *on.prepare(scope_, sql), values);
 }
 
-Rows Executor::query_values(std::string_view sql, std::span<const ValueView> values) {
+Rows Executor::query_values(std::string_view sql, const Values& values) {
   auto& on = link();
   return on.query(scope_, *on.prepare(scope_, sql), values);
 }

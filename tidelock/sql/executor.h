@@ -26,11 +26,11 @@ class Executor {
   // Rows changed. Statements are prepared once per connection and text (DatabaseOptions::statement_cache).
   template <typename... Args>
   std::int64_t execute(std::string_view sql, const Args&... args) {
-    return execute_values(sql, sql::bind(args...));
+    return execute_values(sql, Values(sql::bind(args...), secrets_of<Args...>()));
   }
   template <typename... Args>
   Rows query(std::string_view sql, const Args&... args) {
-    return query_values(sql, sql::bind(args...));
+    return query_values(sql, Values(sql::bind(args...), secrets_of<Args...>()));
   }
   // The one column of the one row. Errors: not_found without a row; invalid_argument for a second row or column.
   template <typename T, typename... Args>
@@ -43,7 +43,7 @@ class Executor {
   template <typename T, typename... Args>
   std::optional<T> maybe(std::string_view sql, const Args&... args) {
     static_assert(!kBorrows<T>, "the row is gone when this returns: take an owning type");
-    Rows rows = query_values(sql, sql::bind(args...));
+    Rows rows = query_values(sql, Values(sql::bind(args...), secrets_of<Args...>()));
     if (rows.column_count() != 1) throw_not_one(sql, "column", rows.column_count());
     if (!rows.next()) return std::nullopt;
     std::optional<T> value(rows.row().template get<T>(0));
@@ -51,8 +51,8 @@ class Executor {
     return value;
   }
 
-  std::int64_t execute_values(std::string_view sql, std::span<const ValueView> values);
-  Rows query_values(std::string_view sql, std::span<const ValueView> values);
+  std::int64_t execute_values(std::string_view sql, const Values& values);
+  Rows query_values(std::string_view sql, const Values& values);
   Statement prepare(std::string_view sql);
   // Several statements separated by ';', without values and rows. Outside a transaction those before a failed one stay.
   void script(std::string_view sql);

@@ -12,14 +12,15 @@
 namespace tidelock::sql {
 namespace {
 
-void check_text(std::string_view text, std::size_t number) {
+void check_text(std::string_view text, std::size_t number, bool secret) {
   const auto nul = text.find('\0');
   const auto invalid = nul == text.npos ? base::find_invalid_utf8(text) : nul;
   if (!invalid) [[likely]]
     return;
   throw Error(Code::invalid_argument, "value " + std::to_string(number) + " has " +
                                           (nul == text.npos ? "bytes that are not UTF-8" : "a NUL byte") + " at byte " +
-                                          std::to_string(*invalid + 1) + ": " + base::quoted(text) +
+                                          std::to_string(*invalid + 1) + ": " +
+                                          (secret ? std::string(base::kMasked) : base::quoted(text)) +
                                           "; bind it as a Blob");
 }
 
@@ -31,12 +32,13 @@ void check_text(std::string_view text, std::size_t number) {
 
 }  // namespace
 
-void check_values(std::span<const ValueView> values) {
+void check_values(const Values& all) {
+  const auto values = all.get();
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (const auto* text = std::get_if<std::string_view>(&values[i])) {
-      check_text(*text, i + 1);
+      check_text(*text, i + 1, all.is_secret(i));
     } else if (const auto* json = std::get_if<JsonView>(&values[i])) {
-      check_text(json->text, i + 1);
+      check_text(json->text, i + 1, all.is_secret(i));
     } else if (const auto* decimal = std::get_if<DecimalView>(&values[i]);
                decimal && !is_plain_decimal(decimal->text)) {
       throw Error(Code::invalid_argument,
@@ -45,21 +47,52 @@ void check_values(std::span<const ValueView> values) {
   }
 }
 
-void Link::Observation::report(std::int64_t rows, const Error* error) const noexcept {
-  std::vector<ValueView> views;
-  views.reserve(values_.size());
-  for (const auto& value : values_) views.push_back(view(value));
-  auto& runtime = link_.pool_.runtime();
-  observer_.on_statement({.category = category_,
-                          .connection = link_.id_,
-                          .transaction = transaction_,
-                          .sql = sql_,
-                          .values = views,
-                          .rows = rows,
-                          .started = started_,
-                          .elapsed = std::chrono::duration_cast<std::chrono::microseconds>(runtime.now() - started_),
-                          .error = error,
-                          .runtime = runtime});
+void Link::Observation::begin(Observer& observer, Category category, std::uint64_t transaction, std::string_view sql,
+                              const Values& values, bool announced) {
+  values_.clear();
+  views_.clear();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values_.push_back(values.is_secret(i) ? Value(std::string(base::kMasked)) : to_value(values.get()[i]));
+  }
+  for (const auto& value : values_) views_.push_back(view(value));
+  category_ = category;
+  transaction_ = transaction;
+  sql_ = sql;
+  has_secrets_ = values.has_secrets();
+  started_ = link_.pool_.runtime().now();
+  observer_ = &observer;
+  if (announced) observer.on_start(event(0, nullptr, started_));
+}
+
+void Link::Observation::end(std::int64_t rows, const Error* error) noexcept {
+  if (auto* const observer = std::exchange(observer_, nullptr)) {
+    observer->on_statement(event(rows, error, link_.pool_.runtime().now()));
+  }
+}
+
+StatementEvent Link::Observation::event(std::int64_t rows, const Error* error, base::Instant now) const {
+  const auto& pool = link_.pool_;
+  return {.category = category_,
+          .database = pool.name(),
+          .dialect = pool.dialect(),
+          .connection = link_.id_,
+          .transaction = transaction_,
+          .sql = sql_,
+          .values = views_,
+          .has_secrets = has_secrets_,
+          .rows = rows,
+          .started = started_,
+          .elapsed = std::chrono::duration_cast<std::chrono::microseconds>(now - started_),
+          .error = error,
+          .runtime = pool.runtime()};
+}
+
+void Link::observe_cursor(Category category, std::string_view sql, const Values& values) {
+  auto* const observer = pool_.observer();
+  if (observer == nullptr) [[likely]]
+    return;
+  if (observation_ == nullptr) observation_ = std::make_unique<Observation>(*this);
+  observation_->begin(*observer, category, transaction_id(), sql, values);
 }
 
 Link::Link(Pool& pool, std::uint64_t id, std::size_t statement_cache)
@@ -155,7 +188,7 @@ base::Deadline Link::statement_deadline() const {
   return std::min(base::Deadline(own), transaction_deadline_);
 }
 
-void Link::start(CachedStatement& statement, std::span<const ValueView> values) {
+void Link::start(CachedStatement& statement, const Values& values) {
   if (statement.prepared == nullptr) throw_over();
   try {
     if (values.size() != statement.parameters) throw_wrong_count(statement.parameters, values.size(), statement.text);
@@ -167,15 +200,12 @@ void Link::start(CachedStatement& statement, std::span<const ValueView> values) 
     throw;
   }
   const auto deadline = statement_deadline();
-  if (auto* const observer = pool_.observer()) [[unlikely]] {
-    observation_ =
-        std::make_unique<Observation>(*this, *observer, Category::statement, transaction_id(), statement.text, values);
-  }
+  observe_cursor(Category::statement, statement.text, values);
   cursor_ = {statement.prepared.get(), ++last_execution_, 0};
   running_ = statement.text;
   rows_ = 0;
   try {
-    statement.prepared->start(values, deadline);
+    statement.prepared->start(values.get(), deadline);
   } catch (const Error& error) {
     failed(&error);
     throw;
@@ -185,7 +215,7 @@ void Link::start(CachedStatement& statement, std::span<const ValueView> values) 
   }
 }
 
-std::int64_t Link::execute(std::uint64_t scope, CachedStatement& statement, std::span<const ValueView> values) {
+std::int64_t Link::execute(std::uint64_t scope, CachedStatement& statement, const Values& values) {
   const Use use(*this);
   check(scope);
   start(statement, values);
@@ -206,7 +236,7 @@ std::int64_t Link::execute(std::uint64_t scope, CachedStatement& statement, std:
   return rows_;
 }
 
-Rows Link::query(std::uint64_t scope, CachedStatement& statement, std::span<const ValueView> values) {
+Rows Link::query(std::uint64_t scope, CachedStatement& statement, const Values& values) {
   const Use use(*this);
   check(scope);
   start(statement, values);
@@ -239,7 +269,9 @@ void Link::finish(std::uint64_t execution) noexcept {
 // Of a statement that never reached the engine, or that it could not plan.
 void Link::report_refused(std::string_view sql, const Error& error) {
   if (auto* const observer = pool_.observer()) {
-    Observation(*this, *observer, Category::statement, transaction_id(), sql, {}).report(0, &error);
+    Observation refused(*this);
+    refused.begin(*observer, Category::statement, transaction_id(), sql, std::span<const ValueView>(), false);
+    refused.end(0, &error);
   }
 }
 
@@ -255,10 +287,8 @@ void Link::end_cursor(const Error* error) noexcept {
   if (cursor_.execution == 0) return;
   if (cursor_.prepared != nullptr) cursor_.prepared->finish();
   cursor_ = {};
-  if (observation_ != nullptr) [[unlikely]] {
-    observation_->report(rows_, error);
-    observation_.reset();
-  }
+  if (observation_ != nullptr) [[unlikely]]
+    observation_->end(rows_, error);
 }
 
 void Link::script(std::uint64_t scope, std::string_view sql) {

@@ -46,8 +46,8 @@ class Link {
 
   // For the faces. `scope` says who asks: only the connection or transaction that is on may.
   const std::shared_ptr<CachedStatement>& prepare(std::uint64_t scope, std::string_view sql);
-  std::int64_t execute(std::uint64_t scope, CachedStatement& statement, std::span<const ValueView> values);
-  Rows query(std::uint64_t scope, CachedStatement& statement, std::span<const ValueView> values);
+  std::int64_t execute(std::uint64_t scope, CachedStatement& statement, const Values& values);
+  Rows query(std::uint64_t scope, CachedStatement& statement, const Values& values);
   void script(std::uint64_t scope, std::string_view sql);
   void set_statement_timeout(std::uint64_t scope, base::Duration timeout);
 
@@ -106,8 +106,9 @@ class Link {
   base::Deadline statement_deadline() const;
 
   const std::shared_ptr<CachedStatement>& prepare_new(std::string_view sql);
-  void start(CachedStatement& statement, std::span<const ValueView> values);
+  void start(CachedStatement& statement, const Values& values);
   void check_allowed(std::span<const Danger> dangers, std::string_view sql) const;
+  void observe_cursor(Category category, std::string_view sql, const Values& values);
   void report_refused(std::string_view sql, const Error& error);
   void failed(const Error* error) noexcept;      // Of what the cursor runs.
   void doom(Error reason) noexcept;              // The transaction can only be rolled back.
@@ -134,7 +135,8 @@ class Link {
   std::uint64_t last_execution_ = 0;
   std::string_view running_;  // Its text, while cursor_ runs.
   std::int64_t rows_ = 0;     // Read or appended by it.
-  std::unique_ptr<Observation> observation_;
+  std::unique_ptr<Observation>
+      observation_;  // Of what the cursor runs; made when first there is an observer, and kept.
 
   std::unique_ptr<Bulk> bulk_;
   std::string bulk_text_;

@@ -14,7 +14,7 @@
 namespace tidelock::sql {
 
 // Error: invalid_argument for text with a NUL byte or that is not UTF-8, and for what is no decimal number.
-void check_values(std::span<const ValueView> values);
+void check_values(const Values& values);
 
 #if TIDELOCK_CHECKS
 // Catches a second task that comes in while the first is still inside.
@@ -44,30 +44,28 @@ class Link::Use {
 };
 #endif
 
-// One event on its way to the observer. Made only when there is one.
+// One event on its way to the observer. Used again and again.
 class Link::Observation {
  public:
-  Observation(const Link& link, Observer& observer, Category category, std::uint64_t transaction, std::string_view sql,
-              std::span<const ValueView> values)
-      : link_(link),
-        observer_(observer),
-        category_(category),
-        transaction_(transaction),
-        sql_(sql),
-        started_(link.pool_.runtime().now()) {
-    values_.reserve(values.size());
-    for (const auto& value : values) values_.push_back(to_value(value));
-  }
+  explicit Observation(const Link& link) : link_(link) {}
 
-  void report(std::int64_t rows, const Error* error) const noexcept;
+  bool begun() const { return observer_ != nullptr; }
+  // Copies the values; `sql` must live until end(). announced: on_start() is called.
+  void begin(Observer& observer, Category category, std::uint64_t transaction, std::string_view sql,
+             const Values& values, bool announced = true);
+  void end(std::int64_t rows, const Error* error) noexcept;  // Does nothing unless begun.
 
  private:
+  StatementEvent event(std::int64_t rows, const Error* error, base::Instant now) const;
+
   const Link& link_;
-  Observer& observer_;
-  Category category_;
-  std::uint64_t transaction_;
-  std::string sql_;
+  Observer* observer_ = nullptr;
+  Category category_{};
+  std::uint64_t transaction_ = 0;
+  std::string_view sql_;
   std::vector<Value> values_;
+  std::vector<ValueView> views_;  // Of values_.
+  bool has_secrets_ = false;
   base::Instant started_;
 };
 
@@ -76,18 +74,22 @@ template <typename Body>
 auto Link::observed(Category category, std::uint64_t transaction, std::string_view sql, Body&& body) {
   Observer* const observer = pool_.observer();
   if (observer == nullptr) return body();
-  const Observation observation(*this, *observer, category, transaction, sql, {});
+  Observation observation(*this);
+  observation.begin(*observer, category, transaction, sql, std::span<const ValueView>());
   try {
     if constexpr (std::is_void_v<decltype(body())>) {
       body();
-      observation.report(0, nullptr);
+      observation.end(0, nullptr);
     } else {
       auto result = body();
-      observation.report(0, nullptr);
+      observation.end(0, nullptr);
       return result;
     }
   } catch (const Error& error) {
-    observation.report(0, &error);
+    observation.end(0, &error);
+    throw;
+  } catch (...) {
+    observation.end(0, nullptr);
     throw;
   }
 }

@@ -223,11 +223,8 @@ BulkWriter Link::bulk(std::uint64_t scope, std::string_view table, std::span<con
     if (owns_transaction) rollback(scope_);
     throw;
   }
-  if (auto* const observer = pool_.observer()) {
-    observation_ = std::make_unique<Observation>(*this, *observer, Category::bulk, transaction_id(), text,
-                                                 std::span<const ValueView>());
-  }
   bulk_text_ = std::move(text);
+  observe_cursor(Category::bulk, bulk_text_, std::span<const ValueView>());
   bulk_columns_ = columns.size();
   bulk_owns_transaction_ = owns_transaction;
   cursor_ = {nullptr, ++last_execution_, 0};

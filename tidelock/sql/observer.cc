@@ -2,6 +2,7 @@
 
 namespace tidelock::sql {
 
+void Observer::on_start(const StatementEvent&) noexcept {}
 void Observer::on_hook_error(std::uint64_t, const std::exception&) noexcept {}
 
 }  // namespace tidelock::sql

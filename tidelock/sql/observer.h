@@ -10,6 +10,7 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/runtime.h"
+#include "tidelock/sql/dialect.h"
 #include "tidelock/sql/value.h"
 
 namespace tidelock::sql {
@@ -19,11 +20,14 @@ enum class Category : std::uint8_t { statement, script, bulk, begin, commit, rol
 // Borrowed for the call.
 struct StatementEvent {
   Category category;
-  std::uint64_t connection;   // Unique in its Database.
-  std::uint64_t transaction;  // 0 outside a transaction; unique in its Database.
-  std::string_view sql;       // As the caller wrote it.
-  std::span<const ValueView> values;
-  std::int64_t rows;  // Read, or changed by a statement without rows.
+  std::string_view database;  // Its name(): the URL, without secrets.
+  const Dialect& dialect;
+  std::uint64_t connection;           // Unique in its Database.
+  std::uint64_t transaction;          // 0 outside a transaction; unique in its Database.
+  std::string_view sql;               // As the caller wrote it.
+  std::span<const ValueView> values;  // A base::Secret is the text ***.
+  bool has_secrets;                   // One of them was a base::Secret: the engine's words about it may repeat it.
+  std::int64_t rows;                  // Read, or changed by a statement without rows.
   base::Instant started;
   std::chrono::microseconds elapsed;  // Until the last row was read or the statement was given up.
   const Error* error;                 // Null when it went well.
@@ -33,6 +37,9 @@ struct StatementEvent {
 class Observer {
  public:
   virtual ~Observer() = default;
+  // Called in the task that runs the statement, before it; on_statement() follows, always. Rows, elapsed and error say
+  // nothing yet. What is refused before the engine sees it is not announced. Must be quick and thread-safe.
+  virtual void on_start(const StatementEvent& event) noexcept;
   // Called in the task that ran the statement, after it. Must be quick and thread-safe.
   virtual void on_statement(const StatementEvent& event) noexcept = 0;
   // An after-commit hook of this transaction threw. The commit stands.

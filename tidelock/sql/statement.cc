@@ -61,10 +61,8 @@ std::string_view Rows::column_name(std::size_t column) const {
 void Rows::end(Link& link) noexcept { link.finish(execution_); }
 void Rows::throw_over() const { throw Error(Code::misuse, "rows were used after the end of their query"); }
 
-std::int64_t Statement::execute_values(std::span<const ValueView> values) {
-  return link_->execute(scope_, *statement_, values);
-}
-Rows Statement::query_values(std::span<const ValueView> values) { return link_->query(scope_, *statement_, values); }
+std::int64_t Statement::execute_values(const Values& values) { return link_->execute(scope_, *statement_, values); }
+Rows Statement::query_values(const Values& values) { return link_->query(scope_, *statement_, values); }
 std::size_t Statement::parameter_count() const { return statement_->parameters; }
 
 void Canceller::cancel() const noexcept { pool_->cancel(*link_, lease_); }

@@ -154,14 +154,14 @@ class Statement {
   // Rows changed. Rows returned, if any, are passed over.
   template <typename... Args>
   std::int64_t execute(const Args&... args) {
-    return execute_values(sql::bind(args...));
+    return execute_values(Values(sql::bind(args...), secrets_of<Args...>()));
   }
   template <typename... Args>
   Rows query(const Args&... args) {
-    return query_values(sql::bind(args...));
+    return query_values(Values(sql::bind(args...), secrets_of<Args...>()));
   }
-  std::int64_t execute_values(std::span<const ValueView> values);
-  Rows query_values(std::span<const ValueView> values);
+  std::int64_t execute_values(const Values& values);
+  Rows query_values(const Values& values);
   std::size_t parameter_count() const;
 
  private:

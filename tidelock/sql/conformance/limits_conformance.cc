@@ -228,6 +228,10 @@ class Recorder final : public Observer {
     std::optional<Code> error;
     std::string job;
   };
+  void on_start(const StatementEvent& event) noexcept override {
+    EXPECT_EQ(event.error, nullptr);
+    started.emplace_back(event.sql);
+  }
   void on_statement(const StatementEvent& event) noexcept override {
     Seen one{event.category, std::string(event.sql), {}, event.rows, event.transaction, {}, {}};
     for (const auto& value : event.values) one.values.push_back(to_text(value));
@@ -241,6 +245,7 @@ class Recorder final : public Observer {
     hook_errors.push_back(std::to_string(transaction) + " " + error.what());
   }
   std::vector<Seen> seen;
+  std::vector<std::string> started;
   std::vector<std::string> hook_errors;
 };
 
@@ -296,6 +301,11 @@ TEST_P(SqlLimits, AnObserverSeesEveryStatementWithItsValues) {
     EXPECT_EQ(seen[8].sql, "insert into nowhere values (1)");
     EXPECT_EQ(seen[8].error, Code::statement_invalid);
     EXPECT_EQ(seen[9].error, Code::invalid_argument);
+    std::vector<std::string> run;  // What the engine was given.
+    for (const auto& one : seen) {
+      if (one.error != Code::invalid_argument && one.sql != "insert into nowhere values (1)") run.push_back(one.sql);
+    }
+    EXPECT_EQ(recorder->started, run);
 
     auto hooked = connection.begin();
     const auto hooked_id = hooked.id();
@@ -307,6 +317,32 @@ TEST_P(SqlLimits, AnObserverSeesEveryStatementWithItsValues) {
     const auto count = seen.size();
     connection.execute("delete from t");
     EXPECT_EQ(seen.size(), count);
+  });
+}
+
+TEST_P(SqlLimits, ASecretReachesTheEngineAndNobodyElse) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script("create table t (a integer primary key, b varchar)");
+    const auto recorder = std::make_shared<Recorder>();
+    db->observe(recorder);
+    const base::Secret secret("h%nter2");
+    db->execute("insert into t values (?, ?)", 1, secret);
+    EXPECT_EQ(db->one<int>("select count(*) from t where b = ? and a > ?", std::optional(secret), 0), 1);
+    EXPECT_EQ(recorder->seen.at(0).values, (std::vector<std::string>{"1", "'***'"}));
+    EXPECT_EQ(recorder->seen.at(1).values, (std::vector<std::string>{"'***'", "0"}));
+
+    auto connection = db->connect();
+    auto statement = connection.prepare("update t set b = ? where a = ?");
+    statement.execute(base::Secret("newer"), 1);
+    EXPECT_EQ(recorder->seen.back().values, (std::vector<std::string>{"'***'", "1"}));
+    try {
+      statement.execute(base::Secret(std::string("h\0nter", 6)), 1);
+      FAIL() << "a NUL byte";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::invalid_argument);
+      EXPECT_EQ(std::string(error.what()).find("nter"), std::string::npos) << error.what();
+    }
   });
 }
 
