@@ -21,4 +21,4 @@ endif()
 find_package(benchmark CONFIG QUIET)
 
 set(TIDELOCK_LIBRARIES Boost::context prometheus-cpp::core nlohmann_json::nlohmann_json fmt::fmt Threads::Threads
-                       date::date-tz ZLIB::ZLIB zstd::libzstd_shared csv ${CMAKE_DL_LIBS})
+                       date::date-tz ZLIB::ZLIB zstd::libzstd_shared csv re2 ${CMAKE_DL_LIBS})
