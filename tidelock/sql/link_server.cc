@@ -1,4 +1,5 @@
 // What only servers have: commit in two phases, sessions with a number, liveness, notifications.
+#include <array>
 #include <string>
 #include <utility>
 
@@ -73,7 +74,7 @@ void Link::listen(std::uint64_t scope, std::string_view channel) {
   const auto& dialect = pool_.dialect();
   dialect.require(dialect.notifications, "notifications");
   if (channel.empty()) throw Error(Code::invalid_argument, "name the channel to listen on");
-  check_values({{ValueView(channel)}});
+  check_values(std::array{ValueView(channel)});
   session_->listen(channel, statement_deadline());
 }
 
