@@ -106,6 +106,7 @@ class Parser {
   std::optional<BatchOptions> batch_;
   ReplicaOptions replica_;
   SqlOptions sql_;
+  SpyOptions spy_;
   Typed typed_;
   std::optional<std::string> name_behind_dashes_;
 };
@@ -122,6 +123,7 @@ Parser::Parser() {
       "  tidelock lock list                           # who holds what, and who waits\n"
       "  tidelock replica publish shop.duckdb --to replica   # for readers, while it is written\n"
       "  tidelock sql sqlite:shop.db \"select * from orders\"  # query any engine, guarded\n"
+      "  tidelock spy report work/spy.log             # which SQL took how long\n"
       "\n"
       "`tidelock COMMAND --help` says more about each command.\n"
       "\n" +
@@ -176,6 +178,7 @@ Parser::Parser() {
   add_break();
   replica_.add_to(app_);
   sql_.add_to(app_);
+  spy_.add_to(app_);
   refuse_values_of_flags(app_);
 }
 
@@ -375,6 +378,7 @@ Command Parser::parse(const std::vector<std::string>& arguments) {
   if (replica_.is_query(app)) return replica_.query();
   if (sql_.is_delete(app)) return sql_.deletion();
   if (sql_.is_run(app)) return sql_.run();
+  if (spy_.is_report(app)) return spy_.report();
   throw UsageError("no command is given", see_help());
 }
 

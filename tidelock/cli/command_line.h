@@ -12,6 +12,7 @@
 #include "tidelock/cli/batch_options.h"
 #include "tidelock/cli/pipeline_options.h"
 #include "tidelock/cli/replica_options.h"
+#include "tidelock/cli/spy_options.h"
 #include "tidelock/cli/sql_options.h"
 
 namespace tidelock::cli {
@@ -56,7 +57,7 @@ struct LockBreak {
 };
 using Command =
     std::variant<ShowVersion, ShowHelp, LockRun, LockList, LockShow, LockBreak, PipelineRun, BatchList, BatchHistory,
-                 BatchShow, BatchStop, ReplicaPublish, ReplicaStatus, ReplicaQuery, SqlRun, SqlDelete>;
+                 BatchShow, BatchStop, ReplicaPublish, ReplicaStatus, ReplicaQuery, SqlRun, SqlDelete, SpyReport>;
 
 // The parts of a ttl that are used when the command line does not say: a tenth, at most 500ms, and a fifth, at most 5s.
 std::chrono::milliseconds default_margin(std::chrono::milliseconds ttl);

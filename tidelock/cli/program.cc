@@ -17,6 +17,7 @@
 #include "tidelock/cli/replica_commands.h"
 #include "tidelock/cli/service_guard.h"
 #include "tidelock/cli/sql_commands.h"
+#include "tidelock/cli/spy_commands.h"
 #include "tidelock/cli/version.h"
 #include "tidelock/replica/helper.h"
 
@@ -49,6 +50,7 @@ struct Dispatch {
   Outcome operator()(const ReplicaQuery& options) const { return query_replica(options, outside); }
   Outcome operator()(const SqlRun& options) const { return run_sql(options, outside); }
   Outcome operator()(const SqlDelete& options) const { return delete_rows(options, outside); }
+  Outcome operator()(const SpyReport& options) const { return report_spy(options, outside); }
 };
 
 }  // namespace

@@ -41,7 +41,8 @@ Engine::Engine(const Pipeline& pipeline, const Surroundings& surroundings)
       next_look_(began_),
       database_(open_state(pipeline, surroundings.toolkit)),
       locks_(surroundings.toolkit.lock_backend(pipeline.settings.state)),
-      stores_(surroundings.toolkit, pipeline.stores, surroundings.say, *changed_),
+      spy_(make_spy()),
+      stores_(surroundings.toolkit, pipeline.stores, surroundings.say, *changed_, spy_),
       runner_(context()),
       history_(*database_, *locks_),
       totals_before_(history_.totals()),
@@ -49,6 +50,14 @@ Engine::Engine(const Pipeline& pipeline, const Surroundings& surroundings)
           runner_, pipeline.jobs, [this](const Executed& executed) { report(executed); }, *changed_)) {}
 
 Engine::~Engine() = default;
+
+std::shared_ptr<sql::spy::Spy> Engine::make_spy() {
+  if (!pipeline_.spy) return nullptr;
+  auto options = pipeline_.spy->options;
+  options.say = [this](LogLevel level, const std::string& text) { note(Progress::Kind::note, level, "", text); };
+  for (const auto& each : pipeline_.spy->notes) note(Progress::Kind::note, LogLevel::warning, "", "spy: " + each);
+  return std::make_shared<sql::spy::Spy>(runtime_, surroundings_.toolkit.files(), std::move(options));
+}
 
 batch::Context Engine::context() {
   batch::Context context{.runtime = runtime_,

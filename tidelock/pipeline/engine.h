@@ -69,6 +69,7 @@ class Engine {
 
   void report(const Executed& executed);
   batch::Context context();
+  std::shared_ptr<sql::spy::Spy> make_spy();
   std::string publish(const std::string& replica, const std::stop_token& stop);
   void note(Progress::Kind kind, base::LogLevel level, const std::string& about, std::string text);
 
@@ -83,6 +84,7 @@ class Engine {
   base::Deadline next_look_;
   std::shared_ptr<sql::Database> database_;
   std::shared_ptr<lock::Backend> locks_;
+  std::shared_ptr<sql::spy::Spy> spy_;  // Null when the pipeline has none.
   Counting counting_;
   Stores stores_;
   batch::Runner runner_;

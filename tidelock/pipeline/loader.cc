@@ -51,6 +51,7 @@ Pipeline Loader::read(std::string_view text) {
   check_kinds();
   collect_names();
   read_settings();
+  read_spy();
   read_stores();
   read_replicas();
   read_groups();
@@ -68,7 +69,8 @@ void Loader::check_kinds() {
     if (std::find(kinds.begin(), kinds.end(), entry.key) != kinds.end()) continue;
     const auto nearest = base::nearest_name(entry.key, kinds);
     mistakes_.add(entry.line, entry.key, entry.value.table() != nullptr ? "unknown kind of section" : "unknown key",
-                  nearest ? fmt::format("did you mean [{}{}]?", *nearest, *nearest == "pipeline" ? "" : ".NAME")
+                  nearest ? fmt::format("did you mean [{}{}]?", *nearest,
+                                        *nearest == "pipeline" || *nearest == "spy" ? "" : ".NAME")
                           : fmt::format("there are {}", base::listed(kinds)));
   }
 }

@@ -38,6 +38,7 @@ class Loader {
   void check_kinds();
   void collect_names();
   void read_settings();
+  void read_spy();
   void read_stores();
   void read_replicas();
   void read_groups();

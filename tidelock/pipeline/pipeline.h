@@ -16,6 +16,7 @@
 #include "tidelock/base/files.h"
 #include "tidelock/base/time.h"
 #include "tidelock/batch/job.h"
+#include "tidelock/sql/spy/spy.h"
 
 namespace tidelock::pipeline {
 
@@ -53,6 +54,12 @@ struct Service {
   base::Duration stop_timeout{};  // Between SIGTERM and SIGKILL.
 };
 
+// What writes down the statements of all stores.
+struct Spy {
+  sql::spy::Options options;
+  std::vector<std::string> notes;  // Keys of spy.properties that mean nothing here.
+};
+
 // Plain data. Paths and URLs are complete: nothing is relative, {work} is replaced. In the order of the file.
 struct Pipeline {
   Settings settings;
@@ -62,6 +69,7 @@ struct Pipeline {
   std::vector<batch::Record> records;
   std::vector<batch::Job> jobs;
   std::vector<Service> services;
+  std::optional<Spy> spy;
 
   // Null when there is none.
   const Store* store(std::string_view name) const;

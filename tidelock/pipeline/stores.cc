@@ -19,11 +19,13 @@ constexpr base::BackoffOptions kLockedBackoff{200ms, 2, 10s, base::Jitter::equal
 
 }  // namespace
 
-Stores::Stores(Toolkit& toolkit, std::span<const Store> stores, Say say, base::Signal& changed)
+Stores::Stores(Toolkit& toolkit, std::span<const Store> stores, Say say, base::Signal& changed,
+               std::shared_ptr<sql::Observer> observer)
     : toolkit_(toolkit),
       runtime_(toolkit.runtime()),
       say_(std::move(say)),
       changed_(changed),
+      observer_(std::move(observer)),
       opened_(runtime_.make_signal("a store that is being opened")) {
   for (const auto& store : stores) entries_[store.name].store = &store;
 }
@@ -75,6 +77,7 @@ std::shared_ptr<sql::Database> Stores::open_now(const Store& store, const std::s
       sql::DatabaseOptions options;
       options.guarded = store.guarded;
       auto database = toolkit_.database(store.url, options);
+      if (observer_) database->observe(observer_);
       if (!said.empty()) say_({Progress::Kind::note, base::LogLevel::info, store.name, "is free, and open"});
       return database;
     } catch (const Error& error) {

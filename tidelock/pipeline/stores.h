@@ -26,8 +26,9 @@ class Stores {
   // How long one stays open after its last use.
   static constexpr base::Duration kLinger = std::chrono::seconds(1);
 
-  // changed: notified when a store is no longer used.
-  Stores(Toolkit& toolkit, std::span<const Store> stores, Say say, base::Signal& changed);
+  // changed: notified when a store is no longer used. observer: of the stores' statements; may be null.
+  Stores(Toolkit& toolkit, std::span<const Store> stores, Say say, base::Signal& changed,
+         std::shared_ptr<sql::Observer> observer = nullptr);
   ~Stores();
   Stores(const Stores&) = delete;
   Stores& operator=(const Stores&) = delete;
@@ -56,6 +57,7 @@ class Stores {
   base::Runtime& runtime_;
   Say say_;
   base::Signal& changed_;
+  const std::shared_ptr<sql::Observer> observer_;
   std::unique_ptr<base::Signal> opened_;
   base::LocalMutex mutex_;
   std::map<std::string, Entry, std::less<>> entries_ TIDELOCK_GUARDED_BY(mutex_);

@@ -1,0 +1,130 @@
+// The section [spy] of a pipeline file.
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/text.h"
+#include "tidelock/pipeline/loader.h"
+#include "tidelock/sql/spy/p6spy_file.h"
+
+namespace tidelock::pipeline {
+namespace {
+
+using sql::spy::Format;
+using sql::spy::Layout;
+
+// What P6Spy's own file says, or this section's defaults.
+Spy begin_spy(const Section& in, base::Files& files, const Places& places, const std::string& zone) {
+  Spy spy;
+  auto& options = spy.options;
+  if (!in.has("properties")) {
+    options.file.emplace();
+    options.format.zone = zone;
+    return spy;
+  }
+  const auto path = places.path(in.text("properties"));
+  try {
+    const auto file = sql::spy::load_p6spy(files, path);
+    options = file.with_sinks(nullptr);
+    spy.notes = file.notes;
+    if (options.file) options.file->path = places.path(options.file->path.string());
+  } catch (const Error& error) {
+    in.mistake("properties", error.message(), "a spy.properties as P6Spy reads it; docs/spy.md says what differs");
+  }
+  return spy;
+}
+
+void read_format(const Section& in, sql::spy::FormatOptions& format) {
+  if (in.has("format")) {
+    const auto name = in.text("format");
+    format.format = name == "single"   ? Format::single
+                    : name == "multi"  ? Format::multi
+                    : name == "custom" ? Format::custom
+                                       : Format::json;
+  }
+  if (in.has("layout")) {
+    const auto name = in.text("layout");
+    format.layout = name == "line" ? Layout::line : name == "clauses" ? Layout::clauses : Layout::written;
+  }
+  const auto take = [&](std::string_view key, std::string& to) {
+    if (!in.has(key)) return;
+    auto before = std::exchange(to, in.text(key));
+    try {
+      sql::spy::Formatter{format};
+    } catch (const Error& error) {
+      in.mistake(key, error.message(), "docs/spy.md has the placeholders and the letters");
+      to = std::move(before);
+    }
+  };
+  take("custom", format.custom);
+  take("date_format", format.date_format);
+  if (in.has("custom") && format.format != Format::custom) {
+    in.mistake("custom", "is of no use without format = \"custom\"", "write both");
+  }
+}
+
+void read_filter(const Section& in, sql::spy::Options& options) {
+  auto& filter = options.filter;
+  const auto check = [&](std::string_view key, const sql::spy::FilterOptions& only) {
+    try {
+      sql::spy::Filter{only};
+      return true;
+    } catch (const Error& error) {
+      in.mistake(key, error.message(), "a regular expression of RE2");
+      return false;
+    }
+  };
+  if (in.has("include") && check("include", {.include = in.texts("include")})) filter.include = in.texts("include");
+  if (in.has("exclude") && check("exclude", {.exclude = in.texts("exclude")})) filter.exclude = in.texts("exclude");
+  if (in.has("expression") && check("expression", {.expression = in.text("expression")})) {
+    filter.expression = in.text("expression");
+  }
+  if (in.has("mask")) {
+    options.secret_names = in.texts("mask");
+    try {
+      sql::spy::SecretNames{options.secret_names};
+    } catch (const Error& error) {
+      in.mistake("mask", error.message(), "names of columns, or regular expressions of RE2 for them");
+    }
+  }
+  if (in.has("exclude_categories")) filter.exclude_categories.reset();
+  for (const auto& name : in.texts("exclude_categories")) {
+    if (const auto category = sql::spy::find_category(name)) {
+      filter.exclude_categories.set(static_cast<std::size_t>(*category));
+    } else {
+      const auto names = sql::spy::category_names();
+      in.mistake("exclude_categories", base::quoted(name) + " is no category", "there are " + base::listed(names));
+    }
+  }
+  if (in.has("threshold")) filter.threshold = in.duration("threshold");
+  if (in.has("still_running")) options.still_running = in.duration("still_running");
+}
+
+}  // namespace
+
+void Loader::read_spy() {
+  const auto* entry = find(root_, "spy");
+  if (entry == nullptr) return;
+  const auto* table = entry->value.table();
+  if (table == nullptr) {
+    mistakes_.add(entry->line, "spy", "is a section", "[spy], and the keys below it");
+    return;
+  }
+  const Section in("spy", "spy", entry->line, *table, mistakes_);
+  auto spy = begin_spy(in, files_, places_, pipeline_.settings.timezone);
+  auto& options = spy.options;
+  check_path(in, "file");
+  if (in.has("file") && !options.file) options.file.emplace();
+  if (options.file) {
+    auto& file = *options.file;
+    if (in.has("file") || file.path.empty()) file.path = places_.path(in.text("file"));
+    file.max_bytes = static_cast<std::uint64_t>(in.integer("max_megabytes")) << 20;
+    file.files = static_cast<std::size_t>(in.integer("files"));
+  }
+  read_format(in, options.format);
+  read_filter(in, options);
+  pipeline_.spy = std::move(spy);
+}
+
+}  // namespace tidelock::pipeline

@@ -1,0 +1,199 @@
+#include "tidelock/sql/spy/log_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <utility>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/text.h"
+#include "tidelock/sql/spy/layout.h"
+#include "tidelock/sql/spy/record.h"
+#include "tidelock/sql/spy/tokens.h"
+
+namespace tidelock::sql::spy {
+namespace {
+
+constexpr std::size_t kStep = std::size_t{1} << 20;
+constexpr std::size_t kLineMax = std::size_t{16} << 20;
+constexpr std::size_t kUnreadableKept = 10;
+
+[[noreturn]] void refuse(const std::string& what) { throw Error(Code::invalid_argument, what); }
+
+std::int64_t number(std::string_view text, const char* what) {
+  std::int64_t value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || stop != text.data() + text.size() || value < 0) {
+    refuse(std::string(what) + " " + base::quoted(text, 40) + " is no number");
+  }
+  return value;
+}
+
+// A JSON value as it would stand in SQL.
+void append_value(std::string& out, const nlohmann::json& value) {
+  if (!value.is_string()) {
+    out += value.is_null() ? "NULL" : value.dump();
+    return;
+  }
+  out += '\'';
+  for (const char c : value.get_ref<const std::string&>()) {
+    out += c;
+    if (c == '\'') out += c;
+  }
+  out += '\'';
+}
+
+std::string with_values(const std::string& sql, const nlohmann::json& values) {
+  std::string out;
+  std::size_t next = 0;
+  for (const auto& token : tokens_of(sql, any_lexis())) {
+    if (token.kind == TokenKind::placeholder && next < values.size()) {
+      append_value(out, values[next++]);
+    } else {
+      out += token.text;
+    }
+  }
+  return out;
+}
+
+LogEntry parse_json(std::string_view line) {
+  const auto object = nlohmann::json::parse(line, nullptr, false);
+  if (!object.is_object()) refuse("no JSON object");
+  const auto text = [&](const char* key) {
+    const auto found = object.find(key);
+    if (found == object.end()) return std::string();
+    if (!found->is_string()) refuse(std::string("\"") + key + "\" is no text");
+    return found->get<std::string>();
+  };
+  const auto count = [&](const char* key) -> std::int64_t {
+    const auto found = object.find(key);
+    if (found == object.end()) return 0;
+    if (!found->is_number_integer()) refuse(std::string("\"") + key + "\" is no whole number");
+    return found->get<std::int64_t>();
+  };
+  if (!object.contains("category") || !object.contains("micros")) refuse("no \"category\" and \"micros\" in it");
+  LogEntry entry;
+  entry.time = text("time");
+  entry.elapsed = std::chrono::microseconds(count("micros"));
+  entry.category = text("category");
+  entry.sql = text("sql");
+  entry.rows = count("rows");
+  entry.error = text("error");
+  entry.job = text("job");
+  entry.run = text("run");
+  entry.step = text("step");
+  const auto values = object.find("values");
+  entry.effective = values != object.end() && values->is_array() ? with_values(entry.sql, *values) : entry.sql;
+  return entry;
+}
+
+// "text with ?|text with values": the texts may hold a '|' themselves, but both come down to the same.
+std::pair<std::string_view, std::string_view> split_texts(std::string_view both) {
+  if (both.size() % 2 == 1) {  // Without values they are equal.
+    const auto half = both.size() / 2;
+    if (both[half] == '|' && both.substr(0, half) == both.substr(half + 1))
+      return {both.substr(0, half), both.substr(half + 1)};
+  }
+  const auto first = both.find('|');
+  if (first == both.npos) refuse("the text with values is missing");
+  for (auto at = first; at != both.npos; at = both.find('|', at + 1)) {
+    const auto sql = both.substr(0, at);
+    const auto effective = both.substr(at + 1);
+    if (normalised(sql, any_lexis()) == normalised(effective, any_lexis())) return {sql, effective};
+  }
+  return {both.substr(0, first), both.substr(first + 1)};
+}
+
+LogEntry parse_single(std::string_view line) {
+  if (line.starts_with('#')) {
+    refuse("P6Spy's multi-line form cannot be read: write SingleLineFormat or JSON");
+  }
+  std::array<std::string_view, 5> fields;
+  auto rest = line;
+  for (auto& field : fields) {
+    const auto end = rest.find('|');
+    if (end == rest.npos) refuse("neither JSON nor now|ms|category|connection N|url U|sql|sql");
+    field = rest.substr(0, end);
+    rest.remove_prefix(end + 1);
+  }
+  const auto [now, elapsed, category, connection, url] = fields;
+  if (!connection.starts_with("connection ") || !url.starts_with("url ")) {
+    refuse("neither JSON nor now|ms|category|connection N|url U|sql|sql");
+  }
+  LogEntry entry;
+  entry.time = now;
+  const auto took = number(elapsed.starts_with('-') ? "0" : elapsed, "the time it took,");  // -1 of the spy itself.
+  entry.elapsed = std::chrono::milliseconds(std::min<std::int64_t>(took, 1'000'000'000'000));
+  entry.category = category;
+  if (!find_category(category)) refuse("unknown category " + base::quoted(category, 40));
+  const auto [sql, effective] = split_texts(rest);
+  entry.sql = sql;
+  entry.effective = effective;
+  return entry;
+}
+
+}  // namespace
+
+LogEntry parse_log_line(std::string_view line) { return line.starts_with('{') ? parse_json(line) : parse_single(line); }
+
+LogReader::LogReader(base::Files& files, const base::Path& path)
+    : file_(files.open(path, base::OpenMode::read)), size_(file_->size()) {}
+
+void LogReader::pass_over(std::string why) {
+  ++unreadable_count_;
+  if (unreadable_.size() < kUnreadableKept) unreadable_.push_back({line_, std::move(why)});
+}
+
+// Valid until the next call. A line that is too long is passed over.
+std::optional<std::string_view> LogReader::next_line() {
+  for (;;) {
+    const auto end = buffer_.find('\n', begin_);
+    if (end != std::string::npos) {
+      const auto line = std::string_view(buffer_).substr(begin_, end - begin_);
+      begin_ = end + 1;
+      ++line_;
+      if (!std::exchange(too_long_, false)) return line;
+      pass_over("longer than 16 MiB");
+      continue;
+    }
+    buffer_.erase(0, begin_);
+    begin_ = 0;
+    if (buffer_.size() > kLineMax) {
+      too_long_ = true;
+      buffer_.clear();
+    }
+    const auto kept = buffer_.size();
+    buffer_.resize(kept + kStep);
+    const auto count = file_->read_at(offset_, std::as_writable_bytes(std::span(buffer_).subspan(kept)));
+    buffer_.resize(kept + count);
+    offset_ += count;
+    if (count > 0) continue;
+    if (buffer_.empty() && !too_long_) return std::nullopt;
+    ++line_;
+    begin_ = buffer_.size();
+    if (std::exchange(too_long_, false)) {
+      pass_over("longer than 16 MiB");
+      continue;
+    }
+    return std::string_view(buffer_);  // The last line, without its end.
+  }
+}
+
+std::optional<LogEntry> LogReader::next() {
+  while (auto line = next_line()) {
+    if (line->ends_with('\r')) line->remove_suffix(1);
+    if (line->empty()) continue;
+    try {
+      auto entry = parse_log_line(*line);
+      entry.line = line_;
+      return entry;
+    } catch (const Error& error) {
+      pass_over(error.message());
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace tidelock::sql::spy

@@ -1,0 +1,26 @@
+#include "tidelock/sql/spy/record.h"
+
+#include <algorithm>
+#include <array>
+
+namespace tidelock::sql::spy {
+namespace {
+
+constexpr std::array<std::string_view, kCategories> kNames{
+    "error", "warn", "info", "debug", "batch", "statement", "resultset", "commit", "rollback", "result", "outage"};
+
+}  // namespace
+
+std::string_view name(LogCategory category) { return kNames.at(static_cast<std::size_t>(category)); }
+
+std::optional<LogCategory> find_category(std::string_view name) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (std::ranges::equal(name, kNames.at(i), {}, lower)) return static_cast<LogCategory>(i);
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> category_names() { return {kNames.begin(), kNames.end()}; }
+
+}  // namespace tidelock::sql::spy

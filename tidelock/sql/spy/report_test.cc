@@ -1,0 +1,127 @@
+#include "tidelock/sql/spy/report.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "tidelock/world/testing.h"
+
+namespace tidelock::sql::spy {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::microseconds;
+
+TEST(SpyLogLine, OfJsonHasTheValuesPutIn) {
+  const auto entry = parse_log_line(
+      R"({"time":"2024-02-29T15:04:05.006007Z","micros":12345,"category":"statement","sql":"select ?, '?', ?, ?",)"
+      R"("values":["it's",null,7],"rows":2,"job":"nightly","run":"12","step":"totals"})");
+  EXPECT_EQ(entry.elapsed, 12'345us);
+  EXPECT_EQ(entry.sql, "select ?, '?', ?, ?");
+  EXPECT_EQ(entry.effective, "select 'it''s', '?', NULL, 7");
+  EXPECT_EQ(entry.rows, 2);
+  EXPECT_EQ(entry.job + entry.run + entry.step, "nightly12totals");
+}
+
+TEST(SpyLogLine, OfP6SpyIsSplitWhereItsTwoTextsAre) {
+  const auto both = [](std::string_view texts) {
+    const auto entry =
+        parse_log_line("1709219045006|12|statement|connection 3|url jdbc:h2:mem:x|" + std::string(texts));
+    EXPECT_EQ(entry.elapsed, 12ms);
+    return entry.sql + " -> " + entry.effective;
+  };
+  EXPECT_EQ(both("select ?|select 5"), "select ? -> select 5");
+  EXPECT_EQ(both("select a || b|select a || b"), "select a || b -> select a || b");
+  EXPECT_EQ(both("select ? || b|select 'x|y' || b"), "select ? || b -> select 'x|y' || b");
+  EXPECT_EQ(both("a|b from t where x = ?|a|b from t where x = 1"), "a|b from t where x = ? -> a|b from t where x = 1");
+  EXPECT_EQ(both("|"), " -> ");
+  EXPECT_EQ(parse_log_line("1709219045006|-1|info|connection -1|url |x|x").elapsed, 0us);
+}
+
+TEST(SpyLogLine, ThatCannotBeReadSaysWhy) {
+  for (const auto* bad : {"", "x", "{", "{}", R"({"category":"statement","micros":"5"})", "1|2|3|4|5|6|7",
+                          "1|x|statement|connection 1|url u|a|a", "1|2|statemint|connection 1|url u|a|a",
+                          "#1 | took 2ms | statement | connection 1| url u", "1|2|statement|connection 1|url u|a"}) {
+    EXPECT_THROW_CODE(parse_log_line(bad), Code::invalid_argument);
+  }
+}
+
+TEST(SpyDurations, AreRightToOnePercent) {
+  std::mt19937_64 random(7);
+  Durations durations;
+  std::vector<std::int64_t> all;
+  for (int i = 0; i < 20'000; ++i) {
+    const auto value = static_cast<std::int64_t>(random() >> (random() % 40 + 22));
+    all.push_back(value);
+    durations.add(microseconds(value));
+  }
+  std::ranges::sort(all);
+  for (const double q : {0.0, 0.01, 0.5, 0.9, 0.99, 0.999, 1.0}) {
+    const auto rank =
+        std::max<std::size_t>(static_cast<std::size_t>(q * static_cast<double>(all.size()) + 0.999999), 1);
+    const auto exact = static_cast<double>(all[rank - 1]);
+    EXPECT_NEAR(static_cast<double>(durations.quantile(q).count()), exact, exact * 0.01) << q;
+  }
+  EXPECT_EQ(Durations().quantile(0.5), 0us);
+}
+
+WORLD_TEST(SpyReport, GroupsByStatementAndPutsWhatTookLongestFirst) {
+  std::string log;
+  for (int i = 1; i <= 100; ++i) {
+    log += "{\"time\":\"t" + std::to_string(i) + "\",\"micros\":" + std::to_string(i) +
+           ",\"category\":\"statement\",\"sql\":\"select * from t where id = ?\",\"values\":[" + std::to_string(i) +
+           "],\"rows\":1}\n";
+  }
+  log += "1709219045006|90|statement|connection 3|url u|delete from t where id = 7|delete from t where id = 7\n";
+  log += "1709219045006|1|error|connection 3|url u|delete from t where id = ?|delete from t where id = 8\r\n";
+  log += "{\"micros\":5000,\"category\":\"outage\",\"sql\":\"delete from t where id = ?\"}\n";
+  log += "garbage\n\n";
+  log += "{\"micros\":3,\"category\":\"commit\",\"rows\":0}";  // Without an end.
+  files.write_atomically("/spy.log", log);
+
+  LogReader reader(files, "/spy.log");
+  Report report;
+  while (auto entry = reader.next()) report.add(*std::move(entry));
+  const auto summary = report.summary(2);
+  EXPECT_EQ(summary.entries, 104U);
+  EXPECT_EQ(summary.errors, 1U);
+  EXPECT_EQ(summary.outages, 1U);
+  EXPECT_EQ(summary.distinct, 3U);
+  EXPECT_EQ(summary.first, "t1");
+  ASSERT_EQ(summary.statements.size(), 2U);
+  const auto& deleted = summary.statements[0];
+  EXPECT_EQ(deleted.statement, "delete from t where id = ?");
+  EXPECT_EQ(deleted.count, 2U);
+  EXPECT_EQ(deleted.errors, 1U);
+  EXPECT_EQ(deleted.outages, 1U);
+  EXPECT_EQ(deleted.total, 91ms);
+  EXPECT_EQ(deleted.max, 90ms);
+  const auto& selected = summary.statements[1];
+  EXPECT_EQ(selected.count, 100U);
+  EXPECT_EQ(selected.rows, 100);
+  EXPECT_EQ(selected.total, 5050us);
+  EXPECT_EQ(selected.p50, 50us);
+  EXPECT_EQ(selected.p99, 99us);
+  EXPECT_EQ(selected.max, 100us);
+  ASSERT_EQ(selected.slowest.size(), 3U);
+  EXPECT_EQ(selected.slowest[0].effective, "select * from t where id = 100");
+  EXPECT_EQ(selected.slowest[0].line, 100U);
+  EXPECT_EQ(selected.slowest[2].elapsed, 98us);
+  EXPECT_EQ(report.summary(5).statements[2].statement, "[commit]");
+  ASSERT_EQ(reader.unreadable_count(), 1U);
+  EXPECT_EQ(reader.unreadable()[0].line, 104U);
+}
+
+WORLD_TEST(SpyReport, PassesOverALineThatIsTooLong) {
+  files.write_atomically("/spy.log", "{\"micros\":1,\"category\":\"commit\"}\n" + std::string(40 << 20, 'x') +
+                                         "\n{\"micros\":2,\"category\":\"commit\"}\n");
+  LogReader reader(files, "/spy.log");
+  EXPECT_EQ(reader.next()->line, 1U);
+  EXPECT_EQ(reader.next()->line, 3U);
+  EXPECT_FALSE(reader.next());
+  EXPECT_EQ(reader.unreadable()[0].line, 2U);
+}
+
+}  // namespace
+}  // namespace tidelock::sql::spy

@@ -1,0 +1,172 @@
+#include "tidelock/sql/spy/secrets.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "tidelock/base/secret.h"
+#include "tidelock/sql/spy/filter.h"
+
+namespace tidelock::sql::spy {
+namespace {
+
+bool is_name(const Token& token) { return token.kind == TokenKind::word || token.kind == TokenKind::name; }
+
+// Without quotes, the last part only: "u"."password" has two tokens.
+std::string_view bare(const Token& token) {
+  auto text = token.text;
+  if (token.kind == TokenKind::name && text.size() >= 2) text = text.substr(1, text.size() - 2);
+  return text;
+}
+
+bool compares(const Token& token) {
+  if (token.kind == TokenKind::symbol) {
+    for (const auto* known : {"=", "<>", "!=", "<", ">", "<=", ">=", "==", "<=>", ":=", "~", "~*", "!~", "||"}) {
+      if (token.text == known) return true;
+    }
+    return false;
+  }
+  for (const auto* known : {"LIKE", "ILIKE", "IN", "BETWEEN", "IS", "NOT", "SIMILAR", "REGEXP", "RLIKE", "GLOB"}) {
+    if (token.is(known)) return true;
+  }
+  return false;
+}
+
+bool ends_expression(const Token& token) {
+  for (const auto* known : {"OR", "WHERE", "RETURNING", "FROM", "ORDER", "GROUP", "LIMIT", "WHEN", "THEN", "ELSE",
+                            "END", "ON", "UNION", "HAVING", "SET", "AS", "JOIN"}) {
+    if (token.is(known)) return true;
+  }
+  return token.is_symbol(",") || token.is_symbol(";");
+}
+
+class Marking {
+ public:
+  Marking(std::span<const Token> tokens, const SecretNames& names)
+      : tokens_(tokens), names_(names), marks_(tokens.size()) {}
+
+  std::vector<bool> run() {
+    for (std::size_t i = 0; i < tokens_.size(); ++i) {
+      if (tokens_[i].is("INTO")) insert(i + 1);
+      if (is_name(tokens_[i]) && names_.match(bare(tokens_[i]))) named(i);
+    }
+    return std::move(marks_);
+  }
+
+ private:
+  bool is_symbol(std::size_t i, std::string_view symbol) const {
+    return i < tokens_.size() && tokens_[i].is_symbol(symbol);
+  }
+  void mark(std::size_t i) {
+    if (i < tokens_.size() && tokens_[i].is_value()) marks_[i] = true;
+  }
+
+  // Everything up to the bracket that closes the one at `open`; returns where that is.
+  std::size_t mark_brackets(std::size_t open) {
+    std::size_t depth = 0;
+    for (auto i = open; i < tokens_.size(); ++i) {
+      if (tokens_[i].is_symbol("(")) ++depth;
+      if (tokens_[i].is_symbol(")") && --depth == 0) return i;
+      mark(i);
+    }
+    return tokens_.size();
+  }
+
+  // A secret name at `i`: what is assigned to it, compared with it, or stands in its brackets or right behind it.
+  void named(std::size_t i) {
+    auto next = i + 1;
+    if (is_symbol(next, "(")) {
+      mark_brackets(next);
+      return;
+    }
+    mark(next);
+    while (is_symbol(next, ")") || is_symbol(next, "::")) next += is_symbol(next, "::") ? 2 : 1;
+    if (next < tokens_.size() && compares(tokens_[next])) expression(next + 1, tokens_[next].is("BETWEEN"));
+    // ? = u.password, and ? = lower(u.password)
+    auto before = i;
+    while (before >= 2 && is_symbol(before - 1, ".")) before -= 2;
+    while (before >= 2 && is_symbol(before - 1, "(")) before -= is_name(tokens_[before - 2]) ? 2 : 1;
+    if (before >= 2 && compares(tokens_[before - 1])) mark(before - 2);
+  }
+
+  void expression(std::size_t i, bool between) {
+    std::size_t depth = 0;
+    for (; i < tokens_.size(); ++i) {
+      const auto& token = tokens_[i];
+      if (token.is_symbol("(")) ++depth;
+      if (token.is_symbol(")") && depth-- == 0) return;
+      if (depth == 0 && ends_expression(token)) return;
+      if (token.is("BETWEEN")) between = true;
+      if (depth == 0 && token.is("AND") && !std::exchange(between, false)) return;
+      mark(i);
+    }
+  }
+
+  // INTO table (a, b) VALUES (?, ?), (?, ?) or SELECT ?, ?
+  void insert(std::size_t i) {
+    while (i < tokens_.size() && (is_name(tokens_[i]) || tokens_[i].is_symbol("."))) {
+      if (tokens_[i].is("VALUES") || tokens_[i].is("SELECT")) return;
+      ++i;
+    }
+    if (!is_symbol(i, "(")) return;
+    std::vector<bool> secret(1);
+    for (++i; i < tokens_.size() && !tokens_[i].is_symbol(")"); ++i) {
+      if (tokens_[i].is_symbol(",")) secret.push_back(false);
+      if (is_name(tokens_[i]) && names_.match(bare(tokens_[i]))) secret.back() = true;
+    }
+    if (std::ranges::find(secret, true) == secret.end()) return;
+    while (i < tokens_.size() && !tokens_[i].is("VALUES") && !tokens_[i].is("VALUE") && !tokens_[i].is("SELECT") &&
+           !tokens_[i].is_symbol(";")) {
+      ++i;
+    }
+    if (i >= tokens_.size() || tokens_[i].is_symbol(";")) return;
+    if (tokens_[i].is("SELECT")) {
+      list(i + 1, secret);
+      return;
+    }
+    for (++i; is_symbol(i, "("); ++i) {
+      i = list(i + 1, secret);
+      if (!is_symbol(i + 1, ",")) return;
+      ++i;
+    }
+  }
+
+  // Expressions with commas between them; returns where they end.
+  std::size_t list(std::size_t i, const std::vector<bool>& secret) {
+    std::size_t depth = 0, column = 0;
+    for (; i < tokens_.size(); ++i) {
+      const auto& token = tokens_[i];
+      if (token.is_symbol("(")) ++depth;
+      if (token.is_symbol(")") && depth-- == 0) return i;
+      if (depth == 0 && (token.is("FROM") || token.is_symbol(";"))) return i;
+      if (depth == 0 && token.is_symbol(",")) ++column;
+      if (column < secret.size() && secret[column]) mark(i);
+    }
+    return i;
+  }
+
+  std::span<const Token> tokens_;
+  const SecretNames& names_;
+  std::vector<bool> marks_;
+};
+
+}  // namespace
+
+SecretNames::SecretNames(const std::vector<std::string>& patterns) {
+  for (const auto& pattern : patterns) patterns_.push_back(compile("name of a secret", pattern, true));
+}
+SecretNames::~SecretNames() = default;
+SecretNames::SecretNames(SecretNames&&) noexcept = default;
+
+bool SecretNames::match(std::string_view name) const {
+  return base::names_a_secret(name) ||
+         std::ranges::any_of(patterns_, [&](const auto& pattern) { return re2::RE2::FullMatch(name, *pattern); });
+}
+
+std::vector<bool> secret_values(std::span<const Token> significant, const SecretNames& names) {
+  return Marking(significant, names).run();
+}
+
+}  // namespace tidelock::sql::spy

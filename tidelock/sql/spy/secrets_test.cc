@@ -1,0 +1,77 @@
+#include "tidelock/sql/spy/secrets.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tidelock/sql/spy/statement_text.h"
+#include "tidelock/world/testing.h"
+
+namespace tidelock::sql::spy {
+namespace {
+
+// The statement with X for every secret value, and ? or the literal for the others.
+std::string shown(std::string_view sql, const std::vector<std::string>& names = {}) {
+  const SecretNames secret(names);
+  const auto tokens = significant_tokens(sql, {});
+  const auto marks = secret_values(tokens, secret);
+  std::string out;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (!tokens[i].is_value()) continue;
+    out += marks[i] ? "X" : std::string(tokens[i].text);
+  }
+  return out;
+}
+
+TEST(SpySecrets, OfAnInsertStandWhereTheirColumnStands) {
+  EXPECT_EQ(shown("insert into users (id, password, name) values (?, ?, ?)"), "?X?");
+  EXPECT_EQ(shown("insert into users (id, password, name) values (?, ?, ?), (?, crypt(?, 'bf'), ?)"), "?X??XX?");
+  EXPECT_EQ(shown("INSERT INTO s.users (id, \"api_key\") SELECT ?, ? FROM t"), "?X");
+  EXPECT_EQ(shown("insert into users values (?, ?)"), "??");
+  EXPECT_EQ(shown("insert into tokens (id) values (?)"), "?");
+  EXPECT_EQ(shown("insert into users (id, name) values (?, 'password')"), "?'password'");
+}
+
+TEST(SpySecrets, AreWhatASecretColumnIsAssignedOrComparedWith) {
+  EXPECT_EQ(shown("update users set name = ?, password = ?, city = ? where id = ?"), "?X??");
+  EXPECT_EQ(shown("update users set password = crypt(?, gen_salt('bf')), city = ?"), "XX?");
+  EXPECT_EQ(shown("select 1 from users u where u.password = ? and u.id = ?"), "1X?");
+  EXPECT_EQ(shown("select 1 from users where ? = password and id = ?"), "1X?");
+  EXPECT_EQ(shown("select 1 from users where ? = lower(u.password) and id = ?"), "1X?");
+  EXPECT_EQ(shown("select 1 from users where lower(password) = ? or id = ?"), "1X?");
+  EXPECT_EQ(shown("select 1 from users where token in (?, ?) and id = ?"), "1XX?");
+  EXPECT_EQ(shown("select 1 from users where token between ? and ? and id = ?"), "1XX?");
+  EXPECT_EQ(shown("select 1 from users where password::text like ? limit 5"), "1X5");
+  EXPECT_EQ(shown("select 1 from users where password = 'open sesame'"), "1X");
+}
+
+TEST(SpySecrets, AreWhatIsHandedToASecretNameOrStandsBehindIt) {
+  EXPECT_EQ(shown("alter user bob identified by password 'x'"), "X");
+  EXPECT_EQ(shown("alter role bob with password 'x' valid until '2030-01-01'"), "X'2030-01-01'");
+  EXPECT_EQ(shown("select set_password(?, ?), f(?)"), "XX?");
+}
+
+TEST(SpySecrets, HaveNamesOfTheirOwnToo) {
+  EXPECT_EQ(shown("insert into card (id, iban, pin_code) values (?, ?, ?)"), "???");
+  EXPECT_EQ(shown("insert into card (id, IBAN, pin_code) values (?, ?, ?)", {"iban", "pin_.*"}), "?XX");
+  EXPECT_EQ(shown("insert into card (id, ibans) values (?, ?)", {"iban"}), "??");  // The whole name.
+  EXPECT_EQ(shown("insert into lease (fencing_token) values (?)"), "?");
+  EXPECT_THROW_CODE(SecretNames({"("}), Code::invalid_argument);
+}
+
+TEST(SpySecrets, InTheTextAreReplacedAndTheRestKeepsItsPlace) {
+  const auto place = std::make_shared<const Place>(Place{"sqlite:x.db", "sqlite", {}});
+  const StatementText text(place, "update u set password = 'a?b', n = ? where j ?? 'k' and token = 12 and id = ?",
+                           SecretNames(), true);
+  EXPECT_EQ(text.sql(), "update u set password = '***', n = ? where j ?? 'k' and token = '***' and id = ?");
+  EXPECT_TRUE(text.has_secrets());
+  std::string out;
+  text.append_effective(out, std::vector<Value>{std::string("it's"), std::int64_t{7}}, {});
+  EXPECT_EQ(out, "update u set password = '***', n = 'it''s' where j ? 'k' and token = '***' and id = 7");
+  out.clear();
+  text.append_effective(out, {}, {});
+  EXPECT_EQ(out, "update u set password = '***', n = ? where j ? 'k' and token = '***' and id = ?");
+}
+
+}  // namespace
+}  // namespace tidelock::sql::spy

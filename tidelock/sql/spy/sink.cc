@@ -1,0 +1,54 @@
+#include "tidelock/sql/spy/sink.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <string_view>
+#include <vector>
+
+#include "tidelock/base/errno_error.h"
+
+namespace tidelock::sql::spy {
+
+void FileSink::write(std::span<const RecordPtr> records) {
+  lines_.clear();
+  for (const auto& record : records) formatter_.append(lines_, *record);
+  file_.write(lines_);
+}
+
+void LineSink::write(std::span<const RecordPtr> records) {
+  lines_.clear();
+  for (const auto& record : records) formatter_.append(lines_, *record);
+  writer_(lines_);
+}
+
+base::LineWriter stdout_writer() {
+  return [](std::string_view lines) {
+    if (std::fwrite(lines.data(), 1, lines.size(), stdout) != lines.size() || std::fflush(stdout) != 0) {
+      throw base::errno_error(errno, {}, "standard output cannot be written");
+    }
+  };
+}
+
+void LogSink::write(std::span<const RecordPtr> records) {
+  for (const auto& record : records) {
+    effective_.clear();
+    record->statement->append_effective(effective_, record->values, {});
+    std::vector<base::LogField> fields{{"category", spy::name(record->category)},
+                                       {"database", record->statement->place().url},
+                                       {"connection", record->connection},
+                                       {"took", record->elapsed},
+                                       {"rows", record->rows}};
+    if (record->transaction != 0) fields.push_back({"transaction", record->transaction});
+    if (!effective_.empty()) fields.push_back({"sql", effective_});
+    if (!record->error.empty()) fields.push_back({"error", record->error});
+    if (!record->work.job.empty()) fields.push_back({"job", record->work.job});
+    if (!record->work.run.empty()) fields.push_back({"run", record->work.run});
+    if (!record->work.step.empty()) fields.push_back({"step", record->work.step});
+    if (record->work.token) fields.push_back({"fencing_token", *record->work.token});
+    const bool bad = record->category == LogCategory::error || record->category == LogCategory::outage ||
+                     record->category == LogCategory::warn;
+    log_.write(bad ? base::LogLevel::warning : base::LogLevel::info, "sql", fields);
+  }
+}
+
+}  // namespace tidelock::sql::spy

@@ -1,0 +1,326 @@
+#include "tidelock/sql/spy/spy.h"
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <functional>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "tidelock/base/error.h"
+#include "tidelock/base/local_mutex.h"
+#include "tidelock/base/secret.h"
+#include "tidelock/sql/spy/running.h"
+
+namespace tidelock::sql::spy {
+namespace {
+
+constexpr std::size_t kTextsKept = 4096;        // Of each database. Then all are looked at anew.
+constexpr std::size_t kKeptTextBytes = 65'536;  // A longer one is looked at each time.
+
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
+
+// What is kept of one database.
+struct Known {
+  std::shared_ptr<const Place> place;
+  std::unordered_map<std::string, std::shared_ptr<const StatementText>, TextHash, std::equal_to<>> texts{};
+  std::shared_ptr<const StatementText> no_text{};  // Of commits and rollbacks.
+  std::array<std::optional<base::Counter>, kCategories> counts{};
+  std::optional<base::Histogram> seconds{};
+};
+
+LogCategory category_of(const StatementEvent& event) {
+  if (event.error != nullptr) return LogCategory::error;
+  switch (event.category) {
+    case Category::statement:
+    case Category::script:
+      return LogCategory::statement;
+    case Category::bulk:
+      return LogCategory::batch;
+    case Category::begin:
+    case Category::savepoint:
+      return LogCategory::info;
+    case Category::commit:
+      return LogCategory::commit;
+    case Category::rollback:
+      return LogCategory::rollback;
+  }
+  return LogCategory::statement;
+}
+
+std::size_t cut_text(std::string& text, std::size_t limit) {
+  if (text.size() > limit) {
+    auto end = limit;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    text.resize(end);
+    text += "…";
+  }
+  return text.size();
+}
+
+// Cuts a long value off; returns how many bytes it takes.
+std::size_t cut(Value& value, std::size_t limit) {
+  if (auto* text = std::get_if<std::string>(&value)) return cut_text(*text, limit);
+  if (auto* json = std::get_if<Json>(&value)) return cut_text(json->text, limit);
+  if (auto* blob = std::get_if<Blob>(&value)) {
+    if (blob->size() > limit) blob->resize(limit);
+    return blob->size();
+  }
+  return 0;
+}
+
+// Gives a sink that others have too to the writer, which owns its sinks.
+class Shared final : public Sink {
+ public:
+  explicit Shared(std::shared_ptr<Sink> sink) : sink_(std::move(sink)) {}
+  void write(std::span<const RecordPtr> records) override { sink_->write(records); }
+  std::string name() const override { return sink_->name(); }
+
+ private:
+  std::shared_ptr<Sink> sink_;
+};
+
+std::vector<std::unique_ptr<Sink>> sinks_of(base::Runtime& runtime, base::Files& files, const Options& options) {
+  std::vector<std::unique_ptr<Sink>> sinks;
+  if (options.file) {
+    auto file = *options.file;
+    auto path = file.path.string();
+    if (path.empty()) throw Error(Code::invalid_argument, "the spy's file has no name");
+    if (const auto at = path.find("{pid}"); at != path.npos) {
+      path.replace(at, 5, std::to_string(runtime.identity().pid));
+    }
+    if (file.files < 1) throw Error(Code::invalid_argument, "a spy's log of 0 files: at least the current one stays");
+    file.path = path;
+    sinks.push_back(std::make_unique<FileSink>(files, file, options.format));
+  }
+  for (const auto& sink : options.sinks) sinks.push_back(std::make_unique<Shared>(sink));
+  return sinks;
+}
+
+}  // namespace
+
+class Spy::Inside {
+ public:
+  Inside(base::Runtime& runtime, base::Files& files, Options options);
+
+  void start(const StatementEvent& event);
+  void end(const StatementEvent& event);
+  void hook_error(std::uint64_t transaction, const std::exception& error);
+  std::vector<RecordPtr> recent() TIDELOCK_EXCLUDES(mutex_);
+  Writer& writer() { return writer_; }
+
+ private:
+  // Null when it is not wanted. counted: as this category in the metrics.
+  std::shared_ptr<const StatementText> text_of(const StatementEvent& event, std::optional<LogCategory> counted)
+      TIDELOCK_EXCLUDES(mutex_);
+  Known& known(const StatementEvent& event) TIDELOCK_REQUIRES(mutex_);
+  void count(Known& known, LogCategory category, base::Duration elapsed) TIDELOCK_REQUIRES(mutex_);
+  std::pair<std::shared_ptr<Record>, std::size_t> record_of(const StatementEvent& event,
+                                                            std::shared_ptr<const StatementText> text) const;
+  void keep(RecordPtr record, std::size_t bytes) TIDELOCK_EXCLUDES(mutex_);
+  void watch(const std::stop_token& stop);
+
+  base::Runtime& runtime_;
+  const Options options_;
+  const Filter filter_;
+  const SecretNames names_;
+  base::LocalMutex mutex_;
+  std::deque<Known> known_ TIDELOCK_GUARDED_BY(mutex_);
+  std::deque<RecordPtr> recent_ TIDELOCK_GUARDED_BY(mutex_);
+  std::optional<base::Gauge> dropped_;
+  Writer writer_;
+  std::optional<RunningStatements> running_;
+  base::Task watch_;  // Ends first.
+};
+
+Spy::Inside::Inside(base::Runtime& runtime, base::Files& files, Options options)
+    : runtime_(runtime),
+      options_(std::move(options)),
+      filter_(options_.filter),
+      names_(options_.secret_names),
+      writer_(runtime, sinks_of(runtime, files, options_), options_.queue, options_.say) {
+  if (options_.metrics != nullptr) {
+    dropped_ = options_.metrics->gauge("tidelock_sql_spy_dropped", "Entries that the spy could not write.");
+  }
+  if (options_.still_running <= base::Duration::zero()) return;
+  running_.emplace(options_.still_running);
+  watch_ = runtime.spawn("spy: running statements", [this](const std::stop_token& stop) { watch(stop); });
+}
+
+Known& Spy::Inside::known(const StatementEvent& event) {
+  for (auto& known : known_) {
+    if (known.place->url == event.database) [[likely]]
+      return known;
+  }
+  const Place place{std::string(event.database), event.dialect.engine, event.dialect.lexis};
+  auto& made = known_.emplace_back(Known{std::make_shared<const Place>(place)});
+  made.no_text = std::make_shared<const StatementText>(made.place, "", names_, true);
+  if (options_.metrics != nullptr) {
+    made.seconds = options_.metrics->histogram("tidelock_sql_statement_seconds", "How long statements took.",
+                                               {{"database", place.url}});
+  }
+  return made;
+}
+
+void Spy::Inside::count(Known& known, LogCategory category, base::Duration elapsed) {
+  auto& counter = known.counts.at(static_cast<std::size_t>(category));
+  if (!counter) {
+    counter = options_.metrics->counter("tidelock_sql_statements_total", "Statements, by what became of them.",
+                                        {{"database", known.place->url}, {"category", std::string(name(category))}});
+  }
+  counter->add();
+  if (category == LogCategory::statement || category == LogCategory::batch) known.seconds->observe(elapsed);
+}
+
+std::shared_ptr<const StatementText> Spy::Inside::text_of(const StatementEvent& event,
+                                                          std::optional<LogCategory> counted) {
+  // As P6Spy has it; those of prepared transactions have a text.
+  const bool has_text = event.sql != "commit" && event.sql != "rollback";
+  const base::LocalGuard guard(mutex_);
+  auto& from = known(event);
+  std::shared_ptr<const StatementText> text;
+  if (!has_text) {
+    text = from.no_text;
+  } else if (const auto found = from.texts.find(event.sql); found != from.texts.end()) [[likely]] {
+    text = found->second;
+  } else {
+    text = std::make_shared<const StatementText>(from.place, event.sql, names_, filter_.wants_text(event.sql));
+    if (event.sql.size() <= kKeptTextBytes) {
+      if (from.texts.size() >= kTextsKept) from.texts.clear();
+      from.texts.emplace(event.sql, text);
+    }
+  }
+  if (!text->wanted()) return nullptr;
+  if (options_.metrics != nullptr && counted) count(from, *counted, event.elapsed);
+  return text;
+}
+
+std::pair<std::shared_ptr<Record>, std::size_t> Spy::Inside::record_of(
+    const StatementEvent& event, std::shared_ptr<const StatementText> text) const {
+  auto record = std::make_shared<Record>();
+  std::size_t bytes = sizeof(Record) + text->sql().size() / 4;  // Most texts are shared by many.
+  record->time = runtime_.wall_now();
+  record->connection = event.connection;
+  record->transaction = event.transaction;
+  record->values.reserve(event.values.size());
+  for (std::size_t i = 0; i < event.values.size(); ++i) {
+    auto& value = text->is_secret(i) ? record->values.emplace_back(std::string(base::kMasked))
+                                     : record->values.emplace_back(to_value(event.values[i]));
+    bytes += sizeof(Value) + cut(value, options_.value_limit_bytes);
+  }
+  record->rows = event.rows;
+  if (event.error != nullptr) {
+    const bool telling = event.has_secrets || text->has_secrets();
+    record->error = telling ? std::string(tidelock::name(event.error->code())) : event.error->what();
+    bytes += cut_text(record->error, options_.value_limit_bytes);
+  }
+  if (const auto* work = base::kUnitOfWork.get(event.runtime)) record->work = *work;
+  record->statement = std::move(text);
+  return {std::move(record), bytes};
+}
+
+void Spy::Inside::keep(RecordPtr record, std::size_t bytes) {
+  if (options_.recent > 0) {
+    RecordPtr oldest;  // Freed outside the mutex.
+    const base::LocalGuard guard(mutex_);
+    recent_.push_back(record);
+    if (recent_.size() > options_.recent) {
+      oldest = std::move(recent_.front());
+      recent_.pop_front();
+    }
+  }
+  writer_.add(std::move(record), bytes);
+  if (dropped_) dropped_->set(static_cast<double>(writer_.dropped()));
+}
+
+void Spy::Inside::start(const StatementEvent& event) {
+  if (!running_ || !filter_.wants(LogCategory::outage)) return;
+  auto text = text_of(event, std::nullopt);
+  if (text == nullptr) return;
+  auto record = record_of(event, std::move(text)).first;
+  record->category = LogCategory::outage;
+  running_->started(std::move(record), event.started);
+}
+
+void Spy::Inside::end(const StatementEvent& event) {
+  const auto category = category_of(event);
+  const bool wanted = filter_.wants(category) && filter_.is_slow_enough(category, event.elapsed);
+  if (!wanted && !running_) return;
+  auto text = text_of(event, wanted ? std::optional(category) : std::nullopt);
+  if (text == nullptr) return;
+  if (running_) running_->ended(text->place(), event.connection);
+  if (!wanted) return;
+  auto [record, bytes] = record_of(event, std::move(text));
+  record->category = category;
+  record->elapsed = event.elapsed;
+  keep(std::move(record), bytes);
+}
+
+void Spy::Inside::hook_error(std::uint64_t transaction, const std::exception& error) {
+  if (!filter_.wants(LogCategory::warn)) return;
+  auto record = std::make_shared<Record>();
+  record->category = LogCategory::warn;
+  record->time = runtime_.wall_now();
+  record->transaction = transaction;
+  record->error = std::string("an after-commit hook failed: ") + error.what();
+  if (const auto* work = base::kUnitOfWork.get(runtime_)) record->work = *work;
+  record->statement = std::make_shared<const StatementText>(std::make_shared<const Place>(), "", names_, true);
+  const auto bytes = sizeof(Record) + record->error.size();
+  keep(std::move(record), bytes);
+}
+
+void Spy::Inside::watch(const std::stop_token& stop) {
+  runtime_.context().reset();  // It serves every statement, not what happened to start it.
+  while (runtime_.sleep_until(running_->next(runtime_.now()), stop)) {
+    for (const auto& due : running_->due(runtime_.now())) {
+      auto record = std::make_shared<Record>(*due.record);
+      record->time = runtime_.wall_now();
+      record->elapsed = std::chrono::duration_cast<std::chrono::microseconds>(due.elapsed);
+      keep(std::move(record), sizeof(Record));
+    }
+  }
+}
+
+std::vector<RecordPtr> Spy::Inside::recent() {
+  const base::LocalGuard guard(mutex_);
+  return {recent_.begin(), recent_.end()};
+}
+
+Spy::Spy(base::Runtime& runtime, base::Files& files, Options options)
+    : inside_(std::make_unique<Inside>(runtime, files, std::move(options))) {}
+Spy::~Spy() = default;
+
+std::vector<RecordPtr> Spy::recent() const { return inside_->recent(); }
+bool Spy::flush(base::Deadline deadline) { return inside_->writer().flush(deadline); }
+std::uint64_t Spy::dropped() const { return inside_->writer().dropped(); }
+
+// What goes wrong in here, such as no memory, is no trouble of the statement's.
+void Spy::on_start(const StatementEvent& event) noexcept {
+  try {
+    inside_->start(event);
+  } catch (const std::exception&) {
+    inside_->writer().count_dropped();
+  }
+}
+
+void Spy::on_statement(const StatementEvent& event) noexcept {
+  try {
+    inside_->end(event);
+  } catch (const std::exception&) {
+    inside_->writer().count_dropped();
+  }
+}
+
+void Spy::on_hook_error(std::uint64_t transaction, const std::exception& error) noexcept {
+  try {
+    inside_->hook_error(transaction, error);
+  } catch (const std::exception&) {
+    inside_->writer().count_dropped();
+  }
+}
+
+}  // namespace tidelock::sql::spy

@@ -1,0 +1,393 @@
+// The spy over SQLite: what it sees, what it hides, and that nothing that befalls its sinks reaches a statement.
+#include "tidelock/sql/spy/spy.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tidelock/base/log_sinks.h"
+#include "tidelock/base/real_files.h"
+#include "tidelock/base/real_runtime.h"
+#include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/transact.h"
+#include "tidelock/world/testing.h"
+
+#if TIDELOCK_HAVE_SQLITE
+namespace tidelock::sql::spy {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::unique_ptr<Database> open_shop(base::Runtime& runtime, base::Files& files) {
+  auto db = open(runtime, files, base::Url::parse("sqlite:/shop.db"));
+  db->script("create table item (id integer primary key, name text, password text)");
+  return db;
+}
+
+std::vector<nlohmann::json> lines(base::Files& files, const base::Path& path = "/spy.log") {
+  std::vector<nlohmann::json> all;
+  const auto text = files.read(path);
+  for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) {
+    all.push_back(nlohmann::json::parse(text.substr(at, text.find('\n', at) - at)));
+  }
+  return all;
+}
+
+Options to_file() { return {.file = FileOptions{.path = "/spy.log"}}; }
+
+WORLD_TEST(Spy, WritesDownWhatEachStatementWasAndWhomItWorkedFor) {
+  const auto db = open_shop(runtime, files);
+  const auto spy = std::make_shared<Spy>(runtime, files, to_file());
+  db->observe(spy);
+  {
+    const auto work = base::kUnitOfWork.set(runtime, {.job = "load", .run = "7", .step = "items", .token = 41});
+    transact(*db, [](Transaction& tx) { tx.execute("insert into item (id, name) values (?, ?)", 1, "lamp"); });
+  }
+  db->maybe<int>("select id from item where name = ?", "none");
+  EXPECT_THROW_CODE(db->execute("insert into nowhere values (?)", 1), Code::statement_invalid);
+  db->script("delete from item");
+  auto connection = db->connect();
+  auto bulk = connection.bulk("item", {"id"});
+  bulk.append(5);
+  bulk.finish();
+  ASSERT_TRUE(spy->flush(runtime.in(10s)));
+
+  const auto all = lines(files);
+  std::vector<std::string> categories;
+  for (const auto& each : all) categories.push_back(each["category"]);
+  EXPECT_THAT(categories,
+              ElementsAre("info", "statement", "commit", "statement", "error", "statement", "info", "batch", "commit"));
+  const auto& insert = all.at(1);
+  EXPECT_EQ(insert["sql"], "insert into item (id, name) values (?, ?)");
+  EXPECT_EQ(insert["values"], nlohmann::json::parse(R"([1, "lamp"])"));
+  EXPECT_EQ(insert["rows"], 1);
+  EXPECT_EQ(insert["database"], db->name());
+  EXPECT_EQ(insert["connection"], 1);
+  EXPECT_EQ(insert["transaction"], all.at(0)["transaction"]);
+  EXPECT_EQ(insert["transaction"], all.at(2)["transaction"]);
+  EXPECT_EQ(insert["job"], "load");
+  EXPECT_EQ(insert["run"], "7");
+  EXPECT_EQ(insert["step"], "items");
+  EXPECT_EQ(insert["token"], 41);
+  EXPECT_FALSE(all.at(2).contains("sql"));
+  EXPECT_FALSE(all.at(3).contains("job"));
+  EXPECT_EQ(all.at(3)["rows"], 0);
+  EXPECT_THAT(std::string(all.at(4)["error"]), HasSubstr("nowhere"));
+  EXPECT_EQ(all.at(7)["rows"], 1);
+  EXPECT_EQ(spy->dropped(), 0U);
+}
+
+WORLD_TEST(Spy, ShowsNoSecret) {
+  const auto db = open_shop(runtime, files);
+  auto options = to_file();
+  options.secret_names = {"name"};
+  options.recent = 100;
+  base::MemoryLog memory;
+  const auto spy = std::make_shared<Spy>(runtime, files, options);
+  db->observe(spy);
+  db->execute("insert into item (id, name, password) values (?, ?, ?)", 1, "hidden1", "hidden2");
+  db->execute("update item set password = 'hidden3' where id = ?", 1);
+  db->maybe<int>("select id from item where id = ?", base::Secret("hidden4"));
+  EXPECT_THROW_CODE(db->execute("insert into item (id, password) values ('hidden5', ?)", "hidden6"),
+                    Code::constraint_violation);
+  EXPECT_THROW_CODE(db->execute("insert into nowhere values (?, ?)", base::Secret("hidden7"), 1),
+                    Code::statement_invalid);
+  ASSERT_TRUE(spy->flush(runtime.in(10s)));
+  const auto text = files.read("/spy.log");
+  for (const auto* secret : {"hidden1", "hidden2", "hidden3", "hidden4", "hidden6", "hidden7"}) {
+    EXPECT_EQ(text.find(secret), std::string::npos) << text;
+  }
+  EXPECT_EQ(lines(files).at(0)["values"], nlohmann::json::parse(R"([1, "***", "***"])"));
+  EXPECT_EQ(lines(files).at(3)["error"], "constraint_violation");
+  for (const auto& record : spy->recent()) {
+    for (const auto& value : record->values) EXPECT_EQ(to_text(view(value)).find("hidden"), std::string::npos);
+  }
+}
+
+WORLD_TEST(Spy, LeavesOutWhatIsNotWanted) {
+  const auto db = open_shop(runtime, files);
+  auto options = to_file();
+  options.filter.include = {"from item"};
+  options.filter.exclude_categories.set(static_cast<std::size_t>(LogCategory::commit));
+  const auto spy = std::make_shared<Spy>(runtime, files, options);
+  db->observe(spy);
+  transact(*db, [](Transaction& tx) { tx.execute("delete from item"); });
+  db->execute("insert into item (id) values (1)");
+  EXPECT_THROW_CODE(db->execute("delete from item where nothing = 1"), Code::statement_invalid);
+  ASSERT_TRUE(spy->flush(runtime.in(10s)));
+  const auto all = lines(files);
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0]["sql"], "delete from item");
+  EXPECT_EQ(all[1]["category"], "error");
+}
+
+WORLD_TEST(Spy, KeepsTheLastOnesAndCountsAll) {
+  const auto db = open_shop(runtime, files);
+  base::Metrics metrics;
+  const auto spy = std::make_shared<Spy>(runtime, files, Options{.recent = 3, .metrics = &metrics});
+  db->observe(spy);
+  for (int i = 0; i < 10; ++i) db->execute("insert into item (id) values (?)", i);
+  const auto recent = spy->recent();
+  ASSERT_EQ(recent.size(), 3U);
+  EXPECT_EQ(std::get<std::int64_t>(recent[0]->values.at(0)), 7);
+  EXPECT_EQ(std::get<std::int64_t>(recent[2]->values.at(0)), 9);
+  EXPECT_THAT(metrics.text(),
+              HasSubstr("tidelock_sql_statements_total{category=\"statement\",database=\"" + db->name() + "\"} 10"));
+  EXPECT_THAT(metrics.text(), HasSubstr("tidelock_sql_statement_seconds_count"));
+  EXPECT_TRUE(spy->flush(runtime.in(1s)));
+}
+
+WORLD_TEST(Spy, TellsTheLog) {
+  const auto db = open_shop(runtime, files);
+  const auto memory = std::make_shared<base::MemoryLog>();
+  base::Log log(runtime, base::LogLevel::info, {memory});
+  const auto spy = std::make_shared<Spy>(runtime, files, Options{.sinks = {std::make_shared<LogSink>(log)}});
+  db->observe(spy);
+  const auto work = base::kUnitOfWork.set(runtime, {.job = "load", .run = "7", .step = {}, .token = 41});
+  db->execute("insert into item (id, name) values (?, ?)", 1, "lamp");
+  EXPECT_THROW_CODE(db->execute("insert into nowhere values (1)"), Code::statement_invalid);
+  ASSERT_TRUE(spy->flush(runtime.in(10s)));
+  const auto entries = memory->entries();
+  ASSERT_EQ(entries.size(), 2U);
+  EXPECT_EQ(entries[0].level, base::LogLevel::info);
+  EXPECT_EQ(entries[0].fields.at("sql"), "insert into item (id, name) values (1, 'lamp')");
+  EXPECT_EQ(entries[0].fields.at("fencing_token"), "41");
+  EXPECT_EQ(entries[1].level, base::LogLevel::warning);
+  db->observe(nullptr);
+  spy->flush(runtime.in(10s));
+}
+
+// Reports of statements that do not end need statements that do not end.
+StatementEvent event_of(const Dialect& dialect, base::Runtime& runtime, std::uint64_t connection) {
+  return {.category = Category::statement,
+          .database = "fake:",
+          .dialect = dialect,
+          .connection = connection,
+          .transaction = 0,
+          .sql = "select slow()",
+          .values = {},
+          .has_secrets = false,
+          .rows = 0,
+          .started = runtime.now(),
+          .elapsed = 0us,
+          .error = nullptr,
+          .runtime = runtime};
+}
+
+WORLD_TEST(Spy, ReportsAStatementThatIsStillRunningEachInterval) {
+  const Dialect dialect;
+  Spy spy(runtime, files, {.still_running = 2s, .recent = 100});
+  runtime.sleep_for(1500ms);
+  auto slow = event_of(dialect, runtime, 1);
+  spy.on_start(slow);
+  runtime.sleep_for(300ms);
+  auto fast = event_of(dialect, runtime, 2);
+  spy.on_start(fast);
+  runtime.sleep_for(200ms);
+  spy.on_statement(fast);
+  runtime.sleep_for(10s + 500ms);  // It has run for 11 s.
+  std::vector<std::int64_t> seconds;
+  for (const auto& record : spy.recent()) {
+    if (record->category == LogCategory::outage) seconds.push_back(record->elapsed / 1s);
+  }
+  EXPECT_THAT(seconds, ElementsAre(2, 4, 6, 8, 10));
+  slow.elapsed = 11s;
+  spy.on_statement(slow);
+  runtime.sleep_for(10s);
+  EXPECT_EQ(spy.recent().size(), 7U);
+  EXPECT_EQ(spy.recent().back()->category, LogCategory::statement);
+}
+
+// What is told about sinks.
+struct Told {
+  std::vector<std::string> texts;
+  Say say() {
+    return [this](base::LogLevel, const std::string& text) { texts.push_back(text); };
+  }
+};
+
+WORLD_TEST(Spy, GoesOnWithoutAFullDiskAndSaysWhatIsMissing) {
+  world.machine().disk().options().capacity_bytes = 4 << 20;
+  const auto db =
+      open(runtime, world.process(world.machine("other"), "p").files(), base::Url::parse("sqlite::memory:"));
+  db->script("create table item (id integer primary key)");
+  Told told;
+  auto options = to_file();
+  options.say = told.say();
+  const auto spy = std::make_shared<Spy>(runtime, files, options);
+  db->observe(spy);
+  db->execute("insert into item values (0)");
+  ASSERT_TRUE(spy->flush(runtime.in(10s)));
+  auto& disk = world.machine().disk();
+  disk.options().capacity_bytes = disk.used_bytes();
+  for (int i = 1; i < 5000; ++i) db->execute("insert into item values (?)", i);
+  ASSERT_TRUE(spy->flush(runtime.in(10s)));
+  EXPECT_GT(spy->dropped(), 4000U);
+  EXPECT_EQ(db->one<int>("select count(*) from item"), 5000);
+  ASSERT_EQ(told.texts.size(), 1U);
+  EXPECT_THAT(told.texts[0], HasSubstr("cannot be written"));
+  EXPECT_THAT(told.texts[0], HasSubstr("full"));
+
+  spy->flush(runtime.in(10s));
+  disk.options().capacity_bytes = 64 << 20;
+  db->execute("insert into item values (9999)");
+  ASSERT_TRUE(spy->flush(runtime.in(10s)));
+  const auto all = lines(files);
+  EXPECT_EQ(all.back()["sql"], "insert into item values (9999)");
+  EXPECT_THAT(all,
+              Contains(::testing::ResultOf([](const auto& each) { return std::string(each["category"]); }, "warn")));
+  ASSERT_EQ(told.texts.size(), 2U);
+  EXPECT_THAT(told.texts[1], HasSubstr("written again"));
+}
+
+WORLD_TEST(Spy, GoesOnWithoutAFolderThatMayNotBeWritten) {
+  const auto db =
+      open(runtime, world.process(world.machine("other"), "p").files(), base::Url::parse("sqlite::memory:"));
+  world.machine().disk().options().read_only = true;
+  Told told;
+  auto options = to_file();
+  options.say = told.say();
+  const auto spy = std::make_shared<Spy>(runtime, files, options);
+  db->observe(spy);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(db->one<int>("select ?", i), i);
+  ASSERT_TRUE(spy->flush(runtime.in(10s)));
+  EXPECT_EQ(spy->dropped(), 10U);
+  EXPECT_EQ(told.texts.size(), 1U);
+  world.machine().disk().options().read_only = false;
+  db->execute("select 1");
+  ASSERT_TRUE(spy->flush(runtime.in(10s)));
+  EXPECT_EQ(lines(files).size(), 2U);  // What is missing, and the last one.
+}
+
+// Takes as long as it is told, in virtual time.
+class SlowSink final : public Sink {
+ public:
+  SlowSink(base::Runtime& runtime, base::Duration takes) : runtime_(runtime), takes_(takes) {}
+  void write(std::span<const RecordPtr> records) override {
+    runtime_.sleep_for(takes_);
+    for (const auto& record : records) warnings += record->category == LogCategory::warn ? 1 : 0;
+    written += records.size();
+  }
+  std::string name() const override { return "a slow sink"; }
+  std::size_t written = 0, warnings = 0;
+
+ private:
+  base::Runtime& runtime_;
+  base::Duration takes_;
+};
+
+WORLD_TEST(Spy, NeverWaitsForASinkButDropsWhatFindsTheQueueFull) {
+  const auto db = open(runtime, files, base::Url::parse("sqlite::memory:"));
+  const auto sink = std::make_shared<SlowSink>(runtime, 1h);
+  Told told;
+  const auto spy = std::make_shared<Spy>(
+      runtime, files, Options{.sinks = {sink}, .queue = {.records = 1000, .every = 10ms}, .say = told.say()});
+  db->observe(spy);
+  auto connection = db->connect();
+  const auto before = runtime.now();
+  for (int i = 0; i < 5000; ++i) connection.execute("select 1");
+  EXPECT_LT(runtime.now() - before, 1min);
+  EXPECT_FALSE(spy->flush(runtime.in(1min)));
+  ASSERT_TRUE(spy->flush(runtime.in(100h)));
+  EXPECT_EQ(sink->written - sink->warnings + spy->dropped(), 5000U);
+  EXPECT_GE(spy->dropped(), 3000U);
+  EXPECT_EQ(sink->warnings, 1U);
+  EXPECT_EQ(told.texts.size(), 1U);
+}
+
+WORLD_TEST(Spy, BoundsTheBytesThatWaitToo) {
+  const auto db = open(runtime, files, base::Url::parse("sqlite::memory:"));
+  const auto sink = std::make_shared<SlowSink>(runtime, 1h);
+  const auto spy = std::make_shared<Spy>(
+      runtime, files, Options{.sinks = {sink}, .value_limit_bytes = 1000, .queue = {.bytes = 1 << 20}});
+  db->observe(spy);
+  auto connection = db->connect();
+  const std::string large(100'000, 'x');
+  for (int i = 0; i < 5000; ++i) connection.one<int>("select length(?)", large);
+  EXPECT_GT(spy->dropped(), 2000U);
+  EXPECT_LT(spy->dropped(), 4900U);
+}
+
+WORLD_TEST(Spy, WritesWhatIsQueuedBeforeItGoes) {
+  const auto db = open_shop(runtime, files);
+  auto spy = std::make_shared<Spy>(runtime, files, to_file());
+  {
+    const auto other = open(runtime, files, base::Url::parse("sqlite::memory:"));
+    other->observe(std::move(spy));
+    for (int i = 0; i < 100; ++i) other->execute("select 1");
+  }
+  EXPECT_EQ(lines(files).size(), 100U);
+}
+
+TEST(Spy, LosesNoWholeLineHoweverTheTasksAndTheDiskBehave) {
+  world::for_seeds(60, [](world::World& world) {
+    world.run([&](base::Runtime& runtime) {
+      auto& files = world.files();
+      const auto db = open(runtime, files, base::Url::parse("sqlite::memory:?max_connections=4"));
+      auto options = to_file();
+      options.file->max_bytes = 20'000;
+      options.file->files = 1000;
+      options.queue = {.records = 64, .every = 1ms};
+      const auto spy = std::make_shared<Spy>(runtime, files, options);
+      db->observe(spy);
+      world.machine().disk().options().write_error_rate = 0.1;
+      std::vector<base::Task> tasks;
+      for (int task = 0; task < 4; ++task) {
+        tasks.push_back(runtime.spawn("writer", [&](const std::stop_token&) {
+          for (int i = 0; i < 50; ++i) {
+            db->execute("select 1");
+            if (world.chance(0.3)) runtime.sleep_for(1ms);
+          }
+        }));
+      }
+      for (auto& task : tasks) task.join();
+      ASSERT_TRUE(spy->flush(runtime.in(10min)));
+      std::uint64_t statements = 0;
+      for (const auto& name : files.list("/")) {
+        if (!name.starts_with("spy.log")) continue;
+        for (const auto& each : lines(files, "/" + name)) statements += each["category"] == "statement" ? 1 : 0;
+      }
+      EXPECT_EQ(statements + spy->dropped(), 200U);
+    });
+  });
+}
+
+TEST(Spy, RefusesOptionsThatCannotBe) {
+  world::World world(1);
+  world.run([&](base::Runtime& runtime) {
+    EXPECT_THROW_CODE(Spy(runtime, world.files(), {.filter = {.include = {"("}}}), Code::invalid_argument);
+    EXPECT_THROW_CODE(Spy(runtime, world.files(), {.file = FileOptions{}}), Code::invalid_argument);
+    EXPECT_THROW_CODE(Spy(runtime, world.files(), {.file = FileOptions{.path = "x", .files = 0}}),
+                      Code::invalid_argument);
+    EXPECT_THROW_CODE(Spy(runtime, world.files(),
+                          {.file = FileOptions{.path = "x"}, .format = {.format = Format::custom, .custom = "%(x)"}}),
+                      Code::invalid_argument);
+  });
+}
+
+// The kernel's own full disk.
+TEST(SpyReal, GoesOnWithoutADiskThatIsReallyFull) {
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  if (!files.info("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  const auto db = open(runtime, files, base::Url::parse("sqlite::memory:"));
+  Told told;
+  {
+    const auto spy =
+        std::make_shared<Spy>(runtime, files, Options{.file = FileOptions{.path = "/dev/full"}, .say = told.say()});
+    db->observe(spy);
+    for (int i = 0; i < 1000; ++i) EXPECT_EQ(db->one<int>("select ?", i), i);
+    ASSERT_TRUE(spy->flush(runtime.in(1min)));
+    EXPECT_EQ(spy->dropped(), 1000U);
+    db->observe(nullptr);
+  }
+  ASSERT_EQ(told.texts.size(), 1U);
+  EXPECT_THAT(told.texts[0], HasSubstr("/dev/full"));
+}
+
+}  // namespace
+}  // namespace tidelock::sql::spy
+#endif

@@ -1,0 +1,78 @@
+// The task that writes, and the queue before it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tidelock/base/local_mutex.h"
+#include "tidelock/base/log.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/sql/spy/sink.h"
+
+namespace tidelock::sql::spy {
+
+struct QueueOptions {
+  std::size_t records = 65'536;                           // More are dropped.
+  std::size_t bytes = std::size_t{64} << 20;              // Of their texts and values, nearly.
+  base::Duration every = std::chrono::milliseconds(100);  // How long a record may wait for company.
+};
+
+// Told about troubles with sinks: once when one begins, once when it is over. Called by the writing task.
+using Say = std::function<void(base::LogLevel level, const std::string& text)>;
+
+// Thread-safe. Borrows the runtime and what the sinks borrow.
+class Writer {
+ public:
+  Writer(base::Runtime& runtime, std::vector<std::unique_ptr<Sink>> sinks, QueueOptions options, Say say);
+  ~Writer();  // Writes what is queued.
+
+  // Never waits and never fails: a record that finds the queue full is dropped.
+  void add(RecordPtr record, std::size_t bytes) noexcept TIDELOCK_EXCLUDES(mutex_);
+  void count_dropped() noexcept { dropped_.fetch_add(1, std::memory_order_relaxed); }
+  // Waits until all that was added before is written or dropped. False at the deadline.
+  bool flush(base::Deadline deadline) TIDELOCK_EXCLUDES(mutex_);
+  // Records that did not get into a sink, counted for each sink.
+  std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Target {
+    std::unique_ptr<Sink> sink;
+    std::uint64_t missing = 0;  // Records it did not take since it last took one.
+    std::string why{};
+  };
+
+  void run(const std::stop_token& stop);
+  std::size_t take(std::vector<RecordPtr>& batch) TIDELOCK_EXCLUDES(mutex_);
+  void write(std::span<const RecordPtr> batch);
+  // `entries`: how many of them count when they are lost.
+  void write(Target& target, std::span<const RecordPtr> slice, std::size_t entries);
+  void report_overflow();
+  RecordPtr warning(std::string text);
+  void say(base::LogLevel level, const std::string& text) const;
+
+  base::Runtime& runtime_;
+  const QueueOptions options_;
+  const Say say_;
+  std::vector<Target> targets_;  // Of the writing task; whether there are any, of all.
+  std::uint64_t overflow_said_ = 0;
+  std::shared_ptr<const StatementText> no_statement_;
+  std::atomic<std::uint64_t> dropped_ = 0;
+
+  std::unique_ptr<base::Signal> work_;   // The queue is no longer empty.
+  std::unique_ptr<base::Signal> hurry_;  // Do not wait for company.
+  std::unique_ptr<base::Signal> done_;   // A batch was written.
+  base::LocalMutex mutex_;
+  std::vector<RecordPtr> queue_ TIDELOCK_GUARDED_BY(mutex_);
+  std::size_t queued_bytes_ TIDELOCK_GUARDED_BY(mutex_) = 0;
+  std::uint64_t added_ TIDELOCK_GUARDED_BY(mutex_) = 0;
+  std::uint64_t written_ TIDELOCK_GUARDED_BY(mutex_) = 0;
+  std::uint64_t overflow_ TIDELOCK_GUARDED_BY(mutex_) = 0;
+  base::Task task_;  // Ends first.
+};
+
+}  // namespace tidelock::sql::spy
