@@ -2,6 +2,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
@@ -114,7 +115,11 @@ void Loader::read_spy() {
   const Section in("spy", "spy", entry->line, *table, mistakes_);
   auto spy = begin_spy(in, files_, places_, pipeline_.settings.timezone);
   auto& options = spy.options;
-  check_path(in, "file");
+  auto name = in.text("file");
+  if (const auto at = name.find("{pid}"); at != name.npos) name.erase(at, 5);
+  if (const auto word = Places::unknown_in_braces(name); !word.empty()) {
+    in.mistake("file", word + " stands for nothing", "{work} and {pid} are all that is replaced");
+  }
   if (in.has("file") && !options.file) options.file.emplace();
   if (options.file) {
     auto& file = *options.file;

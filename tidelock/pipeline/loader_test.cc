@@ -339,6 +339,78 @@ WORLD_TEST(Loader, AFileBelowTheWorkFolderMayComeLater) {
   EXPECT_TRUE(Folder(files).mistakes(with("data/bars.csv", "{work}/downloaded.csv")).empty());
 }
 
+WORLD_TEST(Loader, ReadsWhatTheSpyIsToWriteDown) {
+  Folder folder(files);
+  EXPECT_FALSE(folder.load(kWhole).spy);
+  const auto plain = folder.load(kWhole + std::string("\n[spy]\n")).spy;
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->options.file->path, "/p/work/spy.log");
+  EXPECT_EQ(plain->options.format.format, sql::spy::Format::json);
+  EXPECT_EQ(plain->options.format.zone, "America/New_York");
+
+  const auto spy = folder
+                       .load(kWhole + std::string(R"(
+[spy]
+file = "logs/{pid}.log"
+format = "custom"
+custom = "%(micros) %(sql)"
+date_format = "HH:mm"
+layout = "clauses"
+include = ["from a", "from b"]
+exclude = ["audit"]
+expression = "(?i)select.*"
+exclude_categories = ["commit"]
+threshold = "5ms"
+still_running = "30s"
+mask = ["iban"]
+max_megabytes = 2
+files = 3
+)"))
+                       .spy;
+  const auto& options = spy->options;
+  EXPECT_EQ(options.file->path, "/p/logs/{pid}.log");
+  EXPECT_EQ(options.file->max_bytes, std::uint64_t{2} << 20);
+  EXPECT_EQ(options.file->files, 3U);
+  EXPECT_EQ(options.format.custom, "%(micros) %(sql)");
+  EXPECT_EQ(options.format.layout, sql::spy::Layout::clauses);
+  EXPECT_THAT(options.filter.include, ElementsAre("from a", "from b"));
+  EXPECT_EQ(options.filter.expression, "(?i)select.*");
+  EXPECT_FALSE(sql::spy::Filter(options.filter).wants(sql::spy::LogCategory::commit));
+  EXPECT_EQ(options.filter.threshold, 5ms);
+  EXPECT_EQ(options.still_running, 30s);
+  EXPECT_THAT(options.secret_names, ElementsAre("iban"));
+}
+
+WORLD_TEST(Loader, TakesAConfigurationOfP6SpyAndWhatComesOnTopOfIt) {
+  Folder folder(files);
+  folder.write("/p/spy.properties", "driverlist=x\nlogfile=sql.log\ndateformat=HH:mm\nexecutionThreshold=7\n");
+  const auto spy =
+      folder.load(kWhole + std::string("\n[spy]\nproperties = \"spy.properties\"\nthreshold = \"1s\"\n")).spy;
+  EXPECT_EQ(spy->options.file->path, "/p/sql.log");
+  EXPECT_EQ(spy->options.format.format, sql::spy::Format::single);
+  EXPECT_EQ(spy->options.format.date_format, "HH:mm");
+  EXPECT_EQ(spy->options.filter.threshold, 1s);
+  EXPECT_THAT(spy->notes, ElementsAre(HasSubstr("spy.properties:1: driverlist means nothing here")));
+}
+
+WORLD_TEST(Loader, SaysWhatIsWrongWithTheSpy) {
+  Folder folder(files);
+  const auto first = [&](const std::string& keys) {
+    const auto lines = folder.mistakes(kWhole + std::string("\n[spy]\n") + keys);
+    return lines.size() == 1 ? lines.front() : ::testing::PrintToString(lines);
+  };
+  EXPECT_THAT(first("include = [\"(\"]"), HasSubstr("spy.include: include \"(\" is no regular expression"));
+  EXPECT_THAT(first("exclude_categories = [\"comit\"]"), HasSubstr("\"comit\" is no category"));
+  EXPECT_THAT(first("date_format = \"wwww\""), HasSubstr("spy.date_format: date format"));
+  EXPECT_THAT(first("format = \"custom\"\ncustom = \"%(sq)\""), HasSubstr("did you mean %(sql)?"));
+  EXPECT_THAT(first("custom = \"%(sql)\""), HasSubstr("of no use without format"));
+  EXPECT_THAT(first("mask = [\"(\"]"), HasSubstr("spy.mask"));
+  EXPECT_THAT(first("fille = \"x\""), HasSubstr("did you mean"));
+  EXPECT_THAT(first("properties = \"none.properties\""), HasSubstr("none.properties"));
+  folder.write("/p/spy.properties", "\nappend=perhaps\n");
+  EXPECT_THAT(first("properties = \"spy.properties\""), HasSubstr("spy.properties:2: append: \"perhaps\""));
+}
+
 WORLD_TEST(Loader, TriggersMayMeetWithoutACircle) {
   const std::string more = R"(
 [job.both]

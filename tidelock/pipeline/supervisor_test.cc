@@ -209,6 +209,18 @@ WORLD_TEST(Supervisor, IfWhatComesFirstFailsNothingElseBeginsAndTheNextStartTrie
   EXPECT_GT(summary.jobs.at("tick").completed, 5U);
 }
 
+WORLD_TEST(Supervisor, TheSpyWritesDownWhatTheStoresAreTold) {
+  Bench bench(
+      runtime, files,
+      noting("tick", "schedule = \"* * * * *\"") + "\n[spy]\nproperties = \"spy.properties\"\nformat = \"json\"\n");
+  bench.write("spy.properties", "driverlist=x\nlogfile=work/sql.log\n");
+  bench.run_for(90s);
+  const auto log = files.read("/p/work/sql.log");
+  EXPECT_THAT(log, HasSubstr("\"sql\":\"insert into note values (?)\",\"values\":["));
+  EXPECT_THAT(log, HasSubstr("\"job\":\"tick\",\"run\":\"1\",\"step\":\"note\",\"token\":"));
+  EXPECT_THAT(bench.said, Contains(HasSubstr("spy.properties:1: driverlist means nothing here")));
+}
+
 WORLD_TEST(Supervisor, AFailedRunDoesNotEndThePipeline) {
   Bench bench(runtime, files,
               noting("good", "schedule = \"every 10s\"") +

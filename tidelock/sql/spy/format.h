@@ -41,6 +41,8 @@ class Formatter {
  public:
   // Errors: invalid_argument for a placeholder (names the nearest) or a date format that is unknown.
   explicit Formatter(FormatOptions options);
+  Formatter(const Formatter&) = delete;
+  Formatter& operator=(const Formatter&) = delete;
   // The newline included.
   void append(std::string& out, const Record& record);
 

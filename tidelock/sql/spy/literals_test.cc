@@ -6,6 +6,8 @@
 #include <limits>
 #include <string>
 
+#include "tidelock/base/real_files.h"
+#include "tidelock/base/real_runtime.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/world/testing.h"
 
@@ -45,27 +47,26 @@ std::string literal(const Value& value, std::string_view engine, const Lexis& le
 class SpyLiterals : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(SpyLiterals, AreTheValueTheyStandFor) {
-  world::World world(1);
-  world.run([&](base::Runtime& runtime) {
-    const auto db = open(runtime, world.files(), base::Url::parse(GetParam()));
-    auto connection = db->connect();
-    for (const auto& value : one_of_each()) {
-      const auto text = literal(value, db->dialect().engine, db->dialect().lexis);
-      if (std::holds_alternative<Null>(value)) {
-        EXPECT_EQ(connection.one<int>("select (" + text + ") is null"), 1);
-        continue;
-      }
-      EXPECT_EQ(connection.one<int>("select case when ? = " + text + " then 1 else 0 end", value), 1)
-          << text << " for " << to_text(view(value)) << " on " << db->dialect().engine;
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  const auto db = open(runtime, files, base::Url::parse(GetParam()));
+  auto connection = db->connect();
+  for (const auto& value : one_of_each()) {
+    const auto text = literal(value, db->dialect().engine, db->dialect().lexis);
+    if (std::holds_alternative<Null>(value)) {
+      EXPECT_EQ(connection.one<int>("select case when (" + text + ") is null then 1 else 0 end"), 1);
+      continue;
     }
-  });
+    EXPECT_EQ(connection.one<int>("select case when ? = " + text + " then 1 else 0 end", value), 1)
+        << text << " for " << to_text(view(value)) << " on " << db->dialect().engine;
+  }
 }
 
 std::vector<std::string> engines_at_hand() {
   std::vector<std::string> urls;
   for (const auto& engine : engines()) {
     if (engine.available && (engine.scheme == "sqlite" || engine.scheme == "duckdb"))
-      urls.push_back(engine.scheme + ":memory:");
+      urls.push_back(engine.scheme + "::memory:");
   }
   return urls;
 }

@@ -66,7 +66,7 @@ TEST(P6SpyFile, OfAnApplicationIsTakenAsItIs) {
   EXPECT_EQ(options.still_running, 2s);
   EXPECT_THAT(file.notes, ElementsAre(HasSubstr("spy.properties:4: modulelist means nothing here: "),
                                       HasSubstr("spy.properties:7: driverlist means nothing here: "),
-                                      HasSubstr("spy.properties:27: reloadproperties means nothing here: ")));
+                                      HasSubstr("spy.properties:26: reloadproperties means nothing here: ")));
 }
 
 TEST(P6SpyFile, ThatIsEmptyHasP6SpysDefaults) {

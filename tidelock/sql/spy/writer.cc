@@ -107,11 +107,13 @@ void Writer::write(std::span<const RecordPtr> batch) {
 
 void Writer::write(Target& target, std::span<const RecordPtr> slice, std::size_t entries) {
   try {
-    if (target.missing > 0) {
-      const RecordPtr gap = warning(fmt::format("{} entries are missing here: {}", target.missing, target.why));
-      target.sink->write({&gap, 1});
+    if (target.missing == 0) {
+      target.sink->write(slice);
+    } else {  // Together, so that the gap is told once.
+      std::vector<RecordPtr> all{warning(fmt::format("{} entries are missing here: {}", target.missing, target.why))};
+      all.insert(all.end(), slice.begin(), slice.end());
+      target.sink->write(all);
     }
-    target.sink->write(slice);
   } catch (const std::exception& error) {
     dropped_.fetch_add(entries, std::memory_order_relaxed);
     if (target.missing == 0 && entries > 0) {
