@@ -47,7 +47,7 @@ class HelpFormatter : public CLI::Formatter {
 // The options as typed; turned into a Command once all of them are known.
 struct Typed {
   std::string name, group, on = kDefaultState, ttl = "15s", permits = "1";
-  std::optional<std::string> margin, grace, wait, file;  // An empty text is a mistake, not the default.
+  std::optional<std::string> margin, grace, wait, file, token;  // An empty text is a mistake, not the default.
   bool no_wait = false, verbose = false, leave_background = false, json = false, yes = false, version = false;
 };
 
@@ -95,6 +95,7 @@ class Parser {
   [[noreturn]] void refuse_extra(const std::string& extra);
   void need_name();
   milliseconds time(const std::string& option, const std::string& text);
+  std::optional<std::int64_t> token();
   LockRun run_command(std::vector<std::string> command);
 
   CLI::App app_{"Keeps shared data correct when batch jobs, live services and replicas touch it at once.", "tidelock"};
@@ -167,7 +168,8 @@ Parser::Parser() {
       command(lock, "break", "Take a lock from its holders",
               "The holders find out at their next renewal, which ends their commands; until then they go on, beside\n"
               "the next holder, and only the fencing token tells their writes apart. Meant for a holder that hangs:\n"
-              "one that died loses the lock by itself when its ttl ends.\n"
+              "one that died loses the lock by itself when its ttl ends. When nobody holds the lock, those that\n"
+              "wait and do not take it lose their places; who still runs gets a new one.\n"
               "\n"
               "Examples:\n"
               "  tidelock lock break nightly          # says what would happen\n"
@@ -231,6 +233,8 @@ void Parser::add_show() {
 void Parser::add_break() {
   add_name(break_);
   add_on(break_);
+  break_->add_option("--token", typed_.token, "Only from the holder with this fencing token, nobody who came after")
+      ->option_text("N");
   break_->add_flag("--yes", typed_.yes, "Do it; without it, only say what would happen");
   add_json(break_);
 }
@@ -284,6 +288,18 @@ milliseconds Parser::time(const std::string& option, const std::string& text) {
     throw UsageError(fmt::format("{} {} is finer than a millisecond", option, text), "give whole milliseconds");
   }
   return whole;
+}
+
+std::optional<std::int64_t> Parser::token() {
+  if (!typed_.token) return std::nullopt;
+  std::int64_t value = 0;
+  const auto* end = typed_.token->data() + typed_.token->size();
+  const auto [stop, error] = std::from_chars(typed_.token->data(), end, value);
+  if (error != std::errc() || stop != end) {
+    throw UsageError(fmt::format("--token {} is not a fencing token", base::quoted(*typed_.token)),
+                     "take it from `tidelock lock show`");
+  }
+  return value;
 }
 
 LockRun Parser::run_command(std::vector<std::string> command) {
@@ -371,7 +387,7 @@ Command Parser::parse(const std::vector<std::string>& arguments) {
   if (app == show_ || app == break_) {
     need_name();
     if (app == show_) return LockShow{typed_.name, typed_.on, typed_.json};
-    return LockBreak{typed_.name, typed_.on, typed_.yes, typed_.json};
+    return LockBreak{typed_.name, token(), typed_.on, typed_.yes, typed_.json};
   }
   if (replica_.is_publish(app)) return replica_.publish();
   if (replica_.is_status(app)) return replica_.status();

@@ -51,6 +51,7 @@ struct LockShow {
 };
 struct LockBreak {
   std::string name;
+  std::optional<std::int64_t> token;  // Only from the holder who has this one.
   std::string on = kDefaultState;
   bool yes = false;
   bool json = false;

@@ -28,15 +28,12 @@ struct Found {
   std::vector<lock::KeyState> locks;
 };
 
-Found find_locks(const std::optional<Arbiter>& arbiter, const std::string& url, const std::optional<std::string>& name,
-                 Outside outside) {
-  Found found{{shown_url(url), outside.runtime.wall_now()}, arbiter.has_value(), {}};
-  if (arbiter) found.locks = arbiter->backend().snapshot(name, outside.runtime.in(kRequest));
-  return found;
-}
-
+// Makes and changes nothing.
 Found find_locks(const std::string& url, const std::optional<std::string>& name, Outside outside) {
-  return find_locks(Arbiter::open_existing(outside, url), url, name, outside);
+  const auto arbiter = open_arbiter(outside, url, {.read_only = true});
+  return {{shown_url(url), outside.runtime.wall_now()},
+          arbiter_exists(outside, url),
+          arbiter->snapshot(name, outside.runtime.in(kRequest))};
 }
 
 lock::KeyState only(const Found& found, const std::string& name) {
@@ -69,29 +66,64 @@ Outcome show_lock(const LockShow& options, Outside outside) {
   return {};
 }
 
+namespace {
+
+// Whom `lock break` is about: the holders, or, when nobody holds the lock, those whose places keep the others from it.
+std::vector<lock::ClaimState> to_break(const lock::KeyState& state, const LockBreak& options) {
+  auto claims = state.holders.empty() ? state.waiters : state.holders;
+  if (options.token) {
+    std::erase_if(claims, [&](const auto& claim) { return !claim.token || claim.token->value != *options.token; });
+  }
+  return claims;
+}
+
+std::string described(const std::vector<lock::ClaimState>& claims, const char* several) {
+  return claims.size() == 1 ? holder_name(claims.front()) : fmt::format("{} {}", claims.size(), several);
+}
+
+// What --yes would do, and how to say it of these holders and no later ones.
+[[noreturn]] void ask(const lock::KeyState& state, const std::vector<lock::ClaimState>& claims) {
+  const auto name = base::quoted(state.key);
+  if (state.holders.empty()) {
+    throw UsageError(
+        fmt::format("nobody holds {}, and the places of {} would be given up", name, described(claims, "waiters")),
+        "say --yes to do it");
+  }
+  const auto& token = claims.front().token;
+  throw UsageError(fmt::format("{} would be taken from {}, whose command is ended when it finds out", name,
+                               described(claims, "holders")),
+                   claims.size() == 1 && token ? fmt::format("say --yes --token {} to do it", token->value)
+                                               : std::string("say --yes to do it"));
+}
+
+}  // namespace
+
 Outcome break_lock(const LockBreak& options, Outside outside) {
   lock::check_key("lock name", options.name);
-  const auto arbiter = Arbiter::open_existing(outside, options.on);
-  const auto found = find_locks(arbiter, options.on, options.name, outside);
+  const auto found = find_locks(options.on, options.name, outside);
   const auto state = only(found, options.name);
-  const auto name = base::quoted(options.name);
-  if (!state.holders.empty() && !options.yes) {
+  const auto claims = to_break(state, options);
+  if (!claims.empty() && !options.yes) {
     if (!options.json) outside.out << lock_details(state, found.context);
-    throw UsageError(fmt::format("{} would be taken from {}, whose command is ended when it finds out", name,
-                                 state.holders.size() == 1 ? holder_name(state.holders.front())
-                                                           : fmt::format("{} holders", state.holders.size())),
-                     "say --yes to do it");
+    ask(state, claims);
   }
-  const bool broken =
-      !state.holders.empty() && arbiter->backend().break_key(options.name, outside.runtime.in(kRequest));
+  std::size_t broken = 0;
+  if (!claims.empty()) {
+    std::vector<base::Uuid> ids;
+    for (const auto& claim : claims) ids.push_back(claim.id);
+    const auto arbiter = open_arbiter(outside, options.on, {});
+    broken = arbiter->break_claims(options.name, ids, outside.runtime.in(kRequest));
+  }
+  const auto name = base::quoted(options.name);
   if (options.json) {
-    outside.out << break_json(state, broken, found.context);
-  } else if (broken) {
-    outside.out << fmt::format("took {} from {}\n", name,
-                               state.holders.size() == 1 ? holder_name(state.holders.front())
-                                                         : fmt::format("{} holders", state.holders.size()));
+    outside.out << break_json(state, broken != 0, found.context);
+  } else if (broken == 0) {
+    outside.out << (state.holders.empty() ? fmt::format("nobody holds {}: nothing to do\n", name)
+                                          : fmt::format("those who held {} were gone already: nothing to do\n", name));
+  } else if (state.holders.empty()) {
+    outside.out << fmt::format("nobody holds {}: gave up the places of {}\n", name, described(claims, "waiters"));
   } else {
-    outside.out << fmt::format("nobody holds {}: nothing to do\n", name);
+    outside.out << fmt::format("took {} from {}\n", name, described(claims, "holders"));
   }
   return {};
 }

@@ -265,6 +265,12 @@ Outcome not_acquired(const LockRun& options, lock::Backend& backend, Outside out
   return {failure.exit, std::nullopt};
 }
 
+// With somebody who has the state locked: no longer than is waited for the lock itself.
+base::Duration patience_to_open(const LockRun& options) {
+  const base::Duration usual = lock::OpenOptions().patience;
+  return options.wait ? std::clamp<base::Duration>(*options.wait, 1s, usual) : usual;
+}
+
 // A `tidelock` that the command runs must be able to stand below it.
 std::string owner_of_command(base::Runtime& runtime) {
   auto owner = lock::process_owner(runtime.identity());
@@ -287,15 +293,15 @@ Outcome run_under_lock(const LockRun& given, Outside outside) {
   Guard guard(outside.runtime, outside.files,
               {.command = options.command, .grace = options.grace, .leave_background = options.leave_background},
               signals.inherited());
-  const auto arbiter = Arbiter::open(outside, options.on);
+  const auto arbiter = open_arbiter(outside, options.on, {.patience = patience_to_open(options), .make_folder = true});
   // The command's own locks are below this owner: a wait of theirs is known as one of ours.
   const auto owner = owner_of_command(outside.runtime);
-  lock::Semaphore semaphore(arbiter.backend(), outside.runtime, options.name, options.permits,
+  lock::Semaphore semaphore(*arbiter, outside.runtime, options.name, options.permits,
                             {.ttl = options.ttl, .margin = options.margin, .owner = owner});
   const auto asked = outside.runtime.now();
-  const auto got = wait_for_lock(options, arbiter.backend(), semaphore, signals, guard, outside);
+  const auto got = wait_for_lock(options, *arbiter, semaphore, signals, guard, outside);
   if (got.signal) return {number(Exit::by_signal) + *got.signal, got.signal};
-  if (!got.lease) return not_acquired(options, arbiter.backend(), outside);
+  if (!got.lease) return not_acquired(options, *arbiter, outside);
   if (options.verbose) {
     outside.err << fmt::format("tidelock: got {} after {}{}", base::quoted(options.name),
                                rough(outside.runtime.now() - asked),

@@ -182,6 +182,33 @@ TEST_F(LockRunFaultTest, WhoseStateIsDeletedLosesTheLockAtTheNextRenewalAndHasTh
   EXPECT_TRUE(life_.ends(runtime_));
 }
 
+// Somebody else gets the lock from what is left of the state; who lost the rest of it must not go on.
+TEST_F(LockRunFaultTest, WhoseLogIsDeletedLosesTheLockAtTheNextRenewal) {
+  auto running = start(lock_run("a", brief_, stubborn_));
+  EXPECT_EQ(hear(), "in");
+  for (const auto* name : {"state.db-wal", "state.db-shm"}) std::filesystem::remove(folder_ / ".tidelock" / name);
+  auto other =
+      start(lock_run("a", {"--no-wait"}, "echo $TIDELOCK_FENCING_TOKEN; until [ -e enough ]; do sleep 0.01; done"));
+  const auto ended = running.wait();
+  EXPECT_EQ(ended.status.code, 70);
+  EXPECT_THAT(ended.err, HasSubstr("were deleted or replaced while it was in use"));
+  EXPECT_FALSE(is_free("a")) << "the one who lost it wrote over the state of the other";
+  touch("enough");
+  const auto later = other.wait();
+  EXPECT_EQ(later.status.code, 0);
+  EXPECT_GT(std::stoll(later.out), std::stoll(file("token")));
+}
+
+TEST_F(LockRunFaultTest, AWaiterWhoseStateIsDeletedWithItsFolderMakesItAnew) {
+  auto holder = start(lock_run("a", brief_, stubborn_));
+  EXPECT_EQ(hear(), "in");
+  auto waiting = start(lock_run("a", {}, "exit 4"));
+  await_waiters("a", 1);
+  std::filesystem::remove_all(folder_ / ".tidelock");
+  EXPECT_EQ(waiting.wait().status.code, 4);
+  EXPECT_EQ(holder.wait().status.code, 70);
+}
+
 // A file system of one megabyte; only root can have one.
 class SmallDisk {
  public:
@@ -290,6 +317,21 @@ TEST_F(OtherUserTest, WithoutRoomForAnotherThreadItLeavesNoLeaseBehind) {
   }
   EXPECT_EQ(code, 0);
   EXPECT_GT(refusals, 2);
+}
+
+TEST_F(ReadOnlyFolderTest, ShowsItsLocksToOneWhoMayOnlyRead) {
+  auto holder = start(lock_run("a", {}, "echo in >&3; until [ -e enough ]; do sleep 0.01; done"));
+  EXPECT_EQ(hear(), "in");
+  allow(0755);
+  const auto list = tidelock({"lock", "list"});
+  const auto held = run(as_nobody(list));
+  EXPECT_EQ(held.status.code, 0) << held.err;
+  EXPECT_THAT(held.out, HasSubstr(":" + std::to_string(holder.child().pid())));
+  touch("enough");
+  EXPECT_EQ(holder.wait().status.code, 0);
+  const auto at_rest = run(as_nobody(list));
+  EXPECT_EQ(at_rest.status.code, 0) << at_rest.err;
+  EXPECT_THAT(at_rest.out, HasSubstr("no locks are held"));
 }
 
 TEST_F(ReadOnlyFolderTest, CannotHoldANewState) {

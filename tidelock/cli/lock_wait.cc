@@ -22,7 +22,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr base::Duration kSayThatItWaits = 1s;
-constexpr base::Duration kRequest = 10s;  // For an attempt that does not wait for a holder.
+constexpr base::Duration kOnce = 1s;     // For an attempt that does not wait for a holder.
+constexpr base::Duration kRelease = 5s;  //
+constexpr base::Duration kLook = 1s;     // At who holds the lock, for a message.
 
 // The attempt to get the lock, in a task of its own.
 class Attempt {
@@ -31,7 +33,7 @@ class Attempt {
       : task_(runtime.spawn("acquire", [this, &options, &semaphore, &runtime](const std::stop_token&) {
           try {
             if (options.wait == base::Duration::zero()) {
-              lease_ = semaphore.try_acquire(runtime.in(kRequest));
+              lease_ = semaphore.try_acquire(runtime.in(kOnce));
             } else {
               const auto deadline = options.wait ? runtime.in(*options.wait) : base::Deadline::never();
               lease_ = semaphore.acquire(deadline, stop_.get_token());
@@ -65,7 +67,7 @@ class Attempt {
 
 std::string who_holds(lock::Backend& backend, base::Runtime& runtime, const std::string& name) {
   try {
-    for (const auto& state : backend.snapshot(name, runtime.in(kRequest))) {
+    for (const auto& state : backend.snapshot(name, runtime.in(kLook))) {
       if (state.holders.empty()) continue;
       const auto& holder = state.holders.front();
       const auto others = state.holders.size() - 1;
@@ -118,7 +120,7 @@ WaitResult wait_for_lock(const LockRun& options, lock::Backend& backend, lock::S
   }
   result.lease = attempt.result();
   if (result.lease && (result.signal || guard_is_gone)) {  // It came just then.
-    semaphore.release(*result.lease, runtime.in(kRequest));
+    semaphore.release(*result.lease, runtime.in(kRelease));
     result.lease.reset();
   }
   if (guard_is_gone && !result.signal) {

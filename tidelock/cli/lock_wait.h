@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "tidelock/base/runtime.h"
-#include "tidelock/cli/arbiter.h"
 #include "tidelock/cli/command_line.h"
 #include "tidelock/cli/guard.h"
 #include "tidelock/cli/program.h"

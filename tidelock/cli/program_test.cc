@@ -10,6 +10,7 @@
 #include <string>
 
 #include "tidelock/cli/testing/program.h"
+#include "tidelock/sql/backends/all.h"
 
 namespace tidelock::cli {
 namespace {
@@ -106,12 +107,99 @@ TEST_F(ProgramTest, BreaksOnlyWhenToldTwice) {
   EXPECT_EQ(asked.status.code, 2);
   EXPECT_THAT(asked.out, HasSubstr("held by"));
   EXPECT_THAT(asked.err, HasSubstr("would be taken from"));
-  EXPECT_THAT(asked.err, HasSubstr("say --yes to do it"));
+  const auto token = nlohmann::json::parse(show("a")).at("holders").at(0).at("token").get<std::int64_t>();
+  EXPECT_THAT(asked.err, HasSubstr("say --yes --token " + std::to_string(token) + " to do it"));
+  const auto other = run(tidelock({"lock", "break", "a", "--yes", "--token", std::to_string(token - 1)}));
+  EXPECT_EQ(other.status.code, 0);
+  EXPECT_THAT(other.out, HasSubstr("those who held \"a\" were gone already: nothing to do"));
   touch("enough");
   EXPECT_EQ(holder.wait().status.code, 0);
   const auto idle = run(tidelock({"lock", "break", "a", "--yes"}));
   EXPECT_EQ(idle.status.code, 0);
   EXPECT_THAT(idle.out, HasSubstr("nobody holds \"a\""));
+}
+
+TEST_F(ProgramTest, BreaksTheLineOfALockThatNobodyHolds) {
+  auto holder = start(lock_run("a", {}, "echo in >&3; until [ -e enough ]; do sleep 0.01; done"));
+  EXPECT_EQ(hear(), "in");
+  auto waiting = start(lock_run("a", {"--ttl", "1h"}, "exit 5"));
+  await_waiters("a", 1);
+  waiting.child().signal(SIGSTOP);
+  touch("enough");
+  EXPECT_EQ(holder.wait().status.code, 0);
+  EXPECT_EQ(run(lock_run("a", {"--no-wait"}, "echo never >&3")).status.code, 75);
+  EXPECT_THAT(run(tidelock({"lock", "break", "a"})).err, HasSubstr("nobody holds \"a\", and the places of "));
+  EXPECT_THAT(run(tidelock({"lock", "break", "a", "--yes"})).out,
+              HasSubstr("nobody holds \"a\": gave up the places of "));
+  EXPECT_EQ(run(lock_run("a", {"--no-wait"}, "exit 4")).status.code, 4);
+  waiting.child().signal(SIGCONT);
+  EXPECT_EQ(waiting.wait().status.code, 5) << "who still runs gets a place again";
+}
+
+TEST_F(ProgramTest, AWaiterThatIsToldTwiceToEndLeavesNoPlaceBehind) {
+  auto holder = start(lock_run("a", {}, "echo in >&3; until [ -e enough ]; do sleep 0.01; done"));
+  EXPECT_EQ(hear(), "in");
+  auto waiting = start(lock_run("a", {"--ttl", "1h"}, "echo never >&3"));
+  await_waiters("a", 1);
+  waiting.child().signal(SIGTERM);
+  waiting.child().signal(SIGINT);
+  EXPECT_NE(waiting.wait().status.signal, 0);
+  EXPECT_EQ(waiters("a"), 0U);
+  touch("enough");
+  EXPECT_EQ(holder.wait().status.code, 0);
+  EXPECT_EQ(run(lock_run("a", {"--no-wait"}, "exit 4")).status.code, 4);
+}
+
+TEST_F(ProgramTest, WaitsForAStateThatIsLockedNoLongerThanForTheLock) {
+  EXPECT_EQ(run(lock_run("a", {}, "true")).status.code, 0);
+  const auto state =
+      sql::open(runtime_, files_, base::Url::parse("sqlite:" + (folder_ / ".tidelock/state.db").string()));
+  auto connection = state->connect();
+  auto tx = connection.begin();
+  tx.execute("update tidelock_schema set version = version");
+  for (const Arguments& wait : {Arguments{"--no-wait"}, Arguments{"--wait", "1s"}}) {
+    const auto begin = runtime_.now();
+    const auto ended = run(lock_run("a", wait, "echo never >&3"));
+    EXPECT_LT(runtime_.now() - begin, std::chrono::seconds(4));
+    EXPECT_NE(ended.status.code, 0);
+    EXPECT_THAT(ended.err, ::testing::AnyOf(HasSubstr("[database_locked]"), HasSubstr("[timeout]")));
+  }
+}
+
+TEST_F(ProgramTest, LooksAtAForeignDatabaseWithoutChangingIt) {
+  {
+    const auto foreign = sql::open(runtime_, files_, base::Url::parse("sqlite:" + (folder_ / "mine.db").string()));
+    foreign->execute("create table mine (x integer)");
+  }
+  const auto before = files_.read(folder_ / "mine.db");
+  const auto names = files_.list(folder_.path());
+  for (const char* command : {"list", "show", "break"}) {
+    Arguments arguments{"lock", command, "--on", "sqlite:mine.db"};
+    if (command != std::string("list")) arguments.push_back("a");
+    EXPECT_EQ(run(tidelock(arguments)).status.code, 0) << command;
+  }
+  EXPECT_EQ(files_.read(folder_ / "mine.db"), before);
+  EXPECT_EQ(files_.list(folder_.path()), names);
+}
+
+TEST_F(ProgramTest, ARefusedCommandMakesNothing) {
+  refusal({"lock", "run", "a", "--on", "sqlite:new/a.db?colour=red", "--", "true"});
+  refusal({"lock", "run", "a", "--on", "sqlite:", "--", "true"});
+  refusal({"lock", "run", "a", "--on", "sqlite://", "--", "true"});
+  refusal({"lock", "run", std::string(256, 'x'), "--", "true"});
+  EXPECT_TRUE(files_.list(folder_.path()).empty());
+}
+
+TEST_F(ProgramTest, FollowsLinksToAStateAndSaysWhereTheyGoWrong) {
+  files_.create_symlink("loop", folder_ / "loop");
+  EXPECT_THAT(refused_url("sqlite:loop"), HasSubstr("leads through symlinks in a circle"));
+  files_.create_symlink("deep/down/state.db", folder_ / "dangling");
+  EXPECT_EQ(run(tidelock({"lock", "list", "--on", "sqlite:dangling"})).status.code, 0);
+  EXPECT_EQ(run(lock_run("a", {"--on", "sqlite:dangling"}, "exit 4")).status.code, 4);
+  EXPECT_TRUE(files_.info(folder_ / "deep/down/state.db"));
+  files_.write_atomically(folder_ / "file", "x");
+  EXPECT_THAT(refusal({"lock", "run", "a", "--on", "sqlite:file/state.db", "--", "true"}),
+              HasSubstr("Not a directory"));
 }
 
 TEST_F(ProgramTest, PrintsErrorsAsJsonWhenAsked) {

@@ -147,9 +147,9 @@ std::string health_line(const replica::Health& health, const ReplicaStatus& opti
 }
 
 Outcome publish(const ReplicaPublish& options, Outside outside) {
-  const auto arbiter = Arbiter::open(outside, options.on);
+  const auto arbiter = open_arbiter(outside, options.on, {.make_folder = true});
   replica::Publisher publisher(
-      outside.runtime, outside.files, arbiter.backend(),
+      outside.runtime, outside.files, *arbiter,
       {.master = path_of(options.master), .folder = options.to, .keep = options.keep, .patience = options.wait});
   const auto manifest = publisher.publish();
   if (options.json) {

@@ -6,8 +6,11 @@
 // below.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -63,6 +66,14 @@ struct KeyState {
   std::vector<ClaimState> waiters;  // In their order.
 };
 
+// How the way to an arbiter is opened.
+struct OpenOptions {
+  base::Duration patience = std::chrono::seconds(5);  // With somebody who has the state locked.
+  bool make_folder = false;                           // Of a file: made with its parents when it is missing.
+  // Only snapshot() will be called: nothing is made or changed, also where there is no state yet, which has no locks.
+  bool read_only = false;
+};
+
 class Backend {
  public:
   enum class Queue { no, yes };
@@ -90,8 +101,14 @@ class Backend {
   // Every key that has a holder or a waiter, or only `key`. Sorted by key.
   virtual std::vector<KeyState> snapshot(std::optional<std::string_view> key, base::Deadline deadline) = 0;
 
-  // Takes the key from its holders, who find out at their next renewal. For an operator. False when nobody held it.
-  virtual bool break_key(std::string_view key, base::Deadline deadline) = 0;
+  // For an operator: takes the key from those of these claims that hold it, who find out at their next renewal, and
+  // their places from those that wait, who come last when they ask again. Nobody else loses anything. Returns how many
+  // had one or the other.
+  virtual std::size_t break_claims(std::string_view key, std::span<const base::Uuid> claims,
+                                   base::Deadline deadline) = 0;
+
+  // Takes the key from whoever is seen to hold it now. False when nobody did.
+  bool break_key(std::string_view key, base::Deadline deadline);
 };
 
 }  // namespace tidelock::lock

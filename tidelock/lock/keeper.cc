@@ -20,6 +20,11 @@ constexpr int kRenewalsPerTtl = 3;
 constexpr int kPatiencePerTtl = 10;  // The least time that one renewal is given, as a part of the ttl.
 constexpr int kPausesPerTtl = 30;    // The pause after a renewal that failed, as a part of the ttl.
 
+// Says that somebody else may hold the key by now, or that nobody can tell any more.
+bool leaves_no_proof(Code code) {
+  return code == Code::lease_lost || code == Code::not_holder || code == Code::corrupt || code == Code::not_a_database;
+}
+
 }  // namespace
 
 struct Keeper::State {
@@ -54,7 +59,7 @@ struct Keeper::State {
         take(semaphore.renew(held, std::min(held.expires, now + patience)));
         next = renewal_time();
       } catch (const Error& error) {
-        if (error.code() == Code::lease_lost || error.code() == Code::not_holder) {
+        if (leaves_no_proof(error.code())) {
           return lose(Error(Code::lease_lost, fmt::format("lost the lease on {}: {}", name(), error.what())));
         }
         note_failure(error.what());

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <chrono>
 #include <set>
 #include <string_view>
@@ -33,7 +34,7 @@ PipelineLease::PipelineLease(lock::Backend& locks, base::Runtime& runtime, const
   if (!lease) {
     const auto first = holder(locks, runtime, mutex_.key());
     const bool dead = first && first->host == runtime.identity().host && !alive(first->pid);
-    if (dead) locks.break_key(mutex_.key(), runtime.in(kPatience));
+    if (dead) locks.break_claims(mutex_.key(), std::array{first->id}, runtime.in(kPatience));
     if (dead || !first) lease = mutex_.try_acquire(runtime.in(kPatience));
     if (!lease) {
       const auto who = first ? fmt::format("process {} on {} since {}", first->pid, first->host,

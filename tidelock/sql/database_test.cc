@@ -320,6 +320,17 @@ WORLD_TEST(SqlCommit, PreparingEndsTheTransactionAndWhereTheEngineSaysSoItsConne
   }
 }
 
+WORLD_TEST(SqlCommit, AHookThatFailsIsToldOnStandardErrorWhereNobodyObserves) {
+  Script script;
+  const auto db = make(runtime, script);
+  ::testing::internal::CaptureStderr();
+  transact(*db, [&](Transaction& tx) { tx.after_commit([] { throw std::runtime_error("no such file"); }); });
+  const auto said = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("level=warning msg=\"an after-commit hook failed; the commit stands\""), std::string::npos)
+      << said;
+  EXPECT_NE(said.find("error=\"no such file\""), std::string::npos) << said;
+}
+
 WORLD_TEST(SqlCommit, ACancellerOfAnEarlierUseHarmsNobody) {
   Script script;
   const auto db = make(runtime, script);

@@ -75,6 +75,18 @@ void migrate(Transaction& transaction, const Schema& schema) {
   migrate_in(transaction, schema, "this database");
 }
 
+bool has_tables(Database& database, const Schema& schema, base::Deadline deadline) {
+  const auto found = find_version(database, schema, deadline);
+  if (!found) return false;
+  if (!steps_after(*found, schema, database.name()).empty()) {
+    throw Error(Code::unsupported,
+                fmt::format("the {} tables in {} are of version {}, and this program reads version {}: "
+                            "they are brought up to date when they are first written",
+                            schema.room, database.name(), *found, schema.steps.size()));
+  }
+  return true;
+}
+
 void migrate(Database& database, const Schema& schema, base::Deadline deadline) {
   const auto found = find_version(database, schema, deadline);
   if (found && steps_after(*found, schema, database.name()).empty()) return;

@@ -28,6 +28,10 @@ void migrate(Database& database, const Schema& schema, base::Deadline deadline);
 // do it in a transaction.
 void migrate(Transaction& transaction, const Schema& schema);
 
+// Whether the room's tables are there. Only reads. Errors: newer_schema; unsupported for tables of an older version,
+// which migrate() brings up to date.
+bool has_tables(Database& database, const Schema& schema, base::Deadline deadline);
+
 // The steps of one engine, by its name in Dialect::engine.
 struct EngineSteps {
   std::string_view engine;

@@ -1,8 +1,11 @@
 #include "tidelock/sql/transaction.h"
 
+#include <memory>
 #include <utility>
 
 #include "tidelock/base/error.h"
+#include "tidelock/base/log.h"
+#include "tidelock/base/log_sinks.h"
 #include "tidelock/sql/link.h"
 #include "tidelock/sql/pool.h"
 
@@ -24,7 +27,13 @@ Position Transaction::commit() {
     try {
       hook();
     } catch (const std::exception& error) {
-      if (auto* const observer = on.pool().observer()) observer->on_hook_error(scope_, error);
+      if (auto* const observer = on.pool().observer()) {
+        observer->on_hook_error(scope_, error);
+      } else {  // It must not get lost: nobody else hears of it.
+        base::Log(on.pool().runtime(), base::LogLevel::warning, {std::make_shared<base::TextLog>()})
+            .warning("an after-commit hook failed; the commit stands",
+                     {{"database", on.pool().name()}, {"error", error.what()}});
+      }
     }
   }
   return position;

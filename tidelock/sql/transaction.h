@@ -81,7 +81,7 @@ class Transaction : public Executor {
 
   // Runs `hook` in commit(), once it is certain that the transaction is committed, in the order of adding. Never after
   // an unknown outcome. A hook must not use this transaction; its connection is free. A std::exception of a hook
-  // changes nothing about the commit: it goes to Observer::on_hook_error, and the next hook runs.
+  // changes nothing: it goes to Observer::on_hook_error, or to stderr where nobody observes; the next hook runs.
   void after_commit(std::function<void()> hook);
 
   // Error: unsupported where the engine has none (Dialect::savepoints_note).

@@ -29,10 +29,11 @@ std::vector<std::string> backend_schemes() {
   };
 }
 
-std::unique_ptr<Backend> open_backend(base::Runtime& runtime, base::Files& files, const base::Url& url) {
+std::unique_ptr<Backend> open_backend(base::Runtime& runtime, base::Files& files, const base::Url& url,
+                                      [[maybe_unused]] const OpenOptions& options) {
   if (url.scheme == "memory") return open_memory(runtime, url);
 #if TIDELOCK_HAVE_SQLITE
-  if (url.scheme == "sqlite") return std::make_unique<SqlBackend>(runtime, files, url);
+  if (url.scheme == "sqlite") return std::make_unique<SqlBackend>(runtime, files, url, options);
 #endif
   const auto known = backend_schemes();
   const auto nearest = base::nearest_name(url.scheme, known);

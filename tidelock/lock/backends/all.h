@@ -18,6 +18,7 @@ std::vector<std::string> backend_schemes();
 // memory: makes a new arbiter each time; use one Toolkit, or one Backend, for all who are to share it. sqlite:path
 // opens or makes the file. Borrows runtime and files, which must outlive it. Errors: invalid_argument for an unknown
 // scheme (lists the known ones) or parameter; those of opening the database; newer_schema.
-std::unique_ptr<Backend> open_backend(base::Runtime& runtime, base::Files& files, const base::Url& url);
+std::unique_ptr<Backend> open_backend(base::Runtime& runtime, base::Files& files, const base::Url& url,
+                                      const OpenOptions& options = {});
 
 }  // namespace tidelock::lock

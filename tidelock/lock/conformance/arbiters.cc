@@ -27,7 +27,9 @@ class MemoryLine final : public Backend {
   std::vector<KeyState> snapshot(std::optional<std::string_view> key, base::Deadline deadline) override {
     return now()->snapshot(key, deadline);
   }
-  bool break_key(std::string_view key, base::Deadline deadline) override { return now()->break_key(key, deadline); }
+  std::size_t break_claims(std::string_view key, std::span<const base::Uuid> claims, base::Deadline deadline) override {
+    return now()->break_claims(key, claims, deadline);
+  }
 
  private:
   std::shared_ptr<MemoryBackend> now() const { return *arbiter_; }

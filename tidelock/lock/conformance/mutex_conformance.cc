@@ -1,4 +1,6 @@
 // The contract of mutex.h for one attempt, renewal and release. Time is virtual: nothing sleeps.
+#include <array>
+
 #include "tidelock/lock/conformance/lock_conformance.h"
 
 namespace tidelock::lock::conformance {
@@ -378,6 +380,35 @@ TEST_P(MutexConformance, ABrokenKeyIsFreeAndItsHolderFindsOut) {
     EXPECT_TRUE(carol().line.break_key("x", carol().soon()));
     EXPECT_FALSE(carol().line.break_key("x", carol().soon()));
     EXPECT_THROW_CODE(alice().mutex.renew(*lease, alice().soon()), Code::lease_lost);
+    EXPECT_TRUE(bob().try_acquire());
+  });
+}
+
+TEST_P(MutexConformance, BreakingTakesTheKeyFromThoseWhoWereSeenAndFromNobodyElse) {
+  run([&] {
+    const auto lease = alice().try_acquire();
+    ASSERT_TRUE(lease);
+    const auto seen = carol().line.snapshot("x", carol().soon()).front().holders.front().id;
+    alice().release(*lease);
+    const auto next = bob().try_acquire();
+    ASSERT_TRUE(next);
+    EXPECT_EQ(carol().line.break_claims("x", std::array{seen}, carol().soon()), 0U);
+    EXPECT_NO_THROW(bob().mutex.renew(*next, bob().soon()));
+    EXPECT_EQ(carol().line.break_claims("y", std::array{next->claim}, carol().soon()), 0U);
+    EXPECT_EQ(carol().line.break_claims("x", std::array{seen, next->claim}, carol().soon()), 1U);
+    EXPECT_THROW_CODE(bob().mutex.renew(*next, bob().soon()), Code::lease_lost);
+  });
+}
+
+TEST_P(MutexConformance, BreakingTakesAPlaceFromOneWhoDoesNotComeAndTheNextGoesOn) {
+  run([&] {
+    const Claim absent{.key = "x", .id = base::uuid_v7(alice().process), .owner = "absent", .ttl = 1h, .token = {}};
+    const auto lease = bob().try_acquire();
+    ASSERT_TRUE(lease);
+    EXPECT_FALSE(alice().line.try_acquire(absent, Backend::Queue::yes, alice().soon()).granted);
+    bob().release(*lease);
+    EXPECT_FALSE(bob().try_acquire()) << "it is another's turn";
+    EXPECT_EQ(carol().line.break_claims("x", std::array{absent.id}, carol().soon()), 1U);
     EXPECT_TRUE(bob().try_acquire());
   });
 }

@@ -96,9 +96,10 @@ std::vector<KeyState> FaultyBackend::snapshot(std::optional<std::string_view> ke
   return send(deadline, [=, this](base::Deadline until) { return inner_.snapshot(name, until); });
 }
 
-bool FaultyBackend::break_key(std::string_view key, base::Deadline deadline) {
-  return send(deadline,
-              [=, this, name = std::string(key)](base::Deadline until) { return inner_.break_key(name, until); });
+std::size_t FaultyBackend::break_claims(std::string_view key, std::span<const base::Uuid> claims,
+                                        base::Deadline deadline) {
+  return send(deadline, [this, name = std::string(key), broken = std::vector(claims.begin(), claims.end())](
+                            base::Deadline until) { return inner_.break_claims(name, broken, until); });
 }
 
 }  // namespace tidelock::lock::testing

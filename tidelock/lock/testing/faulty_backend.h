@@ -50,7 +50,7 @@ class FaultyBackend final : public Backend {
   void renew(const Claim& claim, base::Deadline deadline) override;
   void release(const Claim& claim, base::Deadline deadline) override;
   std::vector<KeyState> snapshot(std::optional<std::string_view> key, base::Deadline deadline) override;
-  bool break_key(std::string_view key, base::Deadline deadline) override;
+  std::size_t break_claims(std::string_view key, std::span<const base::Uuid> claims, base::Deadline deadline) override;
 
  private:
   struct Meeting {

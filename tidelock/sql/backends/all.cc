@@ -74,14 +74,25 @@ std::vector<Engine> engines() {
 }
 
 std::unique_ptr<Database> open(base::Runtime& runtime, base::Files& files, const base::Url& url,
-                               const DatabaseOptions& options) {
+                               const DatabaseOptions& options, std::optional<base::Deadline> deadline) {
   base::UrlParams params(url);
   auto merged = options;
   merged.read(params);
   auto driver = make_driver(runtime, files, url, params, merged);
   auto database = std::make_unique<Database>(runtime, std::move(driver), merged, url.to_string());
-  database->connect();
+  if (deadline) {
+    database->connect(*deadline);
+  } else {
+    database->connect();
+  }
   return database;
+}
+
+void check_url(base::Runtime& runtime, base::Files& files, const base::Url& url, const DatabaseOptions& options) {
+  base::UrlParams params(url);
+  auto merged = options;
+  merged.read(params);
+  make_driver(runtime, files, url, params, merged);
 }
 
 }  // namespace tidelock::sql

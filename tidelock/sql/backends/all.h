@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,10 +23,14 @@ struct Engine {
 // All that are compiled in, by scheme. Cheap: opens nothing, and loads a library only to find out whether there is one.
 std::vector<Engine> engines();
 
-// Opens one connection, so that a wrong path or a damaged file is found here. Borrows runtime and files.
+// Opens one connection, so that a wrong path or a damaged file is found here; until the deadline, or for the
+// checkout_timeout. Borrows runtime and files.
 // Errors: invalid_argument for an unknown scheme (lists the known ones) or parameter (names the nearest); not_found,
 // permission_denied, read_only, not_a_database, corrupt, newer_schema, database_locked, unsupported.
 std::unique_ptr<Database> open(base::Runtime& runtime, base::Files& files, const base::Url& url,
-                               const DatabaseOptions& options = {});
+                               const DatabaseOptions& options = {}, std::optional<base::Deadline> deadline = {});
+
+// Throws the invalid_argument that open() would throw for the URL alone. Touches no file.
+void check_url(base::Runtime& runtime, base::Files& files, const base::Url& url, const DatabaseOptions& options = {});
 
 }  // namespace tidelock::sql

@@ -23,13 +23,15 @@ MemoryBackend::MemoryBackend(base::Runtime& runtime)
                   .waiters_visible = true,
                   .whose_clock = "this machine's boot clock",
                   .note = "Holds between the tasks of one process; its locks end with it."},
-      wall_offset_(runtime.wall_now().time_since_epoch() - runtime.now().time_since_epoch()) {}
+      wall_offset_(runtime.wall_now().time_since_epoch() - runtime.now().time_since_epoch()),
+      sweep_at_(2 * kIdleKept) {}
 
 Attempt MemoryBackend::try_acquire(const Claim& claim, Queue queue, base::Deadline) {
   const auto now = runtime_.now();
   const base::LocalGuard guard(mutex_);
   auto* entry = find(claim.key);
   if (entry == nullptr) {
+    if (entries_.size() >= sweep_at_) sweep_all(now);
     entry = &entries_[std::string(claim.key)];
     ++idle_;
   }
@@ -141,18 +143,22 @@ std::vector<KeyState> MemoryBackend::snapshot(std::optional<std::string_view> ke
   return states;
 }
 
-bool MemoryBackend::break_key(std::string_view key, base::Deadline) {
+std::size_t MemoryBackend::break_claims(std::string_view key, std::span<const base::Uuid> claims, base::Deadline) {
   const auto now = runtime_.now();
   const base::LocalGuard guard(mutex_);
   auto* entry = find(key);
-  if (entry == nullptr || entry->idle()) return false;
-  const bool held =
-      std::any_of(entry->holders.begin(), entry->holders.begin() + static_cast<std::ptrdiff_t>(entry->held),
-                  [&](const auto& holder) { return holder.expires > now; });
-  entry->held = 0;
+  if (entry == nullptr || entry->idle()) return 0;
+  std::size_t broken = 0;
+  for (const auto& claim : claims) {
+    if (auto* holder = entry->find_holder(claim)) {
+      broken += holder->expires > now ? 1U : 0U;
+      entry->drop_holder(static_cast<std::size_t>(holder - entry->holders.data()));
+    }
+    broken += std::erase_if(entry->waiters, [&](const auto& waiter) { return waiter.id == claim; });
+  }
   wake_next(*entry);
   if (entry->idle()) note_idle();
-  return held;
+  return broken;
 }
 
 MemoryBackend::Holder* MemoryBackend::Entry::find_holder(const base::Uuid& id) {
@@ -222,6 +228,14 @@ void MemoryBackend::note_idle() {
   if (idle_ <= kIdleKept || idle_ < entries_.size() - idle_) return;
   std::erase_if(entries_, [](const auto& entry) { return entry.second.idle(); });
   idle_ = 0;
+}
+
+// What lapsed and was never asked for again goes away; the cost is that of the entries made since the last time.
+void MemoryBackend::sweep_all(base::Instant now) {
+  for (auto& [key, entry] : entries_) sweep(entry, now);
+  std::erase_if(entries_, [](const auto& entry) { return entry.second.idle(); });
+  idle_ = 0;
+  sweep_at_ = 2 * std::max(kIdleKept, entries_.size());
 }
 
 base::WallTime MemoryBackend::wall_time(base::Instant moment) const {

@@ -27,7 +27,7 @@ class MemoryBackend final : public Backend {
   void renew(const Claim& claim, base::Deadline deadline) override;
   void release(const Claim& claim, base::Deadline deadline) override;
   std::vector<KeyState> snapshot(std::optional<std::string_view> key, base::Deadline deadline) override;
-  bool break_key(std::string_view key, base::Deadline deadline) override;
+  std::size_t break_claims(std::string_view key, std::span<const base::Uuid> claims, base::Deadline deadline) override;
 
  private:
   struct Holder {
@@ -68,6 +68,7 @@ class MemoryBackend final : public Backend {
   void sweep(Entry& entry, base::Instant now) TIDELOCK_REQUIRES(mutex_);
   void wake_next(Entry& entry) TIDELOCK_REQUIRES(mutex_);
   void note_idle() TIDELOCK_REQUIRES(mutex_);
+  void sweep_all(base::Instant now) TIDELOCK_REQUIRES(mutex_);
   base::WallTime wall_time(base::Instant moment) const;
 
   base::Runtime& runtime_;
@@ -77,6 +78,7 @@ class MemoryBackend final : public Backend {
   base::LocalMutex mutex_;
   std::unordered_map<std::string, Entry, Hash, std::equal_to<>> entries_ TIDELOCK_GUARDED_BY(mutex_);
   std::size_t idle_ TIDELOCK_GUARDED_BY(mutex_) = 0;
+  std::size_t sweep_at_ TIDELOCK_GUARDED_BY(mutex_);         // So many entries: then the lapsed ones are looked for.
   std::int64_t last_token_ TIDELOCK_GUARDED_BY(mutex_) = 0;  // Of any key.
 };
 

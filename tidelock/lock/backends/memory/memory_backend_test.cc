@@ -34,6 +34,16 @@ WORLD_TEST(MemoryBackend, AReleaseWakesTheNextWaiterOnlyAndAtOnce) {
   EXPECT_LT(world.steps() - steps, 300u) << "waiters are woken whose turn it is not";
 }
 
+WORLD_TEST(MemoryBackend, KeysThatLapsedAreForgottenAlthoughNobodyAsksForThemAgain) {
+  MemoryBackend backend(runtime);
+  for (int i = 0; i < 20'000; ++i) {
+    Mutex mutex(backend, runtime, "key " + std::to_string(i), {.ttl = 1s, .margin = 100ms});
+    ASSERT_TRUE(mutex.try_acquire(runtime.in(1s)));
+    runtime.sleep_for(10ms);
+  }
+  EXPECT_LT(backend.snapshot(std::nullopt, runtime.in(1s)).size(), 5'000U);
+}
+
 WORLD_TEST(MemoryBackend, KeysThatAreNoLongerUsedAreForgotten) {
   MemoryBackend backend(runtime);
   std::optional<FencingToken> last;

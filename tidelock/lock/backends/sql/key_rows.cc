@@ -18,7 +18,8 @@ bool read_rows(std::vector<KeyRows::Row>& out, sql::Rows rows, const BootTime& t
                    .owner = row.get<std::string>(1),
                    .permits = row.get<std::uint32_t>(2),
                    .expires = base::Instant(base::Duration(expires_boot_ns)),
-                   .token = row.get<std::int64_t>(5)});
+                   .token = row.get<std::int64_t>(5),
+                   .presence = row.get<std::int64_t>(5)});
   }
   return any_over;
 }

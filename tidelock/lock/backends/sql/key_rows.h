@@ -31,7 +31,8 @@ struct KeyRows {
     std::string owner;
     std::uint32_t permits;
     base::Instant expires;
-    std::int64_t token;  // Of a lease.
+    std::int64_t token;     // Of a lease.
+    std::int64_t presence;  // Of a waiter.
   };
 
   static KeyRows read(sql::Executor& executor, const Statements& statements, std::string_view key,
@@ -41,6 +42,8 @@ struct KeyRows {
   std::size_t find_waiter(const base::Uuid& claim) const;  // waiters.size() when it is none.
   // Whether the waiter with this number, or a newcomer behind all, may have one of the free permits.
   bool is_turn_of(std::size_t place, std::uint32_t permits) const { return holders.size() + place < permits; }
+  // Takes a waiter out; those behind it move up.
+  void drop_waiter(std::size_t place) { waiters.erase(waiters.begin() + static_cast<std::ptrdiff_t>(place)); }
   // When a holder, or a waiter before this one, expires.
   base::Instant next_expiry(std::size_t place) const;
 

@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 
 constexpr base::Duration kPatience = 5s;           // With the database, where the caller gives no deadline.
 constexpr std::uint32_t kGrantsPerTidying = 1000;  // Rows of the dead are swept, and keys forgotten, so often.
+constexpr base::Duration kTidyPatience = 100ms;    // Nobody waits for it.
 constexpr auto kKeyForgottenAfter = std::chrono::microseconds(24h);
 
 std::int64_t in_us(base::WallTime time) { return time.time_since_epoch().count(); }
@@ -28,7 +29,7 @@ void check_owner(std::string_view asker, std::string_view owner, std::string_vie
 
 }  // namespace
 
-SqlBackend::SqlBackend(base::Runtime& runtime, base::Files& files, base::Url url)
+SqlBackend::SqlBackend(base::Runtime& runtime, base::Files& files, base::Url url, const OpenOptions& options)
     : runtime_(runtime),
       guarantees_{.fencing_tokens = true,
                   .fifo = true,
@@ -37,10 +38,11 @@ SqlBackend::SqlBackend(base::Runtime& runtime, base::Files& files, base::Url url
                   .note =
                       "Excludes all processes of one machine that open the same file, which must be on a local "
                       "disk. Who deletes the file frees all its locks."},
-      state_file_(runtime, files, std::move(url)),
+      read_only_(options.read_only),
+      state_file_(runtime, files, std::move(url), options),
       watcher_(runtime, files, state_file_, [this](std::string_view key) { return find_turns(key); }) {
-  state_file_.get(runtime.in(kPatience));
-  tidy_up(runtime.in(kPatience));
+  state_file_.get(runtime.in(options.patience));
+  if (!read_only_) tidy_up(runtime.in(kTidyPatience));
 }
 
 sql::Transaction SqlBackend::begin(sql::Connection& connection, bool read_only, base::Deadline deadline) {
@@ -52,10 +54,11 @@ sql::Transaction SqlBackend::begin(sql::Connection& connection, bool read_only, 
 // Runs unit(Request&) in a transaction that excludes all other writers, and commits it.
 template <typename Unit>
 auto SqlBackend::write(base::Deadline deadline, Unit&& unit) {
+  if (read_only_) throw Error(Code::misuse, "the state of the locks was opened for reading");
   const auto state = state_file_.get(deadline);
   auto connection = state->database->connect(deadline);
   auto tx = begin(connection, false, deadline);
-  Request request{tx, state->statements, boot_time()};
+  Request request{tx, state->statements, boot_time(), state->presence.get()};
   if constexpr (std::is_void_v<std::invoke_result_t<Unit&, Request&>>) {
     unit(request);
     tx.commit();
@@ -68,11 +71,14 @@ auto SqlBackend::write(base::Deadline deadline, Unit&& unit) {
 
 Attempt SqlBackend::try_acquire(const Claim& claim, Queue queue, base::Deadline deadline) {
   const auto attempt = write(deadline, [&](Request& request) -> Attempt {
-    auto& [tx, statements, time] = request;
-    const auto rows = KeyRows::read(tx, statements, claim.key, time);
+    auto& [tx, statements, time, presence] = request;
+    auto rows = KeyRows::read(tx, statements, claim.key, time);
     const auto now_ns = BootTime::in_ns(time.now);
     if (rows.any_lease_over) tx.execute(statements.sweep_leases_of_key, claim.key, time.boot, now_ns);
     if (rows.any_waiter_over) tx.execute(statements.sweep_waiters_of_key, claim.key, time.boot, now_ns);
+    const bool all_agree = std::ranges::all_of(rows.waiters, [&](auto& row) { return row.permits == claim.permits; });
+    const bool some_free = rows.holders.size() < claim.permits;
+    if (!all_agree || (some_free && rows.find_waiter(claim.id) > 0)) drop_gone(request, claim.key, rows);
     for (const auto* list : {&rows.holders, &rows.waiters}) {
       for (const auto& row : *list) {
         if (row.permits != claim.permits) {
@@ -93,7 +99,7 @@ Attempt SqlBackend::try_acquire(const Claim& claim, Queue queue, base::Deadline 
     if (queue == Queue::yes) enqueue(request, claim, has_place);
     return {.granted = false, .token = std::nullopt, .retry_at = rows.next_expiry(place)};
   });
-  if (attempt.granted && ++grants_ % kGrantsPerTidying == 0) tidy_up(deadline);
+  if (attempt.granted && ++grants_ % kGrantsPerTidying == 0) tidy_up(runtime_.in(kTidyPatience));
   return attempt;
 }
 
@@ -103,7 +109,7 @@ void SqlBackend::wait(const Claim& claim, base::Deadline deadline, const std::st
 
 void SqlBackend::renew(const Claim& claim, base::Deadline deadline) {
   write(deadline, [&](Request& request) {
-    auto& [tx, statements, time] = request;
+    auto& [tx, statements, time, presence] = request;
     std::string owner;
     bool held = false;
     for (const auto row : tx.query(statements.lease, claim.key, claim.id)) {
@@ -119,7 +125,7 @@ void SqlBackend::renew(const Claim& claim, base::Deadline deadline) {
 
 void SqlBackend::release(const Claim& claim, base::Deadline deadline) {
   write(deadline, [&](Request& request) {
-    auto& [tx, statements, time] = request;
+    auto& [tx, statements, time, presence] = request;
     for (const auto row : tx.query(statements.lease, claim.key, claim.id)) {
       check_owner(claim.owner, row.get<std::string_view>(0), claim.key);
       if (claim.token && claim.token->value != row.get<std::int64_t>(1)) return;
@@ -135,14 +141,17 @@ void SqlBackend::release(const Claim& claim, base::Deadline deadline) {
 
 std::vector<KeyState> SqlBackend::snapshot(std::optional<std::string_view> key, base::Deadline deadline) {
   const auto state = state_file_.get(deadline);
+  if (state == nullptr) return {};
   auto connection = state->database->connect(deadline);
   auto tx = begin(connection, true, deadline);
+  Presence::Look look(state->presence.get());
   const auto time = boot_time();
   std::map<std::string, KeyState, std::less<>> states;
   const auto read = [&](std::string_view statement, std::vector<ClaimState> KeyState::*list, bool holders) {
     for (const auto row : tx.query(statement)) {
       const auto name = row.get<std::string_view>(0);
       if (key && *key != name) continue;
+      if (!holders && look.gone(row.get<std::int64_t>(9))) continue;
       auto& of_key = states[std::string(name)];
       of_key.key = name;
       const auto expires_boot_ns = row.get<std::int64_t>(8);
@@ -167,14 +176,19 @@ std::vector<KeyState> SqlBackend::snapshot(std::optional<std::string_view> key, 
   return sorted;
 }
 
-bool SqlBackend::break_key(std::string_view key, base::Deadline deadline) {
-  const bool held = write(deadline, [&](Request& request) {
-    const auto rows = KeyRows::read(request.tx, request.statements, key, request.time);
-    request.tx.execute(request.statements.break_leases, key);
-    return !rows.holders.empty();
+std::size_t SqlBackend::break_claims(std::string_view key, std::span<const base::Uuid> claims,
+                                     base::Deadline deadline) {
+  const auto broken = write(deadline, [&](Request& request) {
+    std::size_t count = 0;
+    for (const auto& claim : claims) {
+      const auto leases = request.tx.execute(request.statements.delete_lease, key, claim);
+      const auto waiters = request.tx.execute(request.statements.delete_waiter, key, claim);
+      count += leases + waiters != 0 ? 1U : 0U;
+    }
+    return count;
   });
   watcher_.look(key);
-  return held;
+  return broken;
 }
 
 FencingToken SqlBackend::next_token(Request& request, std::string_view key) {
@@ -182,7 +196,7 @@ FencingToken SqlBackend::next_token(Request& request, std::string_view key) {
 }
 
 Attempt SqlBackend::grant(Request& request, const Claim& claim) {
-  const auto& [tx, statements, time] = request;
+  const auto& [tx, statements, time, presence] = request;
   const auto& identity = runtime_.identity();
   const auto token = next_token(request, claim.key);
   tx.execute(statements.insert_lease, claim.key, claim.id, claim.owner, identity.host, identity.pid, token.value,
@@ -191,14 +205,29 @@ Attempt SqlBackend::grant(Request& request, const Claim& claim) {
 }
 
 void SqlBackend::enqueue(Request& request, const Claim& claim, bool has_place) {
-  const auto& [tx, statements, time] = request;
+  const auto& [tx, statements, time, presence] = request;
   const auto& identity = runtime_.identity();
+  const auto byte = presence == nullptr ? 0 : presence->mine();
   const auto expires_boot_ns = BootTime::in_ns(time.now + claim.ttl);
   if (has_place) {
-    tx.execute(statements.refresh_waiter, claim.owner, expires_boot_ns, claim.key, claim.id);
+    tx.execute(statements.refresh_waiter, claim.owner, expires_boot_ns, byte, claim.key, claim.id);
   } else {
     tx.execute(statements.insert_waiter, claim.key, claim.id, claim.owner, identity.host, identity.pid, claim.permits,
-               in_us(runtime_.wall_now()), time.boot, expires_boot_ns);
+               in_us(runtime_.wall_now()), time.boot, expires_boot_ns, byte);
+  }
+}
+
+// The place of somebody who ended is given up for him.
+void SqlBackend::drop_gone(Request& request, std::string_view key, KeyRows& rows) {
+  Presence::Look look(request.presence);
+  for (std::size_t place = 0; place < rows.waiters.size();) {
+    const auto& waiter = rows.waiters[place];
+    if (!look.gone(waiter.presence)) {
+      ++place;
+      continue;
+    }
+    request.tx.execute(request.statements.delete_waiter, key, waiter.claim);
+    rows.drop_waiter(place);
   }
 }
 
@@ -207,9 +236,11 @@ std::vector<base::Uuid> SqlBackend::find_turns(std::string_view key) {
   const auto state = state_file_.get(deadline);
   auto connection = state->database->connect(deadline);
   const auto rows = KeyRows::read(connection, state->statements, key, boot_time());
+  Presence::Look look(state->presence.get());
   std::vector<base::Uuid> turns;
-  for (std::size_t i = 0; i < rows.waiters.size() && rows.is_turn_of(i, rows.waiters[i].permits); ++i) {
-    turns.push_back(rows.waiters[i].claim);
+  for (const auto& waiter : rows.waiters) {
+    if (!rows.is_turn_of(turns.size(), waiter.permits)) break;
+    if (!look.gone(waiter.presence)) turns.push_back(waiter.claim);
   }
   return turns;
 }
@@ -218,7 +249,7 @@ std::vector<base::Uuid> SqlBackend::find_turns(std::string_view key) {
 void SqlBackend::tidy_up(base::Deadline deadline) {
   try {
     write(deadline, [&](Request& request) {
-      auto& [tx, statements, time] = request;
+      auto& [tx, statements, time, presence] = request;
       const auto now_ns = BootTime::in_ns(time.now);
       tx.execute(statements.sweep_leases, time.boot, now_ns);
       tx.execute(statements.sweep_waiters, time.boot, now_ns);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -27,8 +28,8 @@ namespace tidelock::lock {
 // anew, a holder finds out at its next renewal, and what it writes meanwhile is refused by fence().
 class SqlBackend final : public Backend {
  public:
-  // Opens the database. Errors: those of sql::open(); newer_schema; unsupported for an engine that cannot keep locks.
-  SqlBackend(base::Runtime& runtime, base::Files& files, base::Url url);
+  // Opens the database. Errors: those of StateFile::get().
+  SqlBackend(base::Runtime& runtime, base::Files& files, base::Url url, const OpenOptions& options = {});
 
   const Guarantees& guarantees() const override { return guarantees_; }
   Attempt try_acquire(const Claim& claim, Queue queue, base::Deadline deadline) override;
@@ -36,7 +37,7 @@ class SqlBackend final : public Backend {
   void renew(const Claim& claim, base::Deadline deadline) override;
   void release(const Claim& claim, base::Deadline deadline) override;
   std::vector<KeyState> snapshot(std::optional<std::string_view> key, base::Deadline deadline) override;
-  bool break_key(std::string_view key, base::Deadline deadline) override;
+  std::size_t break_claims(std::string_view key, std::span<const base::Uuid> claims, base::Deadline deadline) override;
 
  private:
   // One request: a write transaction, and the time once it is the only one.
@@ -44,6 +45,7 @@ class SqlBackend final : public Backend {
     sql::Transaction& tx;
     const Statements& statements;
     BootTime time;
+    Presence* presence;  // Null: nobody is known to be gone.
   };
 
   sql::Transaction begin(sql::Connection& connection, bool read_only, base::Deadline deadline);
@@ -52,12 +54,14 @@ class SqlBackend final : public Backend {
   FencingToken next_token(Request& request, std::string_view key);
   Attempt grant(Request& request, const Claim& claim);
   void enqueue(Request& request, const Claim& claim, bool has_place);
+  void drop_gone(Request& request, std::string_view key, KeyRows& rows);
   std::vector<base::Uuid> find_turns(std::string_view key);
   void tidy_up(base::Deadline deadline);
   BootTime boot_time() { return {runtime_.identity().boot_id, runtime_.now()}; }
 
   base::Runtime& runtime_;
   const Guarantees guarantees_;
+  const bool read_only_;
   StateFile state_file_;
   std::atomic<std::uint32_t> grants_ = 0;
   TurnWatcher watcher_;  // Last: its task uses the rest.

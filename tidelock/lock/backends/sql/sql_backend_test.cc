@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/lock/keeper.h"
 #include "tidelock/lock/mutex.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/world/disk.h"
@@ -116,6 +117,53 @@ WORLD_TEST(SqlBackend, AWaiterGoesOnWaitingWhenTheStateFileIsDeleted) {
   EXPECT_LT(runtime.now() - begin, 4s);  // It looks at the latest when it keeps its place.
 }
 
+// Its own state goes on without the others: it may not say that it holds anything, and not write over theirs.
+void stops_when_these_are_deleted(world::World& world, const std::vector<std::string>& suffixes) {
+  auto alice = std::make_unique<User>(world, "alice");
+  const auto before = alice->try_acquire();
+  ASSERT_TRUE(before);
+  Keeper keeper(alice->mutex, *before, Keeper::AtEnd::leave);
+  for (const auto& suffix : suffixes) world.process().files().remove(base::Path("/locks.db") += suffix);
+
+  User bob(world, "bob");
+  const auto after = bob.try_acquire();
+  ASSERT_TRUE(after);
+  EXPECT_GT(after->token, before->token);
+  EXPECT_THROW_CODE(alice->try_acquire(), Code::corrupt);
+  world.runtime().sleep_for(4s);  // Until the next renewal.
+  ASSERT_TRUE(keeper.lost());
+  EXPECT_NE(std::string(keeper.lost()->what()).find("-wal and -shm beside /locks.db were deleted"), std::string::npos);
+  alice.reset();
+  User late(world, "late");
+  EXPECT_FALSE(late.try_acquire()) << "who lost the state wrote over the new one";
+  bob.mutex.release(*after, bob.soon());
+  EXPECT_TRUE(late.try_acquire());
+}
+
+WORLD_TEST(SqlBackend, AHolderStopsWhoseLogWasDeleted) { stops_when_these_are_deleted(world, {"-wal", "-shm"}); }
+
+WORLD_TEST(SqlBackend, AHolderStopsWhoseLogAloneWasDeleted) {
+  auto alice = std::make_unique<User>(world, "alice");
+  ASSERT_TRUE(alice->try_acquire());
+  world.process().files().remove("/locks.db-wal");
+  EXPECT_THROW_CODE(alice->try_acquire(), Code::corrupt);
+}
+
+WORLD_TEST(SqlBackend, AWaiterMakesItsFolderAnewWhenThatIsDeletedToo) {
+  files.create_folders("/state");
+  const auto state = base::Url::parse("sqlite:/state/locks.db");
+  User alice(world.process("alice"), state);
+  User bob(world.process("bob"), state);
+  ASSERT_TRUE(alice.try_acquire());
+  std::optional<Lease> got;
+  auto waiting = bob.process.spawn("waiter", [&](auto) { got = bob.mutex.acquire(bob.process.in(1min)); });
+  runtime.sleep_for(1s);
+  for (const auto& name : files.list("/state")) files.remove(base::Path("/state") / name);
+  files.remove("/state");
+  waiting.join();
+  EXPECT_TRUE(got);
+}
+
 WORLD_TEST(SqlBackend, ManyMakeTheStateFileAtOnce) {
   int granted = 0;
   std::vector<base::Task> tasks;
@@ -170,7 +218,7 @@ WORLD_TEST(SqlBackend, TheStateMayBeKeptBesideOtherTables) {
   User alice(world, "alice");
   EXPECT_TRUE(alice.try_acquire());
   EXPECT_EQ(database->one<int>("select count(*) from mine"), 0);
-  EXPECT_EQ(database->one<int>("select version from tidelock_schema where room = 'lock'"), 1);
+  EXPECT_EQ(database->one<int>("select version from tidelock_schema where room = 'lock'"), 2);
 }
 
 TEST(SqlBackend, ALeaseOfAnotherBootIsVoidAndItsTokenIsNot) {
@@ -265,6 +313,70 @@ WORLD_TEST(SqlBackend, LocksMayBeKeptInMemory) {
 
 // --- Waiting ------------------------------------------------------------------------------------------------------
 
+// A process that waits for the lock and is killed.
+void dies_waiting(world::World& world, base::Duration ttl) {
+  auto& dead = world.process("dead");
+  dead.start([&](world::Process& self) {
+    User user(self);
+    Mutex mutex(user.backend, self, "x", {.ttl = std::chrono::duration_cast<std::chrono::milliseconds>(ttl)});
+    static_cast<void>(mutex.acquire(base::Deadline::never()));
+  });
+  world.runtime().sleep_for(100ms);
+  dead.crash();
+}
+
+WORLD_TEST(SqlBackend, AWaiterWhoseProcessEndedHoldsNobodyUp) {
+  User alice(world, "alice");
+  const auto lease = alice.try_acquire();
+  dies_waiting(world, 1h);
+  User bob(world, "bob");
+  std::optional<Lease> got;
+  auto waiting = bob.process.spawn("waiter", [&](auto) { got = bob.mutex.acquire(bob.process.in(1h)); });
+  runtime.sleep_for(1s);
+  EXPECT_EQ(alice.backend.snapshot("x", alice.soon()).front().waiters.size(), 1U) << "the dead one is shown";
+  const auto released = runtime.now();
+  alice.mutex.release(*lease, alice.soon());
+  waiting.join();
+  EXPECT_TRUE(got);
+  EXPECT_LT(runtime.now() - released, 10ms);
+}
+
+WORLD_TEST(SqlBackend, AFreeLockIsGotAtOnceBehindTheDead) {
+  User alice(world, "alice");
+  const auto lease = alice.try_acquire();
+  dies_waiting(world, 1h);
+  alice.mutex.release(*lease, alice.soon());
+  User bob(world, "bob");
+  EXPECT_TRUE(bob.try_acquire());
+}
+
+// Their permits bind nobody, either.
+WORLD_TEST(SqlBackend, TheDeadHaveNoSayInTheNumberOfPermits) {
+  User alice(world, "alice");
+  const auto lease = alice.try_acquire();
+  dies_waiting(world, 1h);
+  alice.mutex.release(*lease, alice.soon());
+  Semaphore pair(alice.backend, alice.process, "x", 2);
+  EXPECT_TRUE(pair.try_acquire(alice.soon()));
+}
+
+WORLD_TEST(SqlBackend, AWaiterThatLivesKeepsItsPlaceAlsoWhenTheFileOfThePresentIsDeleted) {
+  User alice(world, "alice");
+  const auto lease = alice.try_acquire();
+  User bob(world, "bob");
+  std::optional<Lease> got;
+  auto waiting = bob.process.spawn("waiter", [&](auto) { got = bob.mutex.acquire(bob.process.in(1min)); });
+  runtime.sleep_for(1s);
+  files.remove("/locks.db-waiting");
+  runtime.sleep_for(5s);  // Within which it asks again.
+  User carol(world, "carol");
+  EXPECT_FALSE(carol.try_acquire());
+  EXPECT_EQ(carol.backend.snapshot("x", carol.soon()).front().waiters.size(), 1U);
+  alice.mutex.release(*lease, alice.soon());
+  waiting.join();
+  EXPECT_TRUE(got);
+}
+
 WORLD_TEST(SqlBackend, WaitingIsNotPolling) {
   User alice(world, "alice");
   Mutex held(alice.backend, alice.process, "held", {.ttl = 1h, .margin = 1s, .owner = {}});
@@ -287,7 +399,69 @@ WORLD_TEST(SqlBackend, WaitingIsNotPolling) {
   for (auto& waiter : waiters) waiter.join();
 }
 
+// --- Looking without touching -------------------------------------------------------------------------------------
+
+std::vector<KeyState> looked_at(world::Process& process, const std::string& path) {
+  SqlBackend backend(process, process.files(), base::Url::parse("sqlite:" + path), {.read_only = true});
+  return backend.snapshot(std::nullopt, process.in(5s));
+}
+
+WORLD_TEST(SqlBackend, ReadingMakesNothingAndChangesNothing) {
+  auto& process = world.process();
+  EXPECT_TRUE(looked_at(process, "/none/locks.db").empty());
+  EXPECT_FALSE(files.info("/none"));
+  {
+    const auto foreign = sql::open(process, process.files(), base::Url::parse("sqlite:/foreign.db"));
+    foreign->execute("create table mine (x integer)");
+  }
+  const auto before = files.list("/");
+  const auto bytes = files.read("/foreign.db");
+  EXPECT_TRUE(looked_at(process, "/foreign.db").empty());
+  EXPECT_EQ(files.list("/"), before);
+  EXPECT_EQ(files.read("/foreign.db"), bytes);
+}
+
+WORLD_TEST(SqlBackend, ReadingShowsTheLocksOfAStateInUseAndOfOneAtRest) {
+  {
+    User alice(world, "alice");
+    ASSERT_TRUE(alice.try_acquire());
+    EXPECT_EQ(looked_at(world.process(), "/locks.db").size(), 1U);
+  }
+  const auto before = files.list("/");
+  EXPECT_EQ(looked_at(world.process(), "/locks.db").size(), 1U);
+  EXPECT_EQ(files.list("/"), before);
+}
+
+WORLD_TEST(SqlBackend, TablesThatOnlyHaveOurNamesAreNoState) {
+  auto& process = world.process();
+  sql::open(process, process.files(), base::Url::parse("sqlite:/a.db"))->execute("create table tidelock_lease (x)");
+  expect_refusal(refusal(process, base::Url::parse("sqlite:/a.db")), Code::not_a_database,
+                 "has tables named as those of Tidelock that are others");
+  { User alice(world, "alice"); }
+  sql::open(process, process.files(), url())->script("drop table tidelock_waiter; create table tidelock_waiter (x)");
+  expect_refusal(refusal(process), Code::not_a_database, "has tables named as those of Tidelock that are others");
+}
+
 // --- What cannot be opened or written -----------------------------------------------------------------------------
+
+WORLD_TEST(SqlBackend, AUrlThatIsRefusedLeavesNothing) {
+  auto& process = world.process();
+  expect_refusal(refusal(process, base::Url::parse("sqlite:/new.db?color=red")), Code::invalid_argument, "color");
+  expect_refusal(refusal(process, base::Url::parse("sqlite:")), Code::invalid_argument, "needs a path");
+  EXPECT_TRUE(files.list("/").empty());
+}
+
+WORLD_TEST(SqlBackend, AStateThatSomebodyHasLockedIsWaitedForAsLongAsAsked) {
+  { User alice(world, "alice"); }
+  auto& process = world.process();
+  const auto foreign = sql::open(process, process.files(), url());
+  auto connection = foreign->connect();
+  connection.execute("pragma locking_mode = exclusive");
+  connection.execute("update tidelock_schema set version = version");
+  const auto begin = runtime.now();
+  EXPECT_THROW_CODE(SqlBackend(process, process.files(), url(), {.patience = 1s}), Code::database_locked);
+  EXPECT_LT(runtime.now() - begin, 1200ms);
+}
 
 WORLD_TEST(SqlBackend, WhatIsNoStateFileIsRefusedWithTheReason) {
   auto& process = world.process();

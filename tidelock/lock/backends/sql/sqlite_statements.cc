@@ -6,7 +6,7 @@
 namespace tidelock::lock {
 namespace {
 
-constexpr std::array<std::string_view, 1> kSteps = {
+constexpr std::array<std::string_view, 2> kSteps = {
     R"sql(
 create table tidelock_lock (
   key text primary key not null,
@@ -41,6 +41,7 @@ create table tidelock_waiter (
   unique (key, claim)
 );
 )sql",
+    "alter table tidelock_waiter add column presence integer not null default 0",
 };
 
 }  // namespace
@@ -50,7 +51,8 @@ const Statements kSqliteStatements = {
 
     .leases_of_key = "select claim, owner, permits, boot, expires_boot_ns, token from tidelock_lease where key = ?",
     .waiters_of_key =
-        "select claim, owner, permits, boot, expires_boot_ns, place from tidelock_waiter where key = ? order by place",
+        "select claim, owner, permits, boot, expires_boot_ns, presence from tidelock_waiter where key = ? order by "
+        "place",
     .lease = "select owner, token, boot, expires_boot_ns from tidelock_lease where key = ? and claim = ?",
     .waiter = "select owner from tidelock_waiter where key = ? and claim = ?",
 
@@ -63,12 +65,13 @@ const Statements kSqliteStatements = {
         "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     .renew_lease = "update tidelock_lease set owner = ?, expires_boot_ns = ? where key = ? and claim = ?",
     .delete_lease = "delete from tidelock_lease where key = ? and claim = ?",
-    .break_leases = "delete from tidelock_lease where key = ?",
 
     .insert_waiter =
-        "insert into tidelock_waiter (key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    .refresh_waiter = "update tidelock_waiter set owner = ?, expires_boot_ns = ? where key = ? and claim = ?",
+        "insert into tidelock_waiter (key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns, "
+        "presence) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    .refresh_waiter =
+        "update tidelock_waiter set owner = ?, expires_boot_ns = ?, presence = ? where key = ? and claim = ?",
     .delete_waiter = "delete from tidelock_waiter where key = ? and claim = ?",
 
     .sweep_leases_of_key = "delete from tidelock_lease where key = ? and (boot <> ? or expires_boot_ns <= ?)",
@@ -88,7 +91,7 @@ const Statements kSqliteStatements = {
         "select key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns, token from tidelock_lease "
         "order by key, token",
     .all_waiters =
-        "select key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns from tidelock_waiter "
+        "select key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns, presence from tidelock_waiter "
         "order by key, place",
 };
 

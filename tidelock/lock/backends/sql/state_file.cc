@@ -25,10 +25,30 @@ base::Path with_suffix(base::Path path, std::string_view suffix) {
   return path;
 }
 
+// Asks for every column once: tables that only have our names are found out here.
+void check_tables(sql::Database& database, const Statements& statements, base::Deadline deadline) {
+  auto connection = database.connect(deadline);
+  for (const auto& statement : {statements.leases_of_key, statements.waiters_of_key}) {
+    for ([[maybe_unused]] const auto row : connection.query(statement, "")) {
+    }
+  }
+}
+
+Error not_our_tables(const sql::Database& database, const Error& error) {
+  return Error(Code::not_a_database, fmt::format("{} has tables named as those of Tidelock that are others: {}",
+                                                 database.name(), error.what()));
+}
+
 }  // namespace
 
-StateFile::StateFile(base::Runtime& runtime, base::Files& files, base::Url url)
-    : runtime_(runtime), files_(files), url_(std::move(url)), has_file_(url_.path != ":memory:") {}
+StateFile::StateFile(base::Runtime& runtime, base::Files& files, base::Url url, const OpenOptions& options)
+    : runtime_(runtime),
+      files_(files),
+      url_(std::move(url)),
+      options_(options),
+      has_file_(url_.scheme == "sqlite" && url_.path != ":memory:") {
+  sql::check_url(runtime_, files_, url_);
+}
 
 std::shared_ptr<const State> StateFile::get(base::Deadline deadline) {
   std::shared_ptr<const State> seen;
@@ -36,31 +56,98 @@ std::shared_ptr<const State> StateFile::get(base::Deadline deadline) {
     const base::LocalGuard guard(mutex_);
     seen = state_;
   }
-  if (seen != nullptr && is_current(*seen)) return seen;
-  auto opened = open(deadline);
+  if (seen != nullptr) {
+    switch (look(*seen)) {
+      case Found::same:
+        return seen;
+      case Found::other:
+        break;
+      case Found::torn:
+        throw Error(Code::corrupt,
+                    fmt::format("the files -wal and -shm beside {} were deleted or replaced while it was in use: who "
+                                "holds its locks cannot be told any more",
+                                seen->path.string()));
+    }
+  }
+  auto opened = options_.read_only ? open_to_read(deadline) : open(deadline, seen != nullptr);
   const base::LocalGuard guard(mutex_);
   if (state_ == seen) state_ = std::move(opened);
   return state_;  // Of several who opened it at once, the first was quick enough.
 }
 
-bool StateFile::is_current(const State& state) { return !has_file_ || inode_of(state.path) == state.inode; }
+StateFile::Found StateFile::look(const State& state) {
+  if (!has_file_) return Found::same;
+  const auto now = inodes_of(state.path);
+  if (now == state.inodes) return Found::same;
+  if (now.file != state.inodes.file || options_.read_only) return Found::other;
+  // As long as somebody has the database open SQLite keeps both.
+  return state.database->pool_state().open == 0 ? Found::other : Found::torn;
+}
 
-std::shared_ptr<const State> StateFile::open(base::Deadline deadline) {
+std::shared_ptr<State> StateFile::open_database(const base::Url& url, base::Deadline deadline) {
+  auto database = sql::open(runtime_, files_, url, {}, deadline);
+  const auto& statements = statements_for(database->dialect());
+  const base::Path path = has_file_ ? base::Path(url.path) : base::Path();
+  auto presence = has_file_ ? std::make_unique<Presence>(runtime_, files_, with_suffix(path, "-waiting")) : nullptr;
+  return std::make_shared<State>(State{.database = std::move(database),
+                                       .statements = statements,
+                                       .path = path,
+                                       .inodes = {},
+                                       .presence = std::move(presence)});
+}
+
+// `again`: it was there, so that its folder is made anew when that was deleted too.
+std::shared_ptr<const State> StateFile::open(base::Deadline deadline, bool again) {
   auto url = url_;
   if (has_file_) url.path = base::real_path(files_, url_.path).string();
   for (int i = 0; i < kOpenings; ++i) {
+    if (has_file_ && (again || options_.make_folder)) files_.create_folders(base::folder_of(url.path));
     const auto making = has_file_ ? start_making(url.path, deadline) : nullptr;
     const auto before = has_file_ ? inode_of(url.path) : std::nullopt;
-    auto database = sql::open(runtime_, files_, url);
-    const auto& statements = statements_for(database->dialect());
-    sql::migrate(*database, statements.schema, deadline);
-    auto state = std::make_shared<State>(State{.database = std::move(database),
-                                               .statements = statements,
-                                               .path = has_file_ ? base::Path(url.path) : base::Path(),
-                                               .inode = before});
-    if (is_current(*state)) return state;
+    const auto state = open_database(url, deadline);
+    try {
+      sql::migrate(*state->database, state->statements.schema, deadline);
+      check_tables(*state->database, state->statements, deadline);
+    } catch (const Error& error) {
+      if (error.code() == Code::statement_invalid) throw not_our_tables(*state->database, error);
+      throw;
+    }
+    if (!has_file_) return state;
+    state->inodes = inodes_of(state->path);
+    if (state->inodes.file == before) return state;
   }
   throw Error(Code::unavailable, fmt::format("{} is replaced again and again while it is opened", url.path));
+}
+
+std::shared_ptr<const State> StateFile::open_to_read(base::Deadline deadline) {
+  auto url = url_;
+  if (has_file_) {
+    const auto path = base::real_path(files_, url_.path);
+    if (!files_.info(path)) return nullptr;
+    url.path = path.string();
+    url.params["mode"] = "ro";
+    if (is_at_rest(path)) url.params["immutable"] = "yes";
+  }
+  const auto state = open_database(url, deadline);
+  if (!sql::has_tables(*state->database, state->statements.schema, deadline)) return nullptr;
+  try {
+    check_tables(*state->database, state->statements, deadline);
+  } catch (const Error& error) {
+    if (error.code() == Code::statement_invalid) throw not_our_tables(*state->database, error);
+    throw;
+  }
+  if (has_file_) state->inodes = inodes_of(state->path);
+  return state;
+}
+
+// Everything is in the file and nobody has it open: SQLite would make a log and an index to read it, which it cannot
+// everywhere and which this is not for. See https://www.sqlite.org/fileformat.html for the bytes.
+bool StateFile::is_at_rest(const base::Path& path) {
+  constexpr std::uint64_t kReadVersion = 19;
+  constexpr std::byte kWriteAhead{2};
+  if (files_.info(with_suffix(path, "-wal"))) return false;
+  std::array<std::byte, 1> version{};
+  return files_.open(path, base::OpenMode::read)->read_at(kReadVersion, version) == 1 && version[0] == kWriteAhead;
 }
 
 // When the file is missing, makes an empty one; the caller keeps what is returned until the database is made. A log and
@@ -83,6 +170,11 @@ std::unique_ptr<base::File> StateFile::start_making(const base::Path& path, base
     files_.sync_folder(base::folder_of(path));
   }
   return lock;
+}
+
+State::Inodes StateFile::inodes_of(const base::Path& path) {
+  return {
+      .file = inode_of(path), .log = inode_of(with_suffix(path, "-wal")), .index = inode_of(with_suffix(path, "-shm"))};
 }
 
 std::optional<std::uint64_t> StateFile::inode_of(const base::Path& path) {

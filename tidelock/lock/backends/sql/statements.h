@@ -13,7 +13,7 @@ struct Statements {
   sql::Schema schema;
 
   std::string_view leases_of_key;   // (key) → claim, owner, permits, boot, expires_boot_ns, token
-  std::string_view waiters_of_key;  // (key) → claim, owner, permits, boot, expires_boot_ns, place; in their order
+  std::string_view waiters_of_key;  // (key) → claim, owner, permits, boot, expires_boot_ns, presence; in order
   std::string_view lease;           // (key, claim) → owner, token, boot, expires_boot_ns
   std::string_view waiter;          // (key, claim) → owner
 
@@ -21,10 +21,10 @@ struct Statements {
   std::string_view insert_lease;  // key, claim, owner, host, pid, token, permits, since_us, boot, expires_boot_ns
   std::string_view renew_lease;   // (owner, expires_boot_ns, key, claim)
   std::string_view delete_lease;  // (key, claim)
-  std::string_view break_leases;  // (key)
 
-  std::string_view insert_waiter;   // key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns
-  std::string_view refresh_waiter;  // (owner, expires_boot_ns, key, claim)
+  // key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns, presence
+  std::string_view insert_waiter;
+  std::string_view refresh_waiter;  // (owner, expires_boot_ns, presence, key, claim)
   std::string_view delete_waiter;   // (key, claim)
 
   // Of one key: (key, boot, now in boot ns). Of all: (boot, now in boot ns).
@@ -36,7 +36,7 @@ struct Statements {
   std::string_view raise_token_floor;
   std::string_view forget_keys;
 
-  // key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns, and token for leases
+  // key, claim, owner, host, pid, permits, since_us, boot, expires_boot_ns, and token or presence
   std::string_view all_leases;   // By key and token.
   std::string_view all_waiters;  // By key and place.
 };

@@ -105,6 +105,7 @@ std::string version() { return sqlite3_libversion(); }
 std::unique_ptr<Driver> make_driver(base::Runtime& runtime, base::Files& files, const base::Url& url,
                                     base::UrlParams& params, const DatabaseOptions& options) {
   const auto synchronous = params.choice("synchronous", "normal", {"off", "normal", "full", "extra"});
+  const bool immutable = params.choice("immutable", "no", {"no", "yes"}) == "yes";
   params.finish();
   if (!url.hosts.empty() || !url.user.empty() || !url.password.empty()) {
     throw Error(Code::invalid_argument,
@@ -112,6 +113,9 @@ std::unique_ptr<Driver> make_driver(base::Runtime& runtime, base::Files& files, 
   }
   if (url.path.empty()) {
     throw Error(Code::invalid_argument, "an sqlite URL needs a path: sqlite:shop.db, or sqlite::memory:");
+  }
+  if (immutable && !options.read_only) {
+    throw Error(Code::invalid_argument, "immutable=yes needs mode=ro: " + url.to_string());
   }
   const bool in_memory = url.path == kMemory;
   auto memory = in_memory ? std::make_unique<MemoryFiles>() : nullptr;
@@ -129,6 +133,7 @@ std::unique_ptr<Driver> make_driver(base::Runtime& runtime, base::Files& files, 
                                               .vfs = by_kernel ? nullptr : std::make_unique<Vfs>(runtime, on),
                                               .read_only = options.read_only,
                                               .must_exist = options.must_exist,
+                                              .immutable = immutable,
                                               .busy_timeout = options.busy_timeout,
                                               .synchronous = synchronous,
                                               .generations = std::make_unique<Generations>(runtime.random())});

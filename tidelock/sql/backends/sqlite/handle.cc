@@ -1,6 +1,9 @@
 #include "tidelock/sql/backends/sqlite/handle.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cctype>
 #include <string>
 #include <utility>
 
@@ -19,6 +22,17 @@ constexpr int kInstructionsPerLook = 1000;
 constexpr base::Duration kFirstPause = 50us;
 constexpr base::Duration kLongestPause = 10ms;
 
+// https://www.sqlite.org/uri.html: what is not plain is written as %XX.
+std::string immutable_uri(std::string_view path) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = std::isalnum(byte) != 0 || c == '/' || c == '.' || c == '-' || c == '_';
+    uri += plain ? std::string(1, c) : fmt::format("%{:02X}", byte);
+  }
+  return uri + "?immutable=1";
+}
+
 }  // namespace
 
 Handle::Handle(const Place& place, base::Deadline deadline)
@@ -26,7 +40,9 @@ Handle::Handle(const Place& place, base::Deadline deadline)
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
   flags |= place.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   if (!place.must_exist && !place.read_only) flags |= SQLITE_OPEN_CREATE;
-  const int result = sqlite3_open_v2(place.path.c_str(), &db_, flags, place.vfs ? place.vfs->name().c_str() : nullptr);
+  if (place.immutable) flags |= SQLITE_OPEN_URI;
+  const auto name = place.immutable ? immutable_uri(place.path) : place.path;
+  const int result = sqlite3_open_v2(name.c_str(), &db_, flags, place.vfs ? place.vfs->name().c_str() : nullptr);
   if (result != SQLITE_OK) {
     auto failure = db_ != nullptr ? error(result, {}) : error_of(result, sqlite3_errstr(result), place.path);
     sqlite3_close_v2(db_);

@@ -20,6 +20,7 @@ struct Place {
   std::unique_ptr<Vfs> vfs;       // Null: SQLite's own.
   bool read_only = false;         //
   bool must_exist = false;        //
+  bool immutable = false;         // Nobody writes it meanwhile: no lock, no log, no file beside it is needed or made.
   base::Duration busy_timeout{};  //
   std::string synchronous;        // off, normal, full or extra.
   std::unique_ptr<Generations> generations;

@@ -68,6 +68,26 @@ SqliteSession::SqliteSession(const Place& place, base::Deadline deadline) : hand
   snapshot_ = handle_.prepare("select exists(select 1 from sqlite_schema)", SQLITE_PREPARE_PERSISTENT);
 }
 
+// The last one to close a database copies the log into it. Not a log that somebody deleted meanwhile: others went on
+// without it, and its pages are older than theirs.
+SqliteSession::~SqliteSession() {
+  if (log_is_replaced()) sqlite3_db_config(handle_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
+std::optional<std::uint64_t> SqliteSession::log_inode() const {
+  const auto info = handle_.place().files.info(handle_.place().path + "-wal");
+  return info ? std::optional(info->inode) : std::nullopt;
+}
+
+bool SqliteSession::log_is_replaced() const noexcept {
+  if (!log_inode_) return false;
+  try {
+    return log_inode() != log_inode_;
+  } catch (...) {  // Nothing can be said of it now.
+    return false;
+  }
+}
+
 // Reads the header, which finds out whether this is a database at all, and the schema.
 void SqliteSession::open_log() {
   const auto mode_after = [&](std::string_view pragma) {
@@ -92,6 +112,7 @@ void SqliteSession::open_log() {
   write_ahead_ = mode == "wal";
   handle_.run("pragma synchronous = " + handle_.place().synchronous);
   handle_.run("select 1 from sqlite_schema limit 1");
+  if (write_ahead_ && !handle_.place().immutable) log_inode_ = log_inode();
 }
 
 std::unique_ptr<Prepared> SqliteSession::prepare(std::string_view sql) {
@@ -209,6 +230,7 @@ Position SqliteSession::position() {
 void SqliteSession::checkpoint() noexcept {
   if (handle_.committed_frames() < kCheckpointFrames) return;
   handle_.forget_committed_frames();
+  if (log_is_replaced()) return;
   sqlite3_wal_checkpoint_v2(handle_.get(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
 }
 

@@ -1,7 +1,9 @@
 // One connection to an SQLite database, in WAL mode unless it may only read.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +22,7 @@ class SqliteSession final : public Session {
  public:
   // `place` must outlive it. Errors: what a user can get wrong about a file, each with the path and what to do.
   SqliteSession(const Place& place, base::Deadline deadline);
+  ~SqliteSession() override;
 
   std::unique_ptr<Prepared> prepare(std::string_view sql) override;
   void run_script(std::string_view sql, base::Deadline deadline) override;
@@ -44,6 +47,8 @@ class SqliteSession final : public Session {
 
  private:
   void open_log();
+  std::optional<std::uint64_t> log_inode() const;
+  bool log_is_replaced() const noexcept;
   void end_transaction() noexcept;
   void run_to_end(sqlite3_stmt* statement, bool commits);
   Position position();
@@ -51,7 +56,8 @@ class SqliteSession final : public Session {
   Handle handle_;
   // Prepared once. The last one is stepped to its only row to hold a snapshot, see commit().
   StatementHandle begin_immediate_, begin_deferred_, commit_, rollback_, snapshot_;
-  bool write_ahead_ = false;  // The database is in WAL mode.
+  bool write_ahead_ = false;                // The database is in WAL mode.
+  std::optional<std::uint64_t> log_inode_;  // Of the log that is open.
   bool begun_ = false;
   bool reads_only_ = false;                            // The transaction that is begun.
   base::Deadline deadline_ = base::Deadline::never();  // Of the transaction.
