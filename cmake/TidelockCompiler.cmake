@@ -11,6 +11,7 @@ endif()
 option(TIDELOCK_CHECKS "Compile in the checks that catch misuse, such as one connection used by two tasks" OFF)
 option(TIDELOCK_WERROR "Treat warnings as errors" ON)
 option(TIDELOCK_TESTS "Build the tests" ON)
+option(TIDELOCK_PRECOMPILED "Precompile the headers that nearly every source includes" OFF)
 set(TIDELOCK_SANITIZE "" CACHE STRING "Sanitizers, comma separated: address,undefined or thread")
 
 set(CMAKE_CXX_STANDARD 20)
@@ -23,6 +24,9 @@ find_program(TIDELOCK_CCACHE ccache)
 mark_as_advanced(TIDELOCK_CCACHE)
 if(TIDELOCK_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${TIDELOCK_CCACHE})
+  if(TIDELOCK_PRECOMPILED) # Or it compiles all that uses a precompiled header anew.
+    list(PREPEND CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros)
+  endif()
 endif()
 
 function(tidelock_compile target)

@@ -38,7 +38,7 @@ if(TIDELOCK_TESTS AND TARGET tidelock_program AND NOT TIDELOCK_SANITIZE)
     NAME install/AConsumerFindsThePackageAndQueries
     COMMAND
       ${CMAKE_COMMAND} -D BUILD=${PROJECT_BINARY_DIR} -D SOURCE=${PROJECT_SOURCE_DIR}/tests/consumer -D
-      CXX=${CMAKE_CXX_COMPILER} -D LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER} -P
+      CXX=${CMAKE_CXX_COMPILER} -D LAUNCHER=${TIDELOCK_CCACHE} -P
       ${PROJECT_SOURCE_DIR}/tests/consumer/run.cmake)
   set_tests_properties(install/AConsumerFindsThePackageAndQueries PROPERTIES LABELS install TIMEOUT 300)
 endif()

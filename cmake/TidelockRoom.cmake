@@ -32,6 +32,11 @@ endfunction()
 
 # An object library of the given sources, compiled as part of the library.
 function(tidelock_objects target)
+  tidelock_plain_objects(${target} ${ARGN})
+  tidelock_use_precompiled(${target} tidelock_precompiled)
+endfunction()
+
+function(tidelock_plain_objects target)
   add_library(${target} OBJECT ${ARGN})
   tidelock_compile(${target})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
@@ -47,19 +52,8 @@ endfunction()
 # tests ctest knows as <prefix>Suite.Test. Suites named *Soak run in scripts/soak only.
 function(tidelock_test target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX" "LABELS;SOURCES;LIBRARIES")
-  add_executable(${target} ${arg_SOURCES})
-  tidelock_compile(${target})
-  # Compiling what GoogleTest's macros become costs more than running it: optimize it less than the library.
-  if(TIDELOCK_SANITIZE)
-    target_compile_options(${target} PRIVATE -O0)
-  elseif(CMAKE_BUILD_TYPE STREQUAL Release)
-    target_compile_options(${target} PRIVATE -O1)
-  endif()
-  target_compile_definitions(${target} PRIVATE ${TIDELOCK_ENGINE_DEFINITIONS}
-                                               TIDELOCK_VERSION="${PROJECT_VERSION}")
-  if(TIDELOCK_WITH_DUCKDB)
-    target_include_directories(${target} SYSTEM PRIVATE ${TIDELOCK_DUCKDB_DIR})
-  endif()
+  tidelock_test_program(${target} ${arg_SOURCES})
+  tidelock_use_precompiled(${target} tidelock_precompiled_tests)
   target_link_libraries(${target} PRIVATE ${arg_LIBRARIES} tidelock::tidelock GTest::gmock_main)
   gtest_discover_tests(
     ${target}
@@ -70,7 +64,31 @@ function(tidelock_test target)
     PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300 ENVIRONMENT "${TIDELOCK_TEST_ENVIRONMENT}")
 endfunction()
 
+function(tidelock_test_program target)
+  add_executable(${target} ${ARGN})
+  tidelock_compile(${target})
+  # Compiling what GoogleTest's macros become costs more than running it: optimize it less than the library.
+  if(CMAKE_BUILD_TYPE STREQUAL Release)
+    target_compile_options(${target} PRIVATE -O1)
+  endif()
+  target_compile_definitions(${target} PRIVATE ${TIDELOCK_ENGINE_DEFINITIONS}
+                                               TIDELOCK_VERSION="${PROJECT_VERSION}")
+  if(TIDELOCK_WITH_DUCKDB)
+    target_include_directories(${target} SYSTEM PRIVATE ${TIDELOCK_DUCKDB_DIR})
+  endif()
+endfunction()
+
 include(GoogleTest)
+
+# Targets without code, which hold the precompiled headers.
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled/empty.cc CONTENT "int main() {}\n")
+tidelock_plain_objects(tidelock_precompiled ${PROJECT_BINARY_DIR}/precompiled/empty.cc)
+tidelock_make_precompiled(tidelock_precompiled ${TIDELOCK_PRECOMPILED_HEADERS})
+if(TIDELOCK_TESTS)
+  tidelock_test_program(tidelock_precompiled_tests ${PROJECT_BINARY_DIR}/precompiled/empty.cc)
+  target_link_libraries(tidelock_precompiled_tests PRIVATE ${TIDELOCK_LIBRARIES} GTest::gmock)
+  tidelock_make_precompiled(tidelock_precompiled_tests ${TIDELOCK_PRECOMPILED_TEST_HEADERS})
+endif()
 
 function(tidelock_room room)
   tidelock_room_files(${room})

@@ -21,7 +21,7 @@ double percent(std::uint64_t part, std::uint64_t whole) {
 }
 
 void check(bool right, const std::string& breaker, std::string_view what) {
-  if (!right) throw Error(Code::invalid_argument, fmt::format("circuit breaker {}: {}", quoted(breaker), what));
+  if (!right) throw Error(Code::invalid_argument, fmt::format("circuit breaker {}: {}", base::quoted(breaker), what));
 }
 
 CircuitBreakerOptions checked(CircuitBreakerOptions options, const std::string& name) {
@@ -248,7 +248,7 @@ bool CircuitBreaker::is_bad(const CallTally& tally) const {
 }
 
 std::string CircuitBreaker::refusal(Instant now) {
-  auto text = fmt::format("circuit breaker {} ", quoted(name_));
+  auto text = fmt::format("circuit breaker {} ", base::quoted(name_));
   if (state_ == BreakerState::forced_open) return text + "was opened by hand; the call was not made";
   if (state_ == BreakerState::half_open) {
     text += fmt::format("is half open and its {} probes are under way; the call was not made", probes_.size());

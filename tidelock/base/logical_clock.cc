@@ -89,7 +89,7 @@ VectorStamp VectorClock::receive(const VectorStamp& remote) {
     throw Error(Code::invalid_argument,
                 fmt::format("a remote vector stamp knows {} events of node {}, which has had {}: another node uses its "
                             "name, or it has lost its last stamp",
-                            remote[node_], quoted(node_), last_[node_]));
+                            remote[node_], base::quoted(node_), last_[node_]));
   }
   const auto mine = next();
   last_.merge(remote);
@@ -124,7 +124,7 @@ HybridStamp HybridStamp::parse(std::string_view text) {
                      time <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   if (!right) {
     throw Error(Code::invalid_argument,
-                fmt::format("{} is no hybrid stamp, which looks like 000645a1b2c3d4e5.0000000f", quoted(text)));
+                fmt::format("{} is no hybrid stamp, which looks like 000645a1b2c3d4e5.0000000f", base::quoted(text)));
   }
   return {WallTime(std::chrono::microseconds(static_cast<std::int64_t>(time))), counter};
 }
