@@ -13,6 +13,7 @@ set(TIDELOCK_DUCKDB_DIR /usr/local/lib/tidelock/duckdb-${TIDELOCK_DUCKDB_VERSION
 set(TIDELOCK_ENGINES "")            # What is on.
 set(TIDELOCK_ENGINES_KNOWN "")      # What there is: the backend folders that may be left out.
 set(TIDELOCK_ENGINE_LIBRARIES "")   # What they link.
+set(TIDELOCK_ENGINE_INCLUDES "")    # Folders of their headers that are not searched anyway.
 set(TIDELOCK_ENGINE_DEFINITIONS "") # What they define, for the whole library and its tests.
 
 # tidelock_engine(<name> <found> <hint>): declares the option, and sets TIDELOCK_WITH_<NAME> to what comes of it.
@@ -61,6 +62,20 @@ if(TIDELOCK_WITH_DUCKDB)
   list(APPEND TIDELOCK_ENGINE_DEFINITIONS "TIDELOCK_DUCKDB_LIBRARY=\"${TIDELOCK_DUCKDB_DIR}/libduckdb.so\"")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tidelock/sql/backends/all.cc PROPERTIES
     COMPILE_DEFINITIONS "TIDELOCK_DUCKDB_VERSION=\"${TIDELOCK_DUCKDB_VERSION}\"")
+endif()
+
+# MariaDB's client library has no package of CMake's; its headers lie in a folder of their own.
+find_path(TIDELOCK_MARIADB_INCLUDE mysql.h PATH_SUFFIXES mariadb)
+find_library(TIDELOCK_MARIADB_LIBRARY mariadb)
+mark_as_advanced(TIDELOCK_MARIADB_INCLUDE TIDELOCK_MARIADB_LIBRARY)
+set(tidelock_mariadb_found OFF)
+if(TIDELOCK_MARIADB_INCLUDE AND TIDELOCK_MARIADB_LIBRARY)
+  set(tidelock_mariadb_found ON)
+endif()
+tidelock_engine(mariadb ${tidelock_mariadb_found} "scripts/setup installs libmariadb-dev.")
+if(TIDELOCK_WITH_MARIADB)
+  list(APPEND TIDELOCK_ENGINE_LIBRARIES mariadb)
+  list(APPEND TIDELOCK_ENGINE_INCLUDES ${TIDELOCK_MARIADB_INCLUDE})
 endif()
 
 string(JOIN " " tidelock_engines_text ${TIDELOCK_ENGINES})

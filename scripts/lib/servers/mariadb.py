@@ -47,7 +47,7 @@ def serve(place: Place, name: str, port: int, server_id: int, key: Path, certifi
          f"--socket={place.folder / name}.sock", f"--pid-file={place.folder / name}.pid", f"--port={port}",
          "--bind-address=127.0.0.1", "--skip-name-resolve", f"--server-id={server_id}", "--log-bin=bin",
          "--binlog-format=ROW", "--binlog-row-image=FULL", "--binlog-row-metadata=FULL", "--log-slave-updates",
-         "--gtid-strict-mode=1", "--relay-log=relay", "--max-connections=200", "--local-infile=1",
+         "--gtid-strict-mode=1", "--relay-log=relay", "--max-connections=200", "--max-allowed-packet=64M", "--local-infile=1",
          "--character-set-server=utf8mb4", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
          "--innodb-flush-log-at-trx-commit=2", "--performance-schema=off",
          f"--ssl-cert={certificate}", f"--ssl-key={key}"], log)

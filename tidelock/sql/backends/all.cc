@@ -13,6 +13,9 @@
 #include "tidelock/sql/backends/duckdb/api.h"
 #include "tidelock/sql/backends/duckdb/driver.h"
 #endif
+#if TIDELOCK_HAVE_MARIADB
+#include "tidelock/sql/backends/mariadb/driver.h"
+#endif
 
 namespace tidelock::sql {
 namespace {
@@ -52,6 +55,9 @@ std::unique_ptr<Driver> make_driver(base::Runtime& runtime, base::Files& files, 
 #if TIDELOCK_HAVE_DUCKDB
   if (url.scheme == "duckdb") return make_duckdb_driver(runtime, files, url, params, options);
 #endif
+#if TIDELOCK_HAVE_MARIADB
+  if (url.scheme == "mariadb" || url.scheme == "mysql") return mariadb::make_driver(runtime, url, params, options);
+#endif
   std::vector<std::string> known;
   for (const auto& engine : engines()) known.push_back(engine.scheme + ":");
   const auto nearest = base::nearest_name(url.scheme + ":", known);
@@ -66,6 +72,9 @@ std::vector<Engine> engines() {
   std::vector<Engine> all;
 #if TIDELOCK_HAVE_DUCKDB
   all.push_back(duckdb_engine());
+#endif
+#if TIDELOCK_HAVE_MARIADB
+  all.push_back({"mariadb", mariadb::client_version(), true, "also by the name mysql:"});
 #endif
 #if TIDELOCK_HAVE_SQLITE
   all.push_back({"sqlite", sqlite::version(), true, ""});

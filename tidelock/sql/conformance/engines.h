@@ -30,9 +30,9 @@ enum class Outcome {
 };
 std::ostream& operator<<(std::ostream& out, Outcome outcome);
 
-// At the engine's default level, as its documentation says.
-struct Isolations {
-  std::string reference;
+// At one level.
+struct Anomalies {
+  Isolation level;
   Outcome dirty_read;
   Outcome non_repeatable_read;
   Outcome phantom;
@@ -61,11 +61,21 @@ struct Deleting {
   bool truncate_waits_for_readers = false;  //
 };
 
+// At each level that the engine has, its default one first, as its documentation says.
+struct Isolations {
+  std::string reference;
+  std::vector<Anomalies> levels;
+};
+
 struct Declared {
   bool nan = false;        // A column of doubles keeps NaN.
+  bool infinities = true;  // And the infinities.
   bool in_memory = false;  // Its data is gone with it; there is no file to open twice or read-only.
   // A query of the numbers n from 1 to count, a row each, which the engine makes as they are asked for.
   std::function<std::string(std::int64_t count)> numbers;
+  // Statements that engines write differently. A row that is there already is left as it is:
+  std::string insert_unless_there = "insert into t values (1) on conflict do nothing";
+  bool update_from = true;  // update t set … from (…) as x where …
   bool time_passes = true;  // While a statement computes. Not in a World.
   std::vector<std::string> decimals;
   std::pair<Date, Date> dates;                 // The first and the last.
@@ -77,7 +87,7 @@ struct Declared {
 // Where a test is run: opens databases of one engine.
 class Place {
  public:
-  Place(base::Runtime& runtime, base::Files& files, std::string url)
+  Place(base::Runtime& runtime, base::Files& files, base::Url url)
       : runtime(runtime), files(files), url_(std::move(url)) {}
 
   // `parameters`: "mode=ro&busy_timeout=1s".
@@ -87,7 +97,7 @@ class Place {
   base::Files& files;
 
  private:
-  std::string url_;
+  base::Url url_;
 };
 
 struct Engine {

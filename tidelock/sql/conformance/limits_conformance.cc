@@ -190,8 +190,8 @@ TEST_P(SqlLimits, ThePoolIsFirstComeFirstServed) {
 TEST_P(SqlLimits, AnExhaustedPoolSaysWhoHoldsItsConnections) {
   run([](const Place& place) {
     const auto db = place.open("max_connections=2&checkout_timeout=5ms");
-    const auto oldest = db->connect();
-    const auto other = db->connect();
+    const auto oldest = db->connect(place.runtime.in(30s));  // Opening a connection may take longer.
+    const auto other = db->connect(place.runtime.in(30s));
     try {
       db->connect();
       ADD_FAILURE() << "nothing was thrown";
@@ -252,7 +252,7 @@ class Recorder final : public Observer {
 TEST_P(SqlLimits, AnObserverSeesEveryStatementWithItsValues) {
   run([](const Place& place) {
     const auto db = place.open();
-    db->script("create table t (a integer primary key, b varchar)");
+    db->script("create table t (a integer primary key, b varchar(100))");
     const auto recorder = std::make_shared<Recorder>();
     db->observe(recorder);
     auto& seen = recorder->seen;

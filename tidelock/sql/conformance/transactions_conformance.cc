@@ -14,7 +14,7 @@ TIDELOCK_SQL_CONFORMANCE(SqlTransactions);
 
 std::unique_ptr<Database> with_table(const Place& place, const std::string& parameters = {}) {
   auto db = place.open(parameters);
-  db->script("create table t (a integer primary key, b varchar)");
+  db->script("create table t (a integer primary key, b varchar(100))");
   return db;
 }
 

@@ -1,0 +1,143 @@
+// What can go wrong before the first statement: each is one clear error, and no secret is in it.
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
+#include "tidelock/world/testing.h"
+
+namespace tidelock::sql::mariadb {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::AnyOf;
+using testing::error_of;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class MariadbConnecting : public testing::MariadbTest {
+ protected:
+  void expect(const base::Url& url, Code code, const std::string& part) {
+    const auto error = error_of([&] { open_url(url); });
+    EXPECT_EQ(name(error.code()), name(code)) << error.what();
+    EXPECT_THAT(std::string(error.what()), HasSubstr(part));
+    EXPECT_THAT(std::string(error.what()), Not(HasSubstr("hidden")));
+  }
+};
+
+TEST_F(MariadbConnecting, WhatIsWrongIsSaid) {
+  auto url = url_;
+  url.password = base::Secret("hidden");
+  url.user = "nobody";
+  expect(url, Code::permission_denied, "nobody");
+  url = url_;
+  url.hosts.front() = {"127.0.0.1", 1};
+  expect(url, Code::unavailable, "127.0.0.1:1");
+  url.hosts.front() = {"no-such-host.invalid", 3306};
+  expect(url, Code::unavailable, "no-such-host.invalid");
+  url = url_;
+  url.params["mode"] = "rw";
+  expect(url, Code::not_found, url_.path.substr(1));
+  url = url_;
+  url.hosts.clear();
+  url.params["socket"] = "/nowhere/mysqld.sock";
+  expect(url, Code::unavailable, "/nowhere/mysqld.sock");
+}
+
+TEST_F(MariadbConnecting, APasswordMayHaveAnyCharacter) {
+  const std::string password = "p@ss:w/rd?#%&'\"\\ \xc3\xa9 hidden";
+  const auto user = "u" + std::to_string(runtime_.random() % 1'000'000'000);
+  admin_->execute("create user " + user + "@'127.0.0.1' identified by 'p@ss:w/rd?#%&''\"\\ \xc3\xa9 hidden'");
+  admin_->execute("grant all on *.* to " + user + "@'127.0.0.1'");
+  auto url = url_;
+  url.user = user;
+  url.password = base::Secret(password);
+  {
+    const auto db = open_url(url);
+    EXPECT_EQ(db->one<int>("select 1"), 1);
+    EXPECT_THAT(db->name(), Not(HasSubstr("hidden")));
+    const auto error = error_of([&] { db->execute("selec 1"); });
+    EXPECT_THAT(std::string(error.what()), Not(HasSubstr("hidden")));
+  }
+  admin_->execute("drop user " + user + "@'127.0.0.1'");
+}
+
+// A listener that takes the connection and never says a word.
+TEST_F(MariadbConnecting, AServerThatSaysNothingIsNotWaitedForLongerThanAsked) {
+  auto url = url_;
+  // Of TEST-NET-1, which is routed nowhere: refused at once by some networks, swallowed by others.
+  url.hosts.front() = {"192.0.2.1", 3306};
+  url.params["connect_timeout"] = "50ms";
+  const auto error = error_of([&] { open_url(url); });
+  EXPECT_THAT(error.code(), AnyOf(Code::timeout, Code::unavailable)) << error.what();
+}
+
+TEST_F(MariadbConnecting, TlsIsUsedWhereItIsAskedFor) {
+  const char* const certificate = std::getenv("TIDELOCK_TEST_MARIADB_CERTIFICATE");
+  if (certificate == nullptr) GTEST_SKIP() << "TIDELOCK_TEST_MARIADB_CERTIFICATE names no certificate";
+  auto url = url_;
+  const auto cipher = [&] {
+    return open_url(url)->one<std::string>(
+        "select variable_value from "
+        "information_schema.session_status where variable_name = 'ssl_cipher'");
+  };
+  EXPECT_EQ(cipher(), "");
+  url.params["sslmode"] = "require";
+  EXPECT_NE(cipher(), "");
+  url.params["statement_timeout"] = "100ms";
+  EXPECT_THROW_CODE(open_url(url)->one<int>("select sleep(20)"), Code::timeout);  // Waits and kills as without.
+  url.params.erase("statement_timeout");
+  url.params["sslmode"] = "verify-full";
+  url.params["sslrootcert"] = certificate;
+  url.hosts.front().name = "localhost";
+  EXPECT_NE(cipher(), "");
+  url.params["sslrootcert"] = "/nowhere/ca.pem";
+  expect(url, Code::permission_denied, "sslrootcert");
+}
+
+TEST_F(MariadbConnecting, AUserThatMustUseTlsIsToldSo) {
+  const auto user = "u" + std::to_string(runtime_.random() % 1'000'000'000);
+  admin_->execute("create user " + user + "@'127.0.0.1' identified by 'hidden' require ssl");
+  auto url = url_;
+  url.user = user;
+  url.password = base::Secret("hidden");
+  expect(url, Code::permission_denied, user);
+  admin_->execute("drop user " + user + "@'127.0.0.1'");
+}
+
+TEST_F(MariadbConnecting, AUserWithoutConnectionsLeftIsToldSo) {
+  const auto user = "u" + std::to_string(runtime_.random() % 1'000'000'000);
+  admin_->execute("create user " + user + "@'127.0.0.1' with max_user_connections 1");
+  admin_->execute("grant all on *.* to " + user + "@'127.0.0.1'");
+  auto url = url_;
+  url.user = user;
+  {
+    const auto db = open_url(url);
+    const auto connection = db->connect();
+    const auto error = error_of([&] { db->connect(); });
+    EXPECT_EQ(error.code(), Code::unavailable) << error.what();
+    EXPECT_EQ(error.disposition(), Disposition::retry_call);
+  }
+  admin_->execute("drop user " + user + "@'127.0.0.1'");
+}
+
+TEST_F(MariadbConnecting, AReplicaTakesNoWrites) {
+  const char* const replica = std::getenv("TIDELOCK_TEST_MARIADB_REPLICA");
+  if (replica == nullptr) GTEST_SKIP() << "TIDELOCK_TEST_MARIADB_REPLICA names no server";
+  const auto db = open_url(base::Url::parse(replica));
+  EXPECT_EQ(db->one<int>("select 1"), 1);
+  auto connection = db->connect();
+  const auto error = error_of([&] { connection.execute("create table not_here (a integer)"); });
+  EXPECT_EQ(error.code(), Code::read_only_server) << error.what();
+  EXPECT_THAT(error.message(), HasSubstr("primary"));
+}
+
+TEST_F(MariadbConnecting, AnotherKindOfServerIsNoMariadb) {
+  auto url = url_;
+  url.params["max_conections"] = "3";
+  expect(url, Code::invalid_argument, "max_connections");
+}
+
+}  // namespace
+}  // namespace tidelock::sql::mariadb

@@ -1,0 +1,20 @@
+// MariaDB: mariadb://user:password@host:3306/database, also mysql://…
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tidelock/base/runtime.h"
+#include "tidelock/base/url.h"
+#include "tidelock/sql/database.h"
+#include "tidelock/sql/driver.h"
+
+namespace tidelock::sql::mariadb {
+
+std::string client_version();
+
+// Connects once, to learn what the server can. `params`: of `url`, with those of DatabaseOptions taken out.
+std::unique_ptr<Driver> make_driver(base::Runtime& runtime, const base::Url& url, base::UrlParams& params,
+                                    const DatabaseOptions& options);
+
+}  // namespace tidelock::sql::mariadb

@@ -1,0 +1,206 @@
+#include "tidelock/sql/backends/mariadb/prepared.h"
+
+#include <errmsg.h>
+#include <mysqld_error.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "tidelock/base/text.h"
+#include "tidelock/sql/backends/mariadb/errors.h"
+
+namespace tidelock::sql::mariadb {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How many rows that nobody wants are read, before the statement is killed instead.
+constexpr int kDroppedRowsMost = 1000;
+// The clock is looked at once for so many rows.
+constexpr std::int64_t kRowsBetweenLooks = 128;
+constexpr base::Duration kDropWithin = 10s;
+
+}  // namespace
+
+MariadbPrepared::MariadbPrepared(MariadbSession& session, std::string_view sql)
+    : session_(session), sql_(sql), kind_(kind_of(sql, session.lexis())) {
+  if (kind_.empty) throw Error(Code::statement_invalid, "there is no statement in " + base::quoted(sql));
+  session_.begin_statement(kind_, sql_, session_.planning_deadline());
+  struct End {
+    MariadbSession& session;
+    ~End() { session.end_statement(); }
+  } const end{session_};
+  try {
+    prepare_on_server();
+  } catch (...) {
+    if (statement_ != nullptr) session_.wire().close(statement_);
+    throw;
+  }
+}
+
+MariadbPrepared::~MariadbPrepared() {
+  finish();
+  if (statement_ != nullptr) session_.wire().close(statement_);
+}
+
+void MariadbPrepared::prepare_on_server() {
+  auto& wire = session_.wire();
+  if (statement_ != nullptr) wire.close(std::exchange(statement_, nullptr));
+  if (wire.broken()) {
+    throw session_.failure({.empty = false, .reads = true}, CR_SERVER_LOST, "the connection was lost before",
+                           base::quoted(sql_));
+  }
+  statement_ = mysql_stmt_init(wire.get());
+  if (statement_ == nullptr) throw Error(Code::io_error, "there is no memory left for a statement");
+  mysql_stmt_attr_set(statement_, STMT_ATTR_CB_USER_DATA, this);
+  mysql_stmt_attr_set(statement_, STMT_ATTR_CB_RESULT, reinterpret_cast<const void*>(&on_cell));
+  described_ = 0;
+  if (wire.prepare(statement_, sql_) != 0) {  // Nothing of it was run.
+    throw session_.failure({.empty = false, .reads = true}, mysql_stmt_errno(statement_), mysql_stmt_error(statement_),
+                           base::quoted(sql_));
+  }
+  generation_ = session_.generation();
+  parameters_ = mysql_stmt_param_count(statement_);
+  describe();
+}
+
+void MariadbPrepared::describe() {
+  const auto count = mysql_stmt_field_count(statement_);
+  const MYSQL_FIELD* const fields = count == 0 ? nullptr : mariadb_stmt_fetch_fields(statement_);
+  const std::span<const MYSQL_FIELD> described(fields, count);
+  if (generation_ == described_ && std::ranges::equal(columns_, described, [](const auto& column, const auto& field) {
+        return column.is_of(field);
+      }))
+    return;
+  described_ = generation_;
+  columns_.clear();
+  for (const auto& field : described) columns_.push_back(Column::of(field));
+  cells_.assign(count, {});
+  scratch_.resize(count);
+}
+
+std::string_view MariadbPrepared::column_name(std::size_t column) const { return columns_[column].name; }
+
+void MariadbPrepared::fail() {
+  has_rows_ = false;
+  // What happens while rows are read is told of the connection only.
+  if (mysql_stmt_errno(statement_) == 0) {
+    auto& wire = session_.wire();
+    throw session_.failure(kind_, wire.errno_(), wire.message(), base::quoted(sql_));
+  }
+  throw session_.failure(kind_, mysql_stmt_errno(statement_), mysql_stmt_error(statement_), base::quoted(sql_));
+}
+
+void MariadbPrepared::start(std::span<const ValueView> values, base::Deadline deadline) {
+  binds_.set(values);
+  session_.check_size(binds_.bytes());
+  session_.begin_statement(kind_, sql_, deadline);
+  started_ = true;
+  deadline_ = deadline;
+  rows_ = changes_ = 0;
+  if (generation_ != session_.generation() || session_.wire().broken()) prepare_on_server();
+  execute();
+  const auto fields = mysql_stmt_field_count(statement_);
+  if (fields != 0) {
+    describe();  // The types of a column may follow those of the values.
+    has_rows_ = true;
+    return;
+  }
+  columns_.clear();
+  described_ = 0;
+  const auto affected = mysql_stmt_affected_rows(statement_);
+  changes_ = affected == static_cast<my_ulonglong>(-1) ? 0 : static_cast<std::int64_t>(affected);
+  drop_more_results();
+  session_.check_ended(kind_, sql_);
+}
+
+void MariadbPrepared::execute() {
+  if (parameters_ != 0 && mysql_stmt_bind_param(statement_, binds_.get()) != 0) fail();
+  if (session_.wire().execute(statement_) == 0) return;
+  if (mysql_stmt_errno(statement_) != CR_NEW_STMT_METADATA) fail();
+  execute_again();
+}
+
+// The table has other columns than when the statement was prepared, and the client library cannot read its rows.
+void MariadbPrepared::execute_again() {
+  if (!kind_.reads) {
+    throw Error(Code::unknown_outcome,
+                "the columns of the table were changed meanwhile: the statement was applied, and its rows cannot be "
+                "read: " +
+                    base::quoted(sql_));
+  }
+  prepare_on_server();
+  if (mysql_stmt_bind_param(statement_, binds_.get()) != 0 || session_.wire().execute(statement_) != 0) fail();
+}
+
+void MariadbPrepared::on_cell(void* self, unsigned column, unsigned char** row) {
+  auto& prepared = *static_cast<MariadbPrepared*>(self);
+  if (row == nullptr) {
+    prepared.cells_[column] = {};
+    return;
+  }
+  const unsigned char* at = *row;
+  prepared.cells_[column] = take(prepared.columns_[column], &at);
+  *row += at - *row;
+}
+
+bool MariadbPrepared::next() {
+  if (!has_rows_) return false;
+  auto& wire = session_.wire();
+  if (rows_ % kRowsBetweenLooks == 0 && !deadline_.is_never() && deadline_.passed(wire.runtime().now())) {
+    wire.interrupt(Code::timeout);
+  }
+  wire.check_stop();
+  const int result = wire.fetch(statement_);
+  if (wire.interrupted()) {
+    if (result != 0) has_rows_ = false;
+    drop_rows();
+    throw session_.interruption(base::quoted(sql_));
+  }
+  if (result == 0) {
+    ++rows_;
+    return true;
+  }
+  if (result != MYSQL_NO_DATA) fail();
+  has_rows_ = false;
+  if (!kind_.reads) changes_ = rows_;
+  drop_more_results();
+  return false;
+}
+
+ValueView MariadbPrepared::value(std::size_t column) {
+  return decode(columns_[column], cells_[column], scratch_[column]);
+}
+
+// Reads what is left, or kills the statement where that would take long and it has nothing else to do.
+void MariadbPrepared::drop_rows() noexcept {
+  auto& wire = session_.wire();
+  for (int dropped = 0; has_rows_ && !wire.broken(); ++dropped) {
+    if (dropped == kDroppedRowsMost && kind_.reads && !wire.interrupted()) wire.interrupt(Code::cancelled);
+    has_rows_ = wire.fetch(statement_) == 0;
+  }
+  has_rows_ = false;
+}
+
+// A stored procedure may return several; the first one is what its caller sees.
+void MariadbPrepared::drop_more_results() noexcept {
+  auto& wire = session_.wire();
+  while (wire.more_results(statement_)) {
+    if (mysql_stmt_field_count(statement_) != 0) wire.free_result(statement_);
+  }
+}
+
+void MariadbPrepared::finish() noexcept {
+  if (!std::exchange(started_, false)) return;
+  auto& wire = session_.wire();
+  if (has_rows_) {
+    wire.begin(base::later(wire.runtime().now(), kDropWithin), true);
+    drop_rows();
+    drop_more_results();
+  }
+  if (wire.interrupted() && !wire.broken()) wire.query("do 0");  // Takes a kill that came a moment too late.
+  session_.end_statement();
+}
+
+}  // namespace tidelock::sql::mariadb

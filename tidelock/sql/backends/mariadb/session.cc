@@ -1,0 +1,470 @@
+#include "tidelock/sql/backends/mariadb/session.h"
+
+#include <mysqld_error.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <utility>
+
+#include "tidelock/base/text.h"
+#include "tidelock/sql/backends/mariadb/bulk.h"
+#include "tidelock/sql/backends/mariadb/errors.h"
+#include "tidelock/sql/backends/mariadb/prepared.h"
+
+namespace tidelock::sql::mariadb {
+namespace {
+
+using namespace std::chrono_literals;
+
+// What nobody gave a deadline: resetting, rolling back, planning.
+constexpr base::Duration kHouseworkWithin = 15s;
+constexpr std::int64_t kLockSecondsMost = 31'536'000;
+constexpr std::size_t kPacketReserveBytes =
+    64 * 1024;  // Of max_allowed_packet: what a statement is besides its values.
+
+// Whole seconds are what the server counts locks in: rounded up, and 0 only for not waiting at all.
+std::int64_t lock_seconds(base::Duration timeout) {
+  return std::min<std::int64_t>(std::chrono::ceil<std::chrono::seconds>(timeout).count(), kLockSecondsMost);
+}
+
+std::string set_lock_seconds(std::int64_t seconds) {
+  const auto text = std::to_string(seconds);
+  return "set innodb_lock_wait_timeout = " + text + ", lock_wait_timeout = " + text + ";";
+}
+
+std::string_view sql_name(Isolation isolation) {
+  switch (isolation) {
+    case Isolation::read_uncommitted:
+      return "read uncommitted";
+    case Isolation::read_committed:
+      return "read committed";
+    case Isolation::repeatable_read:
+    case Isolation::snapshot:
+      return "repeatable read";
+    case Isolation::serializable:
+      return "serializable";
+  }
+  std::terminate();
+}
+
+std::uint64_t number(const std::optional<std::string>& text) {
+  std::uint64_t value = 0;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), value);
+  return value;
+}
+
+std::string hexadecimal(std::string_view text) {
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out = "X'";
+  for (const char c : text) {
+    out += kDigits[static_cast<unsigned char>(c) >> 4];
+    out += kDigits[static_cast<unsigned char>(c) & 15];
+  }
+  return out + "'";
+}
+
+}  // namespace
+
+Lexis lexis_of(const Settings& settings) {
+  return {.backtick_identifiers = true, .backslash_escapes = !settings.ansi, .hash_comments = true};
+}
+
+MariadbSession::MariadbSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline)
+    : runtime_(runtime),
+      settings_(settings),
+      lexis_(lexis_of(settings)),
+      wire_(runtime, settings, settings.database, deadline) {
+  if (mariadb_connection(wire_.get()) == 0) {
+    throw Error(Code::unsupported, "the server at " + settings.address() + " is no MariaDB (it says " +
+                                       mysql_get_server_info(wire_.get()) + "): Tidelock knows MariaDB only");
+  }
+  set_up(deadline);
+}
+
+std::string MariadbSession::set_up_text() const {
+  std::string text =
+      "set time_zone = '+00:00', autocommit = 1, session_track_system_variables = 'last_gtid', "
+      "session_track_state_change = 1, session_track_schema = 0, net_write_timeout = 3600, sql_mode = "
+      "'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
+      "NO_AUTO_CREATE_USER,NO_ENGINE_SUBSTITUTION";
+  if (settings_.ansi) text += ",ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES";
+  text += "';" + set_lock_seconds(lock_seconds(settings_.busy_timeout));
+  if (settings_.read_only) text += "set session transaction read only;";
+  return text;
+}
+
+void MariadbSession::set_up(base::Deadline deadline) {
+  wire_.begin(deadline, false);
+  const auto rows = wire_.rows(
+      set_up_text() +
+      "select connection_id(), version(), @@max_allowed_packet, @@log_bin, @@innodb_rollback_on_timeout, "
+      "@@global.read_only, (select variable_value from information_schema.session_variables where variable_name = "
+      "'innodb_snapshot_isolation')");
+  wire_.end();
+  if (!rows || rows->size() != 1 || rows->front().size() != 7) {
+    throw wire_.error("setting up a session at " + settings_.address());
+  }
+  const auto& row = rows->front();
+  facts_ = {.version = row[1].value_or(""),
+            .session_id = number(row[0]),
+            .max_allowed_packet = number(row[2]),
+            .has_binlog = number(row[3]) != 0,
+            .rollback_on_timeout = number(row[4]) != 0,
+            .read_only = number(row[5]) != 0,
+            .snapshot_isolation = row[6] ? std::optional(*row[6] == "ON") : std::nullopt};
+  lock_seconds_ = lock_seconds(settings_.busy_timeout);
+  snapshot_isolation_ = facts_.snapshot_isolation.value_or(false);
+  traces_ = false;
+}
+
+base::Deadline MariadbSession::planning_deadline() const {
+  const base::Deadline own = base::later(runtime_.now(), settings_.busy_timeout + kHouseworkWithin);
+  return std::min(own, deadline_);
+}
+
+void MariadbSession::check_allowed(const StatementKind& kind, std::string_view sql) const {
+  if (kind.controls) {
+    throw Error(Code::misuse,
+                "transactions are begun and ended by begin(), commit() and rollback(), not by " + base::quoted(sql));
+  }
+  if (!kind.commits) return;
+  // The server would run it, and commit what was read so far.
+  if (settings_.read_only || (begun_ && reads_only_)) {
+    throw Error(Code::read_only, "nothing may be changed here: " + base::quoted(sql));
+  }
+  if (begun_) {
+    throw Error(Code::unsupported, "MariaDB commits the open transaction before it runs this: run it outside of one: " +
+                                       base::quoted(sql));
+  }
+}
+
+// What a transaction had for itself is taken back before the next statement outside of one.
+void MariadbSession::restore_settings() {
+  const auto seconds = lock_seconds(settings_.busy_timeout);
+  std::string text;
+  if (lock_seconds_ != seconds) text += set_lock_seconds(seconds);
+  if (snapshot_isolation_ != facts_.snapshot_isolation.value_or(false)) text += "set innodb_snapshot_isolation = off;";
+  if (text.empty()) return;
+  control(text, base::later(runtime_.now(), kHouseworkWithin));
+  lock_seconds_ = seconds;
+  snapshot_isolation_ = facts_.snapshot_isolation.value_or(false);
+}
+
+void MariadbSession::begin_statement(const StatementKind& kind, std::string_view sql, base::Deadline deadline) {
+  check_allowed(kind, sql);
+  if (!deadline.is_never() && deadline.passed(runtime_.now())) {
+    throw Error(Code::timeout, "its time was over before it began: " + base::quoted(sql));
+  }
+  if (!begun_) restore_settings();
+  traces_ = traces_ || kind.leaves_traces;
+  wire_.begin(deadline, true);
+}
+
+void MariadbSession::end_statement() noexcept { wire_.end(); }
+
+void MariadbSession::check_ended(const StatementKind& kind, std::string_view sql) {
+  if (wire_.tracked_state_change()) traces_ = true;
+  if (wire_.interrupted() && kind.reads) throw interruption(base::quoted(sql));
+  if (begun_ && !wire_.in_transaction()) {
+    alive_ = false;
+    throw Error(Code::misuse,
+                "the statement ended the transaction, and what came before it is committed: " + base::quoted(sql));
+  }
+}
+
+Error MariadbSession::interruption(std::string_view about) const {
+  const auto why = wire_.interrupted().value_or(Code::cancelled);
+  return Error(
+      why, (why == Code::timeout ? "the statement was over its time: " : "stopped on request: ") + std::string(about));
+}
+
+Error MariadbSession::failure(const StatementKind& kind, unsigned number, std::string_view message,
+                              std::string_view about) {
+  if (ends_connection(number)) wire_.set_broken();
+  if (wire_.broken() || ends_transaction(number, facts_.rollback_on_timeout)) alive_ = false;
+  const bool committed_by_itself = !begun_ && !kind.reads;
+  if (committed_by_itself && (wire_.broken() || may_be_applied(number)) && number != ER_NET_PACKET_TOO_LARGE) {
+    return Error(Code::unknown_outcome,
+                 "the connection was lost, and the statement may have been applied: " + std::string(about),
+                 {static_cast<int>(number), std::string(message)});
+  }
+  if (wire_.interrupted() && (number == ER_QUERY_INTERRUPTED || wire_.broken())) return interruption(about);
+  return error_of(number, message, about);
+}
+
+void MariadbSession::check_size(std::size_t bytes) const {
+  const auto most = facts_.max_allowed_packet - std::min(facts_.max_allowed_packet / 2, kPacketReserveBytes);
+  if (bytes <= most) return;
+  throw Error(Code::too_large, "the values take " + std::to_string(bytes) + " bytes, and the server takes " +
+                                   std::to_string(facts_.max_allowed_packet) +
+                                   " at a time: raise its max_allowed_packet");
+}
+
+std::unique_ptr<Prepared> MariadbSession::prepare(std::string_view sql) {
+  return std::make_unique<MariadbPrepared>(*this, sql);
+}
+
+std::unique_ptr<Bulk> MariadbSession::bulk(std::string_view table, std::span<const std::string> columns) {
+  return std::make_unique<MariadbBulk>(*this, table, columns);
+}
+
+void MariadbSession::run_script(std::string_view sql, base::Deadline deadline) {
+  const auto statements = statements_of(sql, lexis_);
+  if (statements.empty()) return;
+  std::string text;
+  StatementKind all{.empty = false, .reads = true};
+  for (const auto statement : statements) {
+    auto kind = kind_of(statement, lexis_);
+    if (!begun_ && std::exchange(kind.controls, false)) all.controls = true;
+    check_allowed(kind, statement);
+    all.reads = all.reads && kind.reads;
+    all.leaves_traces = all.leaves_traces || kind.leaves_traces;
+    text.append(text.empty() ? "" : ";\n").append(statement);
+  }
+  // The marks of what only some versions execute must stay where they are.
+  if (sql.find("/*!") != sql.npos || sql.find("/*M!") != sql.npos) text = sql;
+  const bool transactions = std::exchange(all.controls, false);
+  begin_statement(all, sql, deadline);
+  const bool ok = wire_.query(text);
+  const auto error = ok ? std::optional<Error>() : failure(all, wire_.errno_(), wire_.message(), base::quoted(sql));
+  end_statement();
+  if (error) {
+    if (transactions && !wire_.broken()) run_quietly("rollback");
+    throw *error;
+  }
+  if (wire_.tracked_state_change()) traces_ = true;
+  if (begun_ || !wire_.in_transaction()) return;
+  run_quietly("rollback");
+  throw Error(Code::misuse, "the script began a transaction and did not end it; it was rolled back");
+}
+
+bool MariadbSession::reset() noexcept {
+  if (wire_.broken()) return false;
+  if (!traces_) return true;
+  try {
+    const base::Deadline deadline = base::later(runtime_.now(), kHouseworkWithin);
+    wire_.begin(deadline, false);
+    const bool ok = wire_.reset_connection();
+    wire_.end();
+    if (!ok) return false;
+    ++generation_;
+    set_up(deadline);
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+bool MariadbSession::is_alive(base::Deadline deadline) noexcept {
+  if (wire_.broken()) return false;
+  wire_.begin(deadline, false);
+  const bool answered = wire_.query("do 0");
+  wire_.end();
+  if (!answered) wire_.set_broken();
+  return answered;
+}
+
+std::int64_t MariadbSession::session_id() {
+  if (facts_.session_id != wire_.id()) {
+    throw Error(Code::unsupported,
+                "no session id behind a proxy that lends its sessions anew: the one that greeted is " +
+                    std::to_string(wire_.id()) + ", and " + std::to_string(facts_.session_id) + " answered");
+  }
+  return static_cast<std::int64_t>(facts_.session_id);
+}
+
+// ---- Transactions ----
+
+std::string MariadbSession::begin_text(const BeginOptions& options) {
+  std::string text;
+  const auto seconds = lock_seconds(options.lock_timeout.value_or(settings_.busy_timeout));
+  if (seconds != lock_seconds_) text += set_lock_seconds(seconds);
+  lock_seconds_ = seconds;
+  const bool snapshot = facts_.snapshot_isolation.value_or(false) || options.isolation == Isolation::snapshot;
+  if (snapshot != snapshot_isolation_) {
+    text += "set innodb_snapshot_isolation = " + std::string(snapshot ? "on;" : "off;");
+  }
+  snapshot_isolation_ = snapshot;
+  if (options.isolation) text += "set transaction isolation level " + std::string(sql_name(*options.isolation)) + ";";
+  const bool reads_only = options.read_only || settings_.read_only;
+  if (options.xid.empty()) return text + "start transaction" + (reads_only ? " read only" : "");
+  if (reads_only) text += "set transaction read only;";
+  return text + "xa start " + xa_name(options.xid);
+}
+
+void MariadbSession::begin(const BeginOptions& options) {
+  if (wire_.broken()) throw Error(Code::connection_lost, "the connection to " + settings_.address() + " was lost");
+  wire_.set_stop(options.stop);
+  try {
+    control(begin_text(options), options.deadline);
+  } catch (...) {
+    wire_.set_stop({});
+    // Half of the text may have been run.
+    lock_seconds_ = -1;
+    throw;
+  }
+  begun_ = true;
+  alive_ = true;
+  reads_only_ = options.read_only || settings_.read_only;
+  deadline_ = options.deadline;
+  xid_ = options.xid;
+}
+
+void MariadbSession::control(const std::string& sql, base::Deadline deadline) {
+  wire_.begin(deadline.is_never() ? base::Deadline(base::later(runtime_.now(), settings_.commit_timeout)) : deadline,
+              false);
+  const bool ok = wire_.query(sql);
+  const auto error =
+      ok ? std::optional<Error>() : failure({.empty = false, .reads = true}, wire_.errno_(), wire_.message(), sql);
+  wire_.end();
+  if (error) throw *error;
+}
+
+bool MariadbSession::run_quietly(const std::string& sql) noexcept {
+  wire_.begin(base::later(runtime_.now(), kHouseworkWithin), false);
+  const bool ok = wire_.query(sql);
+  wire_.end();
+  return ok;
+}
+
+void MariadbSession::end_transaction() noexcept {
+  begun_ = false;
+  reads_only_ = false;
+  alive_ = true;
+  xid_.clear();
+  deadline_ = base::Deadline::never();
+  wire_.set_stop({});
+}
+
+// Of what commits: once it was sent, no answer means that nobody knows.
+Position MariadbSession::finish_commit(const std::string& sql, std::string_view what, base::Deadline deadline) {
+  wire_.begin(deadline, false);
+  const bool ok = wire_.query(sql);
+  const auto number = wire_.errno_();
+  wire_.end();
+  if (ok) return {std::string(wire_.tracked_gtid())};
+  const std::string message(wire_.message());
+  if (refuses_commit(number)) throw error_of(number, message, what);
+  wire_.set_broken();
+  throw Error(Code::unknown_outcome, "no answer came to the " + std::string(what) + ", which may have been applied",
+              {static_cast<int>(number), message});
+}
+
+Position MariadbSession::commit() {
+  wire_.set_stop({});  // A commit that was asked for is seen through.
+  const base::Deadline deadline = base::later(runtime_.now(), settings_.commit_timeout);
+  try {
+    if (wire_.broken()) throw Error(Code::connection_lost, "the connection was lost before the commit");
+    if (!xid_.empty()) control("xa end " + xa_name(xid_), deadline);
+    auto position =
+        finish_commit(xid_.empty() ? "commit" : "xa commit " + xa_name(xid_) + " one phase", "commit", deadline);
+    end_transaction();
+    return position;
+  } catch (const Error& error) {
+    if (error.code() != Code::unknown_outcome) rollback();
+    end_transaction();
+    throw;
+  }
+}
+
+void MariadbSession::rollback() noexcept {
+  wire_.set_stop({});
+  if (!wire_.broken()) {
+    bool ok = false;
+    if (xid_.empty()) {
+      ok = run_quietly("rollback");
+    } else {
+      const auto name = xa_name(xid_);
+      run_quietly("xa end " + name);  // It may have been ended by its error.
+      ok = run_quietly("xa rollback " + name) || wire_.errno_() == ER_XAER_NOTA;
+    }
+    if (!ok) wire_.set_broken();
+  }
+  end_transaction();
+}
+
+void MariadbSession::savepoint(std::string_view name) { control("savepoint `" + std::string(name) + "`", deadline_); }
+void MariadbSession::release_savepoint(std::string_view name) {
+  control("release savepoint `" + std::string(name) + "`", deadline_);
+}
+void MariadbSession::rollback_to_savepoint(std::string_view name) {
+  control("rollback to savepoint `" + std::string(name) + "`", deadline_);
+}
+
+// ---- Commit in two phases ----
+
+// Two parts: our name, and the database, since a server lists what was prepared in all of them.
+std::string MariadbSession::xa_name(std::string_view xid) const {
+  return hexadecimal(xid) + "," + hexadecimal(settings_.database);
+}
+
+void MariadbSession::prepare_commit() {
+  wire_.set_stop({});
+  const base::Deadline deadline = base::later(runtime_.now(), settings_.commit_timeout);
+  const auto name = xa_name(xid_);
+  try {
+    if (wire_.broken()) throw Error(Code::connection_lost, "the connection was lost before it was prepared");
+    control("xa end " + name, deadline);
+    finish_commit("xa prepare " + name, "prepare", deadline);
+    end_transaction();
+  } catch (const Error& error) {
+    if (error.code() != Code::unknown_outcome) rollback();
+    end_transaction();
+    throw;
+  }
+}
+
+// False: the server says that there is none, and it does not list it.
+bool MariadbSession::end_prepared(const std::string& sql, std::string_view xid, base::Deadline deadline) {
+  if (deadline.is_never()) deadline = base::later(runtime_.now(), kHouseworkWithin);
+  for (;;) {
+    try {
+      control(sql, deadline);
+      return true;
+    } catch (const Error& error) {
+      if (wire_.broken()) {
+        throw Error(Code::unknown_outcome, "no answer came, and it may have been ended: " + std::string(xid),
+                    error.native().value_or(Error::Native{}));
+      }
+      if (error.code() != Code::not_found) throw;
+    }
+    // The server denies those of sessions that are still connected, or not quite gone.
+    const auto listed = prepared_transactions(deadline);
+    if (std::ranges::find(listed, xid, &PreparedTransaction::xid) == listed.end()) return false;
+    if (deadline.passed(runtime_.now())) {
+      throw Error(Code::database_locked, "the session that prepared " + std::string(xid) + " is still connected");
+    }
+    runtime_.sleep_until(std::min(base::later(runtime_.now(), 2ms), deadline.at()));
+  }
+}
+
+Position MariadbSession::commit_prepared(std::string_view xid, base::Deadline deadline) {
+  if (!end_prepared("xa commit " + xa_name(xid), xid, deadline)) {
+    throw Error(Code::not_found, "no transaction " + base::quoted(xid) + " is prepared");
+  }
+  return {std::string(wire_.tracked_gtid())};
+}
+
+void MariadbSession::rollback_prepared(std::string_view xid, base::Deadline deadline) {
+  if (!end_prepared("xa rollback " + xa_name(xid), xid, deadline)) {
+    throw Error(Code::not_found, "no transaction " + base::quoted(xid) + " is prepared");
+  }
+}
+
+std::vector<PreparedTransaction> MariadbSession::prepared_transactions(base::Deadline deadline) {
+  wire_.begin(deadline.is_never() ? base::Deadline(base::later(runtime_.now(), kHouseworkWithin)) : deadline, false);
+  const auto rows = wire_.rows("xa recover");
+  wire_.end();
+  if (!rows) throw failure({.empty = false, .reads = true}, wire_.errno_(), wire_.message(), "xa recover");
+  std::vector<PreparedTransaction> prepared;
+  for (const auto& row : *rows) {  // formatID, gtrid_length, bqual_length, data
+    const auto& data = row.at(3).value_or("");
+    const auto name_bytes = std::min<std::size_t>(number(row.at(1)), data.size());
+    if (data.substr(name_bytes) == settings_.database) prepared.push_back({.xid = data.substr(0, name_bytes)});
+  }
+  std::ranges::sort(prepared, {}, &PreparedTransaction::xid);
+  return prepared;
+}
+
+}  // namespace tidelock::sql::mariadb

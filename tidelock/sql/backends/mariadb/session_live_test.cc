@@ -1,0 +1,366 @@
+// What a session on a real server keeps, loses and forgets.
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
+#include "tidelock/sql/transact.h"
+#include "tidelock/world/testing.h"
+
+namespace tidelock::sql::mariadb {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::error_of;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class MariadbSessions : public testing::MariadbTest {
+ protected:
+  std::unique_ptr<Database> with_table(const std::string& parameters = {}) {
+    auto db = open(parameters);
+    db->script("create table t (a integer primary key, b varchar(100))");
+    return db;
+  }
+};
+
+TEST_F(MariadbSessions, AreMadeTheSameWhateverTheServersDefaults) {
+  const auto db = open();
+  auto connection = db->connect();
+  EXPECT_EQ(connection.one<std::string>("select @@time_zone"), "+00:00");
+  EXPECT_EQ(connection.one<std::string>("select @@character_set_client"), "utf8mb4");
+  EXPECT_EQ(connection.one<std::string>("select @@character_set_results"), "utf8mb4");
+  EXPECT_THAT(connection.one<std::string>("select @@sql_mode"), HasSubstr("STRICT_ALL_TABLES"));
+  EXPECT_EQ(connection.one<std::string>(R"(select 'a\' || 'b' as "joined")"), R"(a\b)");
+  const auto native = open("ansi=false");
+  EXPECT_EQ(native->one<std::string>(R"(select concat('a\'', "?", ?))", "b"), "a'?b");
+}
+
+TEST_F(MariadbSessions, LeaveNothingToTheirNextUser) {
+  const auto db = with_table("max_connections=1");
+  std::int64_t session = 0;
+  {
+    auto connection = db->connect();
+    session = connection.session_id();
+    EXPECT_EQ(connection.one<int>("select a from t where a = ? union select 0 limit 1", 1), 0);
+    connection.execute("set sql_mode = ''");
+    connection.execute("set @mine = 7");
+    connection.execute("create temporary table mine (a integer)");
+    EXPECT_EQ(connection.one<int>("select get_lock('tidelock-test', 0)"), 1);
+    auto tx = connection.begin({.isolation = Isolation::serializable, .lock_timeout = 7s});
+    tx.execute("insert into t values (1, 'x')");
+  }
+  auto connection = db->connect();
+  EXPECT_EQ(connection.session_id(), session);  // It is the same one.
+  EXPECT_EQ(connection.one<int>("select count(*) from t"), 0);
+  EXPECT_THAT(connection.one<std::string>("select @@sql_mode"), HasSubstr("STRICT_ALL_TABLES"));
+  EXPECT_EQ(connection.one<std::optional<std::int64_t>>("select @mine"), std::nullopt);
+  EXPECT_EQ(connection.one<std::optional<std::int64_t>>("select is_used_lock('tidelock-test')"), std::nullopt);
+  EXPECT_EQ(connection.one<int>("select @@innodb_lock_wait_timeout"), 5);
+  EXPECT_THROW_CODE(connection.execute("insert into mine values (1)"), Code::statement_invalid);
+  // A statement that was prepared before the session was reset.
+  EXPECT_EQ(connection.one<int>("select a from t where a = ? union select 0 limit 1", 1), 0);
+}
+
+// What a stored function sets is told by the server.
+TEST_F(MariadbSessions, LeaveNothingThatAProcedureSet) {
+  const auto db = with_table("max_connections=1");
+  db->script("create procedure p() begin set @from_a_procedure = 1; insert into t values (1, 'x'); end");
+  db->connect().execute("call p()");
+  EXPECT_EQ(db->one<std::optional<std::int64_t>>("select @from_a_procedure"), std::nullopt);
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 1);
+}
+
+TEST_F(MariadbSessions, AProcedureGivesTheRowsOfItsFirstResult) {
+  const auto db = with_table();
+  db->script("create procedure p() begin select 1 as n union select 2; select 'other'; end");
+  auto connection = db->connect();
+  int sum = 0;
+  for (const auto row : connection.query("call p()")) sum += row.get<int>("n");
+  EXPECT_EQ(sum, 3);
+  EXPECT_EQ(connection.one<int>("select 5"), 5);
+}
+
+TEST_F(MariadbSessions, RefuseInATransactionWhatWouldCommitIt) {
+  const auto db = with_table();
+  auto connection = db->connect();
+  {
+    auto tx = connection.begin();
+    tx.execute("insert into t values (1, 'x')");
+    EXPECT_THROW_CODE(tx.execute("create table u (a integer)"), Code::unsupported);
+    EXPECT_THROW_CODE(tx.script("truncate table t"), Code::unsupported);
+    EXPECT_THROW_CODE(tx.execute("/*!commit*/"), Code::misuse);
+    tx.execute("create temporary table u (a integer)");
+    tx.rollback();
+  }
+  {
+    auto tx = connection.begin({.read_only = true});
+    EXPECT_THROW_CODE(tx.execute("create table u (a integer)"), Code::read_only);
+  }
+  EXPECT_EQ(connection.one<int>("select count(*) from t"), 0);
+  EXPECT_THROW_CODE(connection.script("start transaction; insert into t values (1, 'x')"), Code::misuse);
+  EXPECT_EQ(connection.one<int>("select count(*) from t"), 0);
+  connection.script("start transaction; insert into t values (1, 'x'); commit");
+  EXPECT_EQ(connection.one<int>("select count(*) from t"), 1);
+}
+
+TEST_F(MariadbSessions, ValuesAtTheLimitsOfColumns) {
+  const auto db = open();
+  db->script(
+      "create table v (u bigint unsigned, b bit(1), bits bit(64), y year, m mediumint unsigned, f float,"
+      " e enum('a', 'b'), i inet6, t time(6), d date, c char(3))");
+  db->execute(
+      "insert into v values (18446744073709551615, b'1', x'ffffffffffffffff', 1999, 16777215, 0.5, 'b', '::1',"
+      " '23:59:59.999999', '9999-12-31', 'x')");
+  auto connection = db->connect();
+  auto rows = connection.query("select * from v");
+  ASSERT_TRUE(rows.next());
+  const auto row = rows.row();
+  EXPECT_EQ(row.get<Decimal>("u"), Decimal("18446744073709551615"));
+  EXPECT_EQ(row.get<bool>("b"), true);
+  EXPECT_EQ(row.get<Decimal>("bits"), Decimal("18446744073709551615"));
+  EXPECT_EQ(row.get<int>("y"), 1999);
+  EXPECT_EQ(row.get<int>("m"), 16777215);
+  EXPECT_EQ(row.get<double>("f"), 0.5);
+  EXPECT_EQ(row.get<std::string>("e"), "b");
+  EXPECT_EQ(row.get<std::string>("i"), "::1");
+  EXPECT_EQ(row.get<TimeOfDay>("t").since_midnight, 24h - 1us);
+  EXPECT_EQ(row.get<std::string>("c"), "x");
+  rows.finish();
+  for (const auto* const sql : {"select cast('838:59:59' as time)", "select cast('-00:00:01' as time)"}) {
+    EXPECT_THROW_CODE(connection.one<Value>(sql), Code::unsupported);
+  }
+  EXPECT_EQ(connection.one<int>("select 1"), 1);
+}
+
+TEST_F(MariadbSessions, ValuesThatAreTooLargeNameTheSetting) {
+  const auto db = open();
+  auto connection = db->connect();
+  const auto most = connection.one<std::int64_t>("select @@max_allowed_packet");
+  const auto error =
+      error_of([&] { connection.one<std::int64_t>("select length(?)", Blob(static_cast<std::size_t>(most))); });
+  EXPECT_EQ(error.code(), Code::too_large);
+  EXPECT_THAT(error.message(), HasSubstr("max_allowed_packet"));
+  EXPECT_EQ(connection.one<int>("select 1"), 1);  // The connection is as before.
+}
+
+TEST_F(MariadbSessions, BulkTakesNullsAndKindsThatChange) {
+  const auto db = open();
+  db->script("create table v (n bigint, r double, s longtext, b longblob, d date, ts datetime(6), x decimal(20, 5))");
+  auto connection = db->connect();
+  auto bulk = connection.bulk("v", {"n", "r", "s", "b", "d", "ts", "x"});
+  constexpr int kRows = 10'000;
+  const auto day = Date(std::chrono::days(20'000));
+  for (int i = 0; i < kRows; ++i) {
+    const bool null = i % 7 == 0;
+    bulk.append(null ? std::optional<int>() : i, i * 0.5,
+                null ? std::optional<std::string>() : "it's \\ " + std::to_string(i),
+                Blob(static_cast<std::size_t>(i % 5)), day, Timestamp(day) + std::chrono::microseconds(i),
+                Decimal(std::to_string(i) + ".25"));
+  }
+  bulk.append("77", 1, "x", nullptr, nullptr, nullptr, 5);  // Another kind in each column: the server converts them.
+  bulk.append(1, 1.0, std::string(3'000'000, 'y'), Blob(2'000'000), day, Timestamp(day), Decimal("1"));
+  EXPECT_EQ(bulk.finish(), kRows + 2);
+  EXPECT_EQ(connection.one<int>("select count(*) from v where n is null"), (kRows + 6) / 7);
+  EXPECT_EQ(connection.one<std::string>("select s from v where n = 9999"), "it's \\ 9999");
+  EXPECT_EQ(connection.one<Timestamp>("select ts from v where n = 9998"),
+            Timestamp(day) + std::chrono::microseconds(9998));
+  EXPECT_EQ(connection.one<Decimal>("select x from v where n = 5"), Decimal("5.25"));
+  EXPECT_EQ(connection.one<int>("select count(*) from v where n = 77 and x = 5 and b is null"), 1);
+  EXPECT_EQ(connection.one<int>("select length(s) from v where length(b) = 2000000"), 3'000'000);
+}
+
+TEST_F(MariadbSessions, BulkIsStrict) {
+  const auto db = open();
+  db->script("create table v (n tinyint, s varchar(3))");
+  auto connection = db->connect();
+  const auto load = [&](int n, const std::string& s) {
+    auto bulk = connection.bulk("v", {"n", "s"});
+    bulk.append(1, "ok");
+    bulk.append(n, s);
+    bulk.finish();
+  };
+  EXPECT_THROW_CODE(load(1000, "ok"), Code::statement_invalid);
+  EXPECT_THROW_CODE(load(1, "long"), Code::statement_invalid);
+  EXPECT_EQ(connection.one<int>("select count(*) from v"), 0);
+  load(2, "ok");
+  EXPECT_EQ(connection.one<int>("select count(*) from v"), 2);
+}
+
+// Rows that nobody reads to the end: the statement is killed, and the connection goes on.
+TEST_F(MariadbSessions, AQueryThatIsLeftEarlyIsKilled) {
+  const auto db = open();
+  auto connection = db->connect();
+  const auto session = connection.session_id();
+  for (int i = 0; i < 5; ++i) {
+    {
+      auto rows = connection.query("select seq + 0, repeat('x', 1000) from seq_1_to_100000000");
+      ASSERT_TRUE(rows.next());
+    }
+    EXPECT_EQ(connection.one<int>("select ?", i), i);
+  }
+  EXPECT_EQ(connection.session_id(), session);
+  auto tx = connection.begin();
+  { auto rows = tx.query("select seq + 0 from seq_1_to_100000000"); }
+  EXPECT_EQ(tx.one<int>("select 1"), 1);
+  tx.commit();
+}
+
+TEST_F(MariadbSessions, ATimeoutInATransactionTakesBackItsStatementOnly) {
+  const auto db = with_table();
+  auto connection = db->connect();
+  connection.set_statement_timeout(100ms);
+  auto tx = connection.begin();
+  tx.execute("insert into t values (1, 'x')");
+  EXPECT_THROW_CODE(tx.execute("insert into t select seq, 'y' from seq_2_to_100000000"), Code::timeout);
+  EXPECT_THROW_CODE(tx.one<int>("select sleep(20)"), Code::timeout);
+  tx.commit();
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 1);
+}
+
+TEST_F(MariadbSessions, AWaitForALockIsCancelled) {
+  const auto db = with_table("busy_timeout=1h");
+  db->execute("insert into t values (1, 'x')");
+  auto holder = db->connect();
+  auto tx = holder.begin();
+  tx.execute("update t set b = 'y'");
+  auto waiter = db->connect();
+  std::atomic<bool> over = false;
+  auto canceller = runtime_.spawn("canceller", [&, handle = waiter.canceller()](const std::stop_token&) {
+    while (!over) {
+      handle.cancel();
+      runtime_.yield();
+    }
+  });
+  EXPECT_THROW_CODE(waiter.execute("update t set b = 'z'"), Code::cancelled);
+  over = true;
+  canceller.join();
+  EXPECT_EQ(waiter.one<std::string>("select b from t"), "x");
+}
+
+TEST_F(MariadbSessions, ALongTransactionUnderAnIdHasItsDatabaseToItself) {
+  const auto db = with_table();
+  auto elsewhere_url = url_;
+  elsewhere_url.path += "_b";
+  {
+    const auto elsewhere = open_url(elsewhere_url);
+    auto connection = db->connect();
+    auto tx = connection.begin({.xid = "order:7"});
+    tx.execute("insert into t values (1, 'x')");
+    tx.prepare_commit();
+    EXPECT_TRUE(elsewhere->prepared_transactions().empty());
+    EXPECT_THROW_CODE(elsewhere->commit_prepared("order:7"), Code::not_found);
+  }
+  ASSERT_EQ(db->prepared_transactions().size(), 1U);
+  EXPECT_EQ(db->prepared_transactions().front().xid, "order:7");
+  EXPECT_FALSE(db->commit_prepared("order:7").empty());
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 1);
+  admin_->execute("drop database `" + elsewhere_url.path.substr(1) + "`");
+}
+
+// The server ends the session at every step of a transaction: nothing is lost, and nothing applied twice, unless it is
+// reported as unknown.
+TEST_F(MariadbSessions, AKilledConnectionIsToldAtEveryStep) {
+  const auto db = with_table();
+  for (int step = 0; step < 5; ++step) {
+    SCOPED_TRACE("step " + std::to_string(step));
+    db->execute("delete from t");
+    auto connection = db->connect();
+    const auto session = connection.session_id();
+    std::optional<Code> code;
+    try {
+      if (step == 0) kill(session);
+      auto tx = connection.begin();
+      if (step == 1) kill(session);
+      tx.execute("insert into t values (1, 'x')");
+      if (step == 2) kill(session);
+      EXPECT_EQ(tx.one<int>("select count(*) from t"), 1);
+      if (step == 3) kill(session);
+      tx.commit();
+      if (step == 4) kill(session);
+    } catch (const Error& error) {
+      code = error.code();
+    }
+    const auto rows = db->one<int>("select count(*) from t");
+    switch (step) {
+      case 4:
+        EXPECT_EQ(code, std::nullopt);
+        EXPECT_EQ(rows, 1);
+        break;
+      case 3:
+        EXPECT_EQ(code, Code::unknown_outcome);
+        EXPECT_EQ(rows, 0);
+        break;
+      default:
+        EXPECT_EQ(code, Code::connection_lost);
+        EXPECT_EQ(rows, 0);
+        break;
+    }
+  }
+  EXPECT_EQ(db->one<int>("select 1"), 1);
+}
+
+TEST_F(MariadbSessions, AWriteByItselfOnALostConnectionIsUnknownAndAReadIsNot) {
+  const auto db = with_table("max_connections=2");
+  {
+    auto connection = db->connect();
+    auto insert = connection.prepare("insert into t values (1, 'x')");
+    kill(connection.session_id());
+    EXPECT_THROW_CODE(insert.execute(), Code::unknown_outcome);
+    // It does not come as far as the server, and that is known.
+    EXPECT_THROW_CODE(connection.execute("insert into t values (2, 'x')"), Code::connection_lost);
+  }
+  {
+    auto connection = db->connect();
+    kill(connection.session_id());
+    EXPECT_THROW_CODE(connection.one<int>("select count(*) from t"), Code::connection_lost);
+    EXPECT_THROW_CODE(connection.one<int>("select count(*) from t"), Code::connection_lost);
+  }
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
+}
+
+TEST_F(MariadbSessions, TransactRunsTheUnitAgainOnANewConnection) {
+  const auto db = with_table();
+  int runs = 0;
+  transact(*db, {.retry = {.max_attempts = 3, .backoff = {.base = 1us, .cap = 1us}}}, [&](Transaction& tx) {
+    const auto session = tx.one<std::int64_t>("select connection_id()");
+    tx.execute("insert into t values (1, 'x')");
+    if (++runs < 3) kill(session);
+    tx.execute("insert into t values (2, 'y')");
+  });
+  EXPECT_EQ(runs, 3);
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 2);
+}
+
+TEST_F(MariadbSessions, AConnectionThatWasHungUpIsNotHandedOut) {
+  const auto db = with_table("max_connections=1");
+  std::int64_t session = 0;
+  {
+    const auto connection = db->connect();
+    session = connection.session_id();
+  }
+  kill(session);
+  EXPECT_EQ(db->execute("insert into t values (1, 'x')"), 1);
+  EXPECT_NE(db->connect().session_id(), session);
+}
+
+TEST_F(MariadbSessions, PositionsAreGtidsOfTheServer) {
+  const auto db = with_table();
+  auto connection = db->connect();
+  auto tx = connection.begin();
+  tx.execute("insert into t values (1, 'x')");
+  const auto position = tx.commit();
+  EXPECT_EQ(position.text, connection.one<std::string>("select @@last_gtid"));
+  const auto& compare = db->dialect().compare_positions;
+  EXPECT_TRUE(compare({"0-1-9"}, {"0-1-10"}) < 0);
+  EXPECT_TRUE(compare({"0-2-10"}, {"0-1-9"}) > 0);
+  EXPECT_EQ(compare({"0-1-9"}, {"1-1-10"}), std::partial_ordering::unordered);
+  EXPECT_EQ(compare({"0-1-9"}, {"0-2-9"}), std::partial_ordering::unordered);
+  EXPECT_EQ(compare({"0-1-9x"}, {"0-1-9"}), std::partial_ordering::unordered);
+}
+
+}  // namespace
+}  // namespace tidelock::sql::mariadb

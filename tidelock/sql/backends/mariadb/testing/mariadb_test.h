@@ -1,0 +1,47 @@
+// Tests against the live server that TIDELOCK_TEST_MARIADB names, each on a database of its own; skipped without one.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "tidelock/base/real_files.h"
+#include "tidelock/base/real_runtime.h"
+#include "tidelock/base/url.h"
+#include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/database.h"
+
+namespace tidelock::sql::mariadb::testing {
+
+class MariadbTest : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  // `parameters`: "statement_timeout=1s".
+  std::unique_ptr<Database> open(const std::string& parameters = {});
+  std::unique_ptr<Database> open_url(const base::Url& url);
+  // Ends the session of a connection from another one, and waits until the server has let it go.
+  void kill(std::int64_t session);
+
+  base::RealRuntime runtime_;
+  base::RealFiles files_{runtime_};
+  base::Url url_;                    // Of this test's own database.
+  std::unique_ptr<Database> admin_;  // Of the server's test database.
+};
+
+// The error that `call` throws. Fails the test when it throws none.
+template <typename Call>
+Error error_of(Call&& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return Error(Code::internal, "nothing was thrown");
+}
+
+}  // namespace tidelock::sql::mariadb::testing

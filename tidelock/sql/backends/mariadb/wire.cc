@@ -1,0 +1,355 @@
+#include "tidelock/sql/backends/mariadb/wire.h"
+
+#include <errmsg.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+#include "tidelock/base/errno_error.h"
+#include "tidelock/sql/backends/mariadb/errors.h"
+
+namespace tidelock::sql::mariadb {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Of the stack that the library's calls run on: resolving a name and TLS want more than its 64 KiB.
+constexpr std::size_t kStackBytes = 256 * 1024;
+constexpr unsigned long kPacketBytesMost = 1UL << 30;
+// A killed statement ends within this time, or its connection is cut.
+constexpr base::Duration kKillWithin = 5s;
+// A server that went without a word is noticed after about a minute.
+constexpr int kKeepAliveIdleSeconds = 30, kKeepAliveSeconds = 10, kKeepAliveCount = 3;
+
+// Once a process, before any thread may do it.
+void start_library() {
+  static const int started = mysql_library_init(0, nullptr, nullptr);
+  if (started != 0) throw Error(Code::internal, "MariaDB's client library could not be started");
+}
+
+// The files of this machine are nobody's business: an empty one is what a server gets that asks for any.
+int refuse_file(void** data, const char*, void*) {
+  *data = nullptr;
+  return 1;
+}
+int read_nothing(void*, char*, unsigned) { return 0; }
+void close_nothing(void*) {}
+int explain_refusal(void*, char* text, unsigned size) {
+  if (size > 0) text[0] = '\0';
+  return 4166;
+}
+
+void set_option(MYSQL* mysql, mysql_option option, const void* value) {
+  if (mysql_options(mysql, option, value) != 0) {
+    throw Error(Code::internal, "the client library refuses option " + std::to_string(option));
+  }
+}
+
+void set_file(MYSQL* mysql, mysql_option option, const std::string& path) {
+  if (!path.empty()) set_option(mysql, option, path.c_str());
+}
+
+void keep_alive(int socket) {
+  const auto set = [&](int level, int name, int value) { ::setsockopt(socket, level, name, &value, sizeof value); };
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveIdleSeconds);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveSeconds);
+  set(IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveCount);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, (kKeepAliveIdleSeconds + kKeepAliveSeconds * kKeepAliveCount) * 1000);
+}
+
+}  // namespace
+
+StopRequest::StopRequest() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!wake_) throw base::errno_error(errno, {}, "no event descriptor could be made");
+}
+
+void StopRequest::request() noexcept {
+  auto seen = state_.load();
+  if ((seen & kRunning) == 0 || (seen & kRequested) != 0) return;
+  if (!state_.compare_exchange_strong(seen, seen | kRequested)) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof one);
+}
+
+void StopRequest::drain() noexcept {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto got = ::read(wake_.get(), &count, sizeof count);
+}
+
+Wire::Wire(base::Runtime& runtime, const Settings& settings, const std::string& database, base::Deadline deadline)
+    : runtime_(runtime), settings_(settings), reading_(runtime), writing_(runtime) {
+  start_library();
+  mysql_ = mysql_init(nullptr);
+  if (mysql_ == nullptr) throw Error(Code::io_error, "there is no memory left for a connection");
+  try {
+    connect(database, deadline);
+  } catch (...) {
+    mysql_close(mysql_);
+    throw;
+  }
+}
+
+Wire::~Wire() {
+  if (broken_ && socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);  // No farewell that could block.
+  mysql_close(mysql_);
+}
+
+void Wire::connect(const std::string& database, base::Deadline deadline) {
+  set_option(mysql_, MYSQL_OPT_NONBLOCK, &kStackBytes);
+  set_option(mysql_, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+  set_option(mysql_, MYSQL_OPT_MAX_ALLOWED_PACKET, &kPacketBytesMost);
+  const unsigned no_files = 0;
+  set_option(mysql_, MYSQL_OPT_LOCAL_INFILE, &no_files);
+  mysql_set_local_infile_handler(mysql_, refuse_file, read_nothing, close_nothing, explain_refusal, nullptr);
+  const unsigned protocol = settings_.socket.empty() ? MYSQL_PROTOCOL_TCP : MYSQL_PROTOCOL_SOCKET;
+  set_option(mysql_, MYSQL_OPT_PROTOCOL, &protocol);
+  mysql_options4(mysql_, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "tidelock");
+  const my_bool encrypted = settings_.tls != Tls::disable;
+  if (encrypted) {
+    set_option(mysql_, MYSQL_OPT_SSL_ENFORCE, &encrypted);
+    const my_bool verified = settings_.tls == Tls::verify;
+    set_option(mysql_, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verified);
+    set_file(mysql_, MYSQL_OPT_SSL_CA, settings_.tls_ca);
+    set_file(mysql_, MYSQL_OPT_SSL_CERT, settings_.tls_certificate);
+    set_file(mysql_, MYSQL_OPT_SSL_KEY, settings_.tls_key);
+  }
+  deadline_ = deadline;
+  const auto* const connected = drive<MYSQL*>(
+      nullptr,
+      [&](MYSQL** result) {
+        return mysql_real_connect_start(
+            result, mysql_, settings_.socket.empty() ? settings_.host.c_str() : nullptr, settings_.user.c_str(),
+            settings_.password.reveal().c_str(), database.empty() ? nullptr : database.c_str(), settings_.port,
+            settings_.socket.empty() ? nullptr : settings_.socket.c_str(), CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS);
+      },
+      [&](MYSQL** result, int events) { return mysql_real_connect_cont(result, mysql_, events); });
+  if (connected == nullptr) {
+    if (interrupted_) {
+      throw Error(Code::timeout, "the server at " + settings_.address() + " did not let us in within its time");
+    }
+    throw error("connecting to " + settings_.address() + " as " + settings_.user);
+  }
+  socket_ = mysql_get_socket(mysql_);
+  if (settings_.socket.empty()) keep_alive(socket_);
+  for (auto* const poll : {&reading_, &writing_}) {
+    poll->add(socket_, poll == &reading_ ? POLLIN : POLLOUT);
+    poll->add(request_.descriptor().get());
+  }
+}
+
+Error Wire::error(std::string_view about) { return error_of(errno_(), message(), about); }
+
+void Wire::begin(base::Deadline deadline, bool interruptible) {
+  deadline_ = deadline;
+  interruptible_ = interruptible;
+  interrupted_.reset();
+  request_.begin();
+  if (stop_.stop_requested()) request_.request();
+}
+
+void Wire::end() noexcept {
+  request_.end();
+  deadline_ = base::Deadline::never();
+}
+
+void Wire::check_stop() {
+  if (interruptible_ && !interrupted_ && request_.requested()) interrupt(Code::cancelled);
+}
+
+// In the middle of a call of the library, which must be seen through: nothing may be thrown.
+int Wire::wait(int events) noexcept {
+  try {
+    return wait_until(events);
+  } catch (...) {
+    cut();
+    return events | MYSQL_WAIT_TIMEOUT;
+  }
+}
+
+int Wire::wait_until(int events) {
+  if (socket_ < 0) {  // It connects: no answer to a login can be hurried.
+    base::Poll poll(runtime_);
+    poll.add(mysql_get_socket(mysql_), static_cast<short>(((events & MYSQL_WAIT_READ) != 0 ? POLLIN : 0) |
+                                                          ((events & MYSQL_WAIT_WRITE) != 0 ? POLLOUT : 0)));
+    if (poll.wait(deadline_)) return events & ~MYSQL_WAIT_TIMEOUT;
+    interrupted_ = Code::timeout;
+    ::shutdown(mysql_get_socket(mysql_), SHUT_RDWR);
+    return events | MYSQL_WAIT_TIMEOUT;
+  }
+  auto& poll = (events & MYSQL_WAIT_WRITE) != 0 ? writing_ : reading_;
+  while (!broken_) {
+    const bool woken = poll.wait(deadline_);
+    if (woken && poll.ready(0)) return events & ~MYSQL_WAIT_TIMEOUT;
+    if (woken) {
+      request_.drain();
+      if (!request_.requested()) continue;  // It was meant for an earlier statement.
+      check_stop();
+    } else if (!interruptible_ || interrupted_) {
+      interrupted_ = interrupted_.value_or(Code::timeout);
+      cut();
+    } else {
+      interrupt(Code::timeout);
+    }
+  }
+  return events | MYSQL_WAIT_TIMEOUT;
+}
+
+bool Wire::interrupt(Code why) noexcept {
+  interrupted_ = why;
+  deadline_ = base::later(runtime_.now(), kKillWithin);
+  if (!kill_query()) cut();
+  return !broken_;
+}
+
+// After this the library finds the connection closed, whatever it does next.
+void Wire::cut() noexcept {
+  broken_ = true;
+  ::shutdown(socket_, SHUT_RDWR);
+}
+
+bool Wire::kill_query() noexcept {
+  try {
+    Wire other(runtime_, settings_, {}, deadline_);
+    return other.query("kill query " + std::to_string(id()));
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+bool Wire::query(std::string_view sql) {
+  const int failed = drive(
+      1, [&](int* result) { return mysql_real_query_start(result, mysql_, sql.data(), sql.size()); },
+      [&](int* result, int events) { return mysql_real_query_cont(result, mysql_, events); });
+  return drop_results(failed == 0);
+}
+
+bool Wire::drop_results(bool ok) {
+  while (ok) {
+    MYSQL_RES* const rows = mysql_use_result(mysql_);
+    if (rows != nullptr) {
+      drive(
+          0, [&](int*) { return mysql_free_result_start(rows); },
+          [&](int*, int events) { return mysql_free_result_cont(rows, events); });
+    }
+    if (errno_() != 0) return false;
+    const int next = drive(
+        1, [&](int* result) { return mysql_next_result_start(result, mysql_); },
+        [&](int* result, int events) { return mysql_next_result_cont(result, mysql_, events); });
+    if (next < 0) return true;  // There is no other.
+    ok = next == 0;
+  }
+  return false;
+}
+
+std::optional<std::vector<Wire::Row>> Wire::rows(std::string_view sql) {
+  bool ok = drive(
+                1, [&](int* result) { return mysql_real_query_start(result, mysql_, sql.data(), sql.size()); },
+                [&](int* result, int events) { return mysql_real_query_cont(result, mysql_, events); }) == 0;
+  std::vector<Row> rows;
+  while (ok) {
+    MYSQL_RES* const result = drive<MYSQL_RES*>(
+        nullptr, [&](MYSQL_RES** stored) { return mysql_store_result_start(stored, mysql_); },
+        [&](MYSQL_RES** stored, int events) { return mysql_store_result_cont(stored, mysql_, events); });
+    if (result != nullptr) {
+      rows.clear();
+      while (MYSQL_ROW row = mysql_fetch_row(result)) {
+        const auto* const lengths = mysql_fetch_lengths(result);
+        auto& out = rows.emplace_back();
+        for (unsigned i = 0; i < mysql_num_fields(result); ++i) {
+          out.push_back(row[i] == nullptr ? std::nullopt : std::optional(std::string(row[i], lengths[i])));
+        }
+      }
+      mysql_free_result(result);
+    }
+    if (errno_() != 0) return std::nullopt;
+    const int next = drive(
+        1, [&](int* more) { return mysql_next_result_start(more, mysql_); },
+        [&](int* more, int events) { return mysql_next_result_cont(more, mysql_, events); });
+    if (next < 0) return rows;
+    ok = next == 0;
+  }
+  return std::nullopt;
+}
+
+bool Wire::reset_connection() {
+  return drive(
+             1, [&](int* result) { return mysql_reset_connection_start(result, mysql_); },
+             [&](int* result, int events) { return mysql_reset_connection_cont(result, mysql_, events); }) == 0;
+}
+
+int Wire::prepare(MYSQL_STMT* statement, std::string_view sql) {
+  return drive(
+      1, [&](int* result) { return mysql_stmt_prepare_start(result, statement, sql.data(), sql.size()); },
+      [&](int* result, int events) { return mysql_stmt_prepare_cont(result, statement, events); });
+}
+
+int Wire::execute(MYSQL_STMT* statement) {
+  return drive(
+      1, [&](int* result) { return mysql_stmt_execute_start(result, statement); },
+      [&](int* result, int events) { return mysql_stmt_execute_cont(result, statement, events); });
+}
+
+int Wire::fetch(MYSQL_STMT* statement) {
+  return drive(
+      1, [&](int* result) { return mysql_stmt_fetch_start(result, statement); },
+      [&](int* result, int events) { return mysql_stmt_fetch_cont(result, statement, events); });
+}
+
+void Wire::free_result(MYSQL_STMT* statement) noexcept {
+  drive<my_bool>(
+      0, [&](my_bool* result) { return mysql_stmt_free_result_start(result, statement); },
+      [&](my_bool* result, int events) { return mysql_stmt_free_result_cont(result, statement, events); });
+}
+
+bool Wire::more_results(MYSQL_STMT* statement) noexcept {
+  if (broken_ || (mysql_->server_status & SERVER_MORE_RESULTS_EXIST) == 0) return false;
+  return drive(
+             1, [&](int* result) { return mysql_stmt_next_result_start(result, statement); },
+             [&](int* result, int events) { return mysql_stmt_next_result_cont(result, statement, events); }) == 0;
+}
+
+void Wire::close(MYSQL_STMT* statement) noexcept {
+  if (statement->mysql == nullptr) {  // The server forgot it with the rest of the session.
+    mysql_stmt_close(statement);
+    return;
+  }
+  drive<my_bool>(
+      0, [&](my_bool* result) { return mysql_stmt_close_start(result, statement); },
+      [&](my_bool* result, int events) { return mysql_stmt_close_cont(result, statement, events); });
+}
+
+std::string_view Wire::tracked_gtid() {
+  if ((mysql_->server_status & SERVER_SESSION_STATE_CHANGED) == 0) return {};
+  const char* data = nullptr;
+  std::size_t size = 0;
+  bool is_gtid = false;  // Names and values come in turns.
+  for (int over = mysql_session_track_get_first(mysql_, SESSION_TRACK_SYSTEM_VARIABLES, &data, &size); over == 0;
+       over = mysql_session_track_get_next(mysql_, SESSION_TRACK_SYSTEM_VARIABLES, &data, &size)) {
+    const std::string_view text(data, size);
+    if (is_gtid) return text;
+    is_gtid = text == "last_gtid";
+  }
+  return {};
+}
+
+bool Wire::tracked_state_change() {
+  if ((mysql_->server_status & SERVER_SESSION_STATE_CHANGED) == 0) return false;
+  const char* data = nullptr;
+  std::size_t size = 0;
+  return mysql_session_track_get_first(mysql_, SESSION_TRACK_STATE_CHANGE, &data, &size) == 0;
+}
+
+bool Wire::has_hung_up() noexcept {
+  char byte = 0;
+  const auto got = ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return broken_ || got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+}  // namespace tidelock::sql::mariadb

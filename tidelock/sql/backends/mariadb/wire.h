@@ -1,0 +1,129 @@
+// One connection of MariaDB's client library, driven by its non-blocking calls: every wait is ours, so that it ends at
+// a deadline, on request, or when the server answers.
+//
+// The library runs a call on a stack of its own and comes back to say which event of the socket it needs. A statement
+// that must end early is killed from a second connection (KILL QUERY), and the answer to it is then waited for: the
+// session stays in step with its server. Where that fails, the connection is cut.
+#pragma once
+
+#include <mysql.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tidelock/base/descriptor.h"
+#include "tidelock/base/error.h"
+#include "tidelock/base/poll.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/sql/backends/mariadb/settings.h"
+
+namespace tidelock::sql::mariadb {
+
+// A request to stop the statement that runs now. request() may come from any task, the rest belongs to one.
+class StopRequest {
+ public:
+  StopRequest();
+  void begin() noexcept { state_.store(++number_ << 2 | kRunning); }
+  void end() noexcept { state_.store(number_ << 2); }
+  bool requested() const noexcept { return (state_.load(std::memory_order_relaxed) & kRequested) != 0; }
+  void request() noexcept;  // Does nothing when nothing runs.
+
+  const base::Descriptor& descriptor() const { return wake_; }
+  void drain() noexcept;
+
+ private:
+  static constexpr std::uint64_t kRunning = 1, kRequested = 2;
+  std::atomic<std::uint64_t> state_ = 0;  // Which statement, and what about it: a late request meets another number.
+  std::uint64_t number_ = 0;
+  base::Descriptor wake_;
+};
+
+class Wire {
+ public:
+  // Connects and logs in. Borrows both. Errors: unavailable, permission_denied, not_found for the database, timeout.
+  Wire(base::Runtime& runtime, const Settings& settings, const std::string& database, base::Deadline deadline);
+  ~Wire();
+  Wire(const Wire&) = delete;
+  Wire& operator=(const Wire&) = delete;
+
+  MYSQL* get() { return mysql_; }
+  std::uint64_t id() const { return mysql_thread_id(mysql_); }  // As the server told when it greeted.
+  bool broken() const { return broken_; }
+  void set_broken() noexcept { broken_ = true; }
+  base::Runtime& runtime() { return runtime_; }
+
+  // From here to end() calls give up at the deadline. `interruptible`: by killing the statement, which stop() and the
+  // deadline may do; else the connection is cut.
+  void begin(base::Deadline deadline, bool interruptible);
+  void end() noexcept;
+  // What stop() will be called for, so that a request from before begin() counts.
+  void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
+  void stop() noexcept { request_.request(); }  // From any task.
+  // Why the statement was made to end: timeout or cancelled.
+  std::optional<Code> interrupted() const { return interrupted_; }
+  // Kills it now when it was asked to stop, which a call that finds its answer in a buffer does not notice.
+  void check_stop();
+  // Kills what runs; false: the connection is cut.
+  bool interrupt(Code why) noexcept;
+
+  // Runs all statements of `sql`; what they return is dropped. False: see errno_().
+  bool query(std::string_view sql);
+  // The rows of the last result of `sql`, as text.
+  using Row = std::vector<std::optional<std::string>>;
+  std::optional<std::vector<Row>> rows(std::string_view sql);
+  bool reset_connection();
+
+  // Zero: it went well. Otherwise mysql_stmt_errno(), and MYSQL_NO_DATA of fetch().
+  int prepare(MYSQL_STMT* statement, std::string_view sql);
+  int execute(MYSQL_STMT* statement);
+  int fetch(MYSQL_STMT* statement);
+  void free_result(MYSQL_STMT* statement) noexcept;
+  bool more_results(MYSQL_STMT* statement) noexcept;  // Goes to the next one, if there is one.
+  void close(MYSQL_STMT* statement) noexcept;
+
+  unsigned errno_() { return mysql_errno(mysql_); }
+  std::string_view message() { return mysql_error(mysql_); }
+  Error error(std::string_view about);  // Of the last call but those on statements.
+
+  bool in_transaction() const { return (mysql_->server_status & SERVER_STATUS_IN_TRANS) != 0; }
+  // What the answer to the last statement told of the session, once.
+  std::string_view tracked_gtid();
+  bool tracked_state_change();
+
+  bool has_hung_up() noexcept;  // The server has closed, or said something that nobody asked.
+
+ private:
+  void connect(const std::string& database, base::Deadline deadline);
+  int wait(int events) noexcept;
+  int wait_until(int events);
+  void cut() noexcept;
+  bool kill_query() noexcept;
+  bool drop_results(bool ok);
+
+  template <typename Result, typename Start, typename Continue>
+  Result drive(Result result, Start&& start, Continue&& proceed) {
+    for (int events = start(&result); events != 0;) events = proceed(&result, wait(events));
+    return result;
+  }
+
+  base::Runtime& runtime_;
+  const Settings& settings_;
+  MYSQL* mysql_ = nullptr;
+  int socket_ = -1;
+  bool broken_ = false;
+  StopRequest request_;
+  std::stop_token stop_;
+  base::Poll reading_, writing_;  // Each waits for the socket and for a request to stop.
+  base::Deadline deadline_ = base::Deadline::never();
+  bool interruptible_ = false;
+  std::optional<Code> interrupted_;
+};
+
+}  // namespace tidelock::sql::mariadb

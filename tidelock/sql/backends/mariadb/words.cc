@@ -1,0 +1,167 @@
+#include "tidelock/sql/backends/mariadb/words.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+
+namespace tidelock::sql::mariadb {
+namespace {
+
+bool is_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+
+// What comes next: a word in upper case, or one character, or nothing at the end. Comments and blanks are passed over,
+// except the /*! … */ that the server executes: their marks are, and what is inside is read.
+class Tokens {
+ public:
+  Tokens(std::string_view sql, const Lexis& lexis) : sql_(sql), lexis_(lexis) {}
+
+  std::string next() {
+    while (at_ < sql_.size() && (skip_comment() || is_space(sql_[at_]) || executed_comment_ends())) {
+      if (at_ < sql_.size() && is_space(sql_[at_])) ++at_;
+    }
+    begin_ = at_;
+    if (at_ >= sql_.size()) return {};
+    const char c = sql_[at_];
+    if (is_word(c)) return word();
+    if (c == '\'' || c == '"' || c == '`') {
+      quoted(c);
+      return std::string(1, c);
+    }
+    ++at_;
+    return std::string(1, c);
+  }
+
+  std::size_t begin() const { return begin_; }  // Of the last one.
+  std::size_t end() const { return at_; }
+
+ private:
+  bool starts(std::string_view text) const { return sql_.substr(at_).starts_with(text); }
+
+  bool skip_comment() {
+    const bool dashes = starts("--") && (at_ + 2 >= sql_.size() || static_cast<unsigned char>(sql_[at_ + 2]) <= ' ');
+    if (dashes || starts("#")) {
+      at_ = std::min(sql_.find('\n', at_), sql_.size());
+      return true;
+    }
+    if (starts("/*!") || starts("/*M!")) {
+      at_ += starts("/*!") ? 3 : 4;
+      while (at_ < sql_.size() && sql_[at_] >= '0' && sql_[at_] <= '9') ++at_;
+      executed_ = true;
+      return true;
+    }
+    if (!starts("/*")) return false;
+    const auto end = sql_.find("*/", at_ + 2);
+    at_ = end == sql_.npos ? sql_.size() : end + 2;
+    return true;
+  }
+
+  bool executed_comment_ends() {
+    if (!executed_ || !starts("*/")) return false;
+    executed_ = false;
+    at_ += 2;
+    return true;
+  }
+
+  std::string word() {
+    const auto begin = at_;
+    while (at_ < sql_.size() && is_word(sql_[at_])) ++at_;
+    std::string out(sql_.substr(begin, at_ - begin));
+    std::ranges::transform(out, out.begin(), upper);
+    return out;
+  }
+
+  void quoted(char quote) {
+    for (++at_; at_ < sql_.size(); ++at_) {
+      if (sql_[at_] == '\\' && lexis_.backslash_escapes && quote != '`') {
+        ++at_;
+      } else if (sql_[at_] == quote) {
+        ++at_;
+        if (at_ >= sql_.size() || sql_[at_] != quote) return;
+      }
+    }
+    at_ = std::min(at_, sql_.size());
+  }
+
+  std::string_view sql_;
+  const Lexis& lexis_;
+  std::size_t at_ = 0;
+  std::size_t begin_ = 0;
+  bool executed_ = false;  // Inside a /*! … */.
+};
+
+template <std::size_t kSize>
+bool is_one_of(const std::string& word, const std::array<std::string_view, kSize>& words) {
+  return std::ranges::find(words, word) != words.end();
+}
+
+constexpr std::array<std::string_view, 9> kReads = {"SELECT",   "WITH", "VALUES",  "SHOW", "TABLE",
+                                                    "DESCRIBE", "DESC", "EXPLAIN", "DO"};
+// https://mariadb.com/kb/en/sql-statements-that-cause-an-implicit-commit/
+constexpr std::array<std::string_view, 21> kCommits = {
+    "ALTER",  "ANALYZE", "BACKUP", "CACHE",    "CHANGE",   "CHECK",     "CREATE",
+    "DROP",   "FLUSH",   "GRANT",  "INSTALL",  "LOCK",     "OPTIMIZE",  "RENAME",
+    "REPAIR", "RESET",   "REVOKE", "SHUTDOWN", "TRUNCATE", "UNINSTALL", "UNLOCK"};
+constexpr std::array<std::string_view, 7> kControls = {"BEGIN",     "START",   "COMMIT", "ROLLBACK",
+                                                       "SAVEPOINT", "RELEASE", "XA"};
+// The rest that can do it: what a CALL, an EXECUTE or a HANDLER does is anybody's guess.
+constexpr std::array<std::string_view, 11> kTraces = {"SET",     "USE",   "CALL", "EXECUTE", "PREPARE", "HANDLER",
+                                                      "DECLARE", "FLUSH", "LOCK", "BACKUP",  "CHANGE"};
+constexpr std::array<std::string_view, 4> kTracingWords = {"GET_LOCK", "TEMPORARY", "INTO", "@"};
+
+}  // namespace
+
+StatementKind kind_of(std::string_view sql, const Lexis& lexis) {
+  StatementKind kind;
+  Tokens tokens(sql, lexis);
+  auto first = tokens.next();
+  while (first == "(" || first == ";") first = tokens.next();
+  if (first.empty()) return kind;
+  kind.empty = false;
+  kind.reads = is_one_of(first, kReads);
+  kind.commits = is_one_of(first, kCommits);
+  kind.controls = is_one_of(first, kControls);
+  kind.leaves_traces = is_one_of(first, kTraces);
+  auto second = tokens.next();
+  if (second == "OR") {  // create or replace temporary table
+    tokens.next();
+    second = tokens.next();
+  }
+  if ((first == "CREATE" || first == "DROP") && second == "TEMPORARY") kind.commits = false;
+  if (first == "SET" && second == "PASSWORD") kind.commits = true;
+  if (first == "LOAD" && second == "INDEX") kind.commits = true;
+  if (first == "START" && second != "TRANSACTION") {  // start replica
+    kind.controls = false;
+    kind.commits = true;
+  }
+  for (auto word = second; !word.empty(); word = tokens.next()) {
+    if (word == "INTO" && !kind.reads) continue;  // insert into
+    kind.leaves_traces = kind.leaves_traces || is_one_of(word, kTracingWords);
+  }
+  return kind;
+}
+
+std::vector<std::string_view> statements_of(std::string_view script, const Lexis& lexis) {
+  std::vector<std::string_view> statements;
+  Tokens tokens(script, lexis);
+  std::optional<std::size_t> begin;
+  std::size_t end = 0;
+  for (auto token = tokens.next(); !token.empty(); token = tokens.next()) {
+    if (token == ";") {
+      if (begin) statements.push_back(script.substr(*begin, end - *begin));
+      begin.reset();
+      continue;
+    }
+    if (!begin) begin = tokens.begin();
+    end = tokens.end();
+  }
+  if (begin) statements.push_back(script.substr(*begin, end - *begin));
+  return statements;
+}
+
+}  // namespace tidelock::sql::mariadb

@@ -1,0 +1,24 @@
+// What a statement does to its transaction and its session, as far as its first words tell.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "tidelock/sql/dialect.h"
+
+namespace tidelock::sql::mariadb {
+
+struct StatementKind {
+  bool empty = true;     // There is no statement, only blanks and comments.
+  bool reads = false;    // It changes nothing: repeating it harms nobody. What a stored function does is not looked at.
+  bool commits = false;  // The server commits the open transaction before it and after it.
+  bool controls = false;       // It begins or ends a transaction, or is a part of one under an id.
+  bool leaves_traces = false;  // It may leave something behind in the session: a variable, a lock, a temporary table.
+};
+
+StatementKind kind_of(std::string_view sql, const Lexis& lexis);
+
+// The statements of a script, without the empty ones. The body of a stored program falls into several.
+std::vector<std::string_view> statements_of(std::string_view script, const Lexis& lexis);
+
+}  // namespace tidelock::sql::mariadb
