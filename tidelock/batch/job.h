@@ -14,6 +14,7 @@
 #include "tidelock/base/time.h"
 #include "tidelock/batch/record.h"
 #include "tidelock/batch/schedule.h"
+#include "tidelock/sql/guard.h"
 
 namespace tidelock::batch {
 
@@ -55,6 +56,7 @@ struct ChunkStep {
 struct SqlStep {
   std::string name{};  // For messages: the file it came from.
   std::string sql{};
+  sql::Rules allow{};  // What a guarded store lets pass here.
 };
 
 // Publishes a replica, named as the pipeline names it.

@@ -25,6 +25,7 @@ StepEnd execute_sql(const StepRun& run, const SqlStep& step) {
   Checkpoint next{.commits = unit.checkpoint().commits + 1, .complete = true};
   unit.commit(
       [&](sql::Transaction& tx) {
+        const auto permission = sql::allow(tx, step.allow);
         for (const auto& statement : statements) {
           try {
             tx.execute_values(statement.sql, statement.values);

@@ -31,6 +31,7 @@
 #include "tidelock/cli/terminal.h"
 #include "tidelock/cli/wakeup.h"
 #include "tidelock/lock/keeper.h"
+#include "tidelock/lock/key.h"
 #include "tidelock/lock/mutex.h"
 #include "tidelock/lock/owner.h"
 
@@ -289,6 +290,7 @@ std::string owner_of_command(base::Runtime& runtime) {
 Outcome run_under_lock(const LockRun& given, Outside outside) {
   auto options = given;
   settle_group(options, outside);
+  lock::check_key("lock key", options.name);
   Signals signals(outside.runtime);
   Guard guard(outside.runtime, outside.files,
               {.command = options.command, .grace = options.grace, .leave_background = options.leave_background},

@@ -173,6 +173,16 @@ WORLD_TEST(Loader, AnotherWorkFolderIsCountedFromTheWorkingFolderAndMayNeedEscap
   EXPECT_EQ(pipeline.settings.state, "sqlite:/elsewhere/100%25/state.db");
 }
 
+WORLD_TEST(Loader, AStepMayBeAllowedWhatAGuardedStoreRefuses) {
+  const std::string sql = "sql = \"sql/close.sql\"";
+  const auto rules = [&](const std::string& text) {
+    const auto pipeline = Folder(files).load(with(sql, sql + text));
+    return std::get<batch::SqlStep>(pipeline.job("close_day")->steps[1].what).allow;
+  };
+  EXPECT_FALSE(rules("").has(sql::Rule::truncate));
+  EXPECT_TRUE(rules("\nallow = [\"truncate\", \"drop\"]").has(sql::Rule::drop));
+}
+
 WORLD_TEST(Loader, AStoreIsGuardedWhenItSaysSo) {
   const std::string url = "duckdb:{work}/market.db\"";
   EXPECT_FALSE(Folder(files).load(kWhole).stores[0].guarded);
@@ -226,6 +236,9 @@ constexpr Broken kBroken[] = {
      "pipeline.toml:13: group.sta ts: \"sta ts\" is no name: letters, digits, _ and -, at most 64 of them"},
     {"[group.stats]", "[group]\nslots = 1\n[group.stats]",
      "pipeline.toml:14: group.slots: a whole number instead of a section: [group.NAME], and the key below it"},
+    {"sql = \"sql/close.sql\"", "sql = \"sql/close.sql\"\nallow = [\"dorp\"]",
+     "pipeline.toml:37: job.close_day.close.allow: there is no rule \"dorp\" of the guard; there are drop, truncate, "
+     "delete_without_where, update_without_where and dynamic_sql: as in [\"truncate\"]"},
     // Missing keys.
     {"name = \"market\"\n", "", "pipeline.toml:1: pipeline: name is missing: name = \"market\""},
     {"store = \"market\"\nto", "to", "pipeline.toml:8: replica.market: store is missing: store = \"market\""},

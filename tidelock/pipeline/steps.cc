@@ -96,6 +96,18 @@ std::string read_sql(const Section& section, std::string_view key, const StepCon
   }
 }
 
+sql::Rules read_rules(const Section& section) {
+  sql::Rules rules;
+  for (const auto& name : section.texts("allow")) {
+    try {
+      rules = rules | sql::rule_named(name);
+    } catch (const Error& error) {
+      section.mistake("allow", error.message(), "as in [\"truncate\"]");
+    }
+  }
+  return rules;
+}
+
 batch::Write read_write(const Section& section) {
   batch::Write write;
   bool found = false;
@@ -180,7 +192,7 @@ std::optional<batch::Step> read_step(const Section& section, const StepContext& 
       step.what = read_chunk(section, *kind, context);
       break;
     case kSql:
-      step.what = batch::SqlStep{section.text("sql"), read_sql(section, "sql", context)};
+      step.what = batch::SqlStep{section.text("sql"), read_sql(section, "sql", context), read_rules(section)};
       break;
     case kPublish:
       step.what = batch::PublishStep{section.text("publish")};

@@ -42,10 +42,10 @@ struct KeyRows {
   std::size_t find_waiter(const base::Uuid& claim) const;  // waiters.size() when it is none.
   // Whether the waiter with this number, or a newcomer behind all, may have one of the free permits.
   bool is_turn_of(std::size_t place, std::uint32_t permits) const { return holders.size() + place < permits; }
-  // Takes a waiter out; those behind it move up.
-  void drop_waiter(std::size_t place) { waiters.erase(waiters.begin() + static_cast<std::ptrdiff_t>(place)); }
   // When a holder, or a waiter before this one, expires.
   base::Instant next_expiry(std::size_t place) const;
+  // Takes a waiter out; those behind it move up.
+  void drop_waiter(std::size_t place) { waiters.erase(waiters.begin() + static_cast<std::ptrdiff_t>(place)); }
 
   std::vector<Row> holders;      // Those whose time is not over.
   std::vector<Row> waiters;      // The same, in their order.

@@ -79,9 +79,7 @@ StateFile::Found StateFile::look(const State& state) {
   if (!has_file_) return Found::same;
   const auto now = inodes_of(state.path);
   if (now == state.inodes) return Found::same;
-  if (now.file != state.inodes.file || options_.read_only) return Found::other;
-  // As long as somebody has the database open SQLite keeps both.
-  return state.database->pool_state().open == 0 ? Found::other : Found::torn;
+  return now.file != state.inodes.file || state.anchor == nullptr ? Found::other : Found::torn;
 }
 
 std::shared_ptr<State> StateFile::open_database(const base::Url& url, base::Deadline deadline) {
@@ -90,6 +88,7 @@ std::shared_ptr<State> StateFile::open_database(const base::Url& url, base::Dead
   const base::Path path = has_file_ ? base::Path(url.path) : base::Path();
   auto presence = has_file_ ? std::make_unique<Presence>(runtime_, files_, with_suffix(path, "-waiting")) : nullptr;
   return std::make_shared<State>(State{.database = std::move(database),
+                                       .anchor = nullptr,
                                        .statements = statements,
                                        .path = path,
                                        .inodes = {},
@@ -113,6 +112,7 @@ std::shared_ptr<const State> StateFile::open(base::Deadline deadline, bool again
       throw;
     }
     if (!has_file_) return state;
+    state->anchor = sql::open(runtime_, files_, url, {}, deadline);
     state->inodes = inodes_of(state->path);
     if (state->inodes.file == before) return state;
   }
@@ -147,7 +147,11 @@ bool StateFile::is_at_rest(const base::Path& path) {
   constexpr std::byte kWriteAhead{2};
   if (files_.info(with_suffix(path, "-wal"))) return false;
   std::array<std::byte, 1> version{};
-  return files_.open(path, base::OpenMode::read)->read_at(kReadVersion, version) == 1 && version[0] == kWriteAhead;
+  try {
+    return files_.open(path, base::OpenMode::read)->read_at(kReadVersion, version) == 1 && version[0] == kWriteAhead;
+  } catch (const Error&) {  // Who opens the database says why.
+    return false;
+  }
 }
 
 // When the file is missing, makes an empty one; the caller keeps what is returned until the database is made. A log and

@@ -24,6 +24,10 @@ struct State {
   };
 
   std::unique_ptr<sql::Database> database;
+  // A connection that is never used, and so is never closed as one that failed: as long as it is open SQLite keeps the
+  // files beside the state, and who finds others there knows that somebody else was at them. Null where there is no
+  // file.
+  std::unique_ptr<sql::Database> anchor;
   const Statements& statements;
   base::Path path;                     // Of its file, without symlinks; empty when it has none.
   Inodes inodes;                       // Of its file, and of the two that SQLite keeps beside it.
