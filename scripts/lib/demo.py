@@ -125,7 +125,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--unsafe", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--work", type=pathlib.Path)
-    parser.add_argument("--day", default="2s", help="how long a day takes")
+    parser.add_argument("--day", default="1600ms", help="how long a calendar day takes")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="where the programs are")
     return parser.parse_args(arguments)
 

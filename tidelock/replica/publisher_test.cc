@@ -3,10 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <cerrno>
+#include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tidelock/base/process.h"
@@ -239,6 +243,50 @@ TEST_F(PublisherOnFiles, AFullDiskIsSaidAndTheNextPublicationSucceeds) {
   for (const auto& entry : folder().entries()) EXPECT_NE(entry.kind, Folder::Entry::Kind::part);
   publish();
   EXPECT_GT(folder().current_sequence(), 1U);
+}
+
+// A file system of its own, as long as it lives.
+class SmallFileSystem {
+ public:
+  SmallFileSystem(base::Path at, std::uint64_t size_bytes) : at_(std::move(at)) {
+    const auto size = "size=" + std::to_string(size_bytes);
+    mounted_ = ::mount("tidelock-test", at_.c_str(), "tmpfs", 0, size.c_str()) == 0;
+    if (!mounted_) why_ = std::strerror(errno);
+  }
+  ~SmallFileSystem() {
+    if (mounted_) ::umount2(at_.c_str(), MNT_DETACH);
+  }
+  SmallFileSystem(const SmallFileSystem&) = delete;
+  SmallFileSystem& operator=(const SmallFileSystem&) = delete;
+  const std::string& why_not() const { return why_; }
+
+ private:
+  const base::Path at_;
+  bool mounted_ = false;
+  std::string why_;
+};
+
+TEST_F(PublisherOnFiles, AFullFileSystemKeepsTheVersionThatIsThereUntilThereIsRoomAgain) {
+  const auto owner = open_master();
+  owner->script("create table t as select i, hash(i) as h from range(300000) r(i); checkpoint");
+  const auto size = files_.info(master())->size_bytes;
+  files_.create_folders(folder_path());
+  const SmallFileSystem small(folder_path(), size * 5 / 2);
+  if (!small.why_not().empty()) GTEST_SKIP() << "a file system cannot be mounted here: " << small.why_not();
+  publish(owner.get());
+  const auto filler = folder_path() / "foreign";
+  files_.write_atomically(filler, std::string(size * 3 / 4, 'x'));
+
+  owner->execute("insert into t values (-1, 0)");
+  EXPECT_THROW_CODE(publish(owner.get()), Code::disk_full);
+  EXPECT_EQ(folder().current_sequence(), 1U);
+  EXPECT_EQ(open_plainly()->one<std::int64_t>("select count(*) from t"), 300'000);
+  for (const auto& entry : folder().entries()) EXPECT_NE(entry.kind, Folder::Entry::Kind::part);
+  owner->execute("insert into t values (-2, 0)");  // The master is not held any more.
+
+  files_.remove(filler);
+  publish(owner.get());
+  EXPECT_EQ(open_plainly()->one<std::int64_t>("select count(*) from t"), 300'002);
 }
 
 TEST_F(PublisherOnFiles, WithoutItsProgramItSaysWhatIsMissing) {
