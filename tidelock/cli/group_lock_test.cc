@@ -31,7 +31,7 @@ TEST_F(GroupLockTest, AsksThePipelineOfTheFolderForStateAndSlots) {
   EXPECT_EQ(ended.status.code, 0) << ended.err;
   EXPECT_EQ(ended.out, "group/books\n");
   EXPECT_THAT(ended.err,
-              AllOf(HasSubstr("group \"books\" of pipeline.toml, in sqlite:"), HasSubstr("/work/state.db, 2 slots\n")));
+              AllOf(HasSubstr("group \"books\" of pipeline.toml, in sqlite:"), HasSubstr("work/state.db, 2 slots\n")));
   EXPECT_TRUE(files_.info(folder_ / "work" / "state.db"));
   EXPECT_FALSE(files_.info(folder_ / ".tidelock"));
 }
