@@ -56,6 +56,9 @@ function(tidelock_test target)
   tidelock_test_program(${target} ${arg_SOURCES})
   tidelock_use_precompiled(${target} tidelock_precompiled_tests)
   target_link_libraries(${target} PRIVATE ${arg_LIBRARIES} tidelock::tidelock GTest::gmock_main)
+  if(unit IN_LIST arg_LABELS)
+    add_dependencies(unit_tests ${target})
+  endif()
   gtest_discover_tests(
     ${target}
     DISCOVERY_MODE PRE_TEST
@@ -87,6 +90,7 @@ file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled/empty.cc CONTENT "int ma
 tidelock_plain_objects(tidelock_precompiled ${PROJECT_BINARY_DIR}/precompiled/empty.cc)
 tidelock_make_precompiled(tidelock_precompiled ${TIDELOCK_PRECOMPILED_HEADERS})
 if(TIDELOCK_TESTS)
+  add_custom_target(unit_tests) # All tests with the label `unit`.
   tidelock_test_program(tidelock_precompiled_tests ${PROJECT_BINARY_DIR}/precompiled/empty.cc)
   target_link_libraries(tidelock_precompiled_tests PRIVATE ${TIDELOCK_LIBRARIES} GTest::gmock)
   tidelock_make_precompiled(tidelock_precompiled_tests ${TIDELOCK_PRECOMPILED_TEST_HEADERS})

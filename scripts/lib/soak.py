@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 AT_ONCE = 2
-GRACE_SECONDS = 120  # What a test may take beyond its share before it counts as hung.
+GRACE_SECONDS = 600  # What a test may take beyond its share before it counts as hung.
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ base::Path Publisher::State::find_folder() const {
   const auto parent_is_new = !info;
   files.create_folders(folder / "versions");
   files.sync_folder(folder);
-  if (parent_is_new && folder.has_parent_path()) files.sync_folder(folder.parent_path());
+  if (parent_is_new) files.sync_folder(base::folder_of(folder));
   return folder;
 }
 

@@ -2,7 +2,7 @@
 
 import unittest
 
-from run_tests import summarize
+from run_tests import left_out, summarize
 
 
 def report(*cases: str) -> str:
@@ -28,6 +28,16 @@ class Summarize(unittest.TestCase):
 
     def test_a_test_whose_program_is_missing_has_failed(self):
         self.assertEqual(summarize(report(MISSING)).line(), "0 passed, 1 failed, 0 skipped")
+
+
+class LeftOut(unittest.TestCase):
+    TEXT = "# why\n\ntsan room/Suite.Test  it forks\nasan room/Other.*  it is slow there\n"
+
+    def test_only_what_concerns_the_sanitizer_is_left_out_with_its_reason(self):
+        self.assertEqual(left_out(self.TEXT, "tsan"), [("room/Suite.Test", "it forks")])
+
+    def test_another_word_than_a_sanitizer_is_a_mistake(self):
+        self.assertRaises(ValueError, left_out, "msan room/Suite.Test why", "asan")
 
 
 if __name__ == "__main__":
