@@ -98,7 +98,7 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline, const std::stop_tok
   }
   auto& slot = slot_of(*link);
   if (dialect_.is_server || !link->is_open()) [[unlikely]]
-    make_ready(slot, until);
+    make_ready(slot, dialect_.is_server && !deadline ? base::Deadline::never() : until);
   return *link;
 }
 

@@ -23,7 +23,7 @@ class Pool {
   Pool(base::Runtime& runtime, std::unique_ptr<Driver> driver, DatabaseOptions options, std::string name);
   ~Pool();
 
-  // Empty: waits for DatabaseOptions::checkout_timeout.
+  // Empty: waits for DatabaseOptions::checkout_timeout; opening a connection to a server then has its own limit.
   Link& checkout(std::optional<base::Deadline> deadline, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
   void give_back(Link& link) noexcept TIDELOCK_EXCLUDES(mutex_);
   // Its lease is over, so that nobody cancels the session, which is closed next; the Link stays lent.

@@ -1,4 +1,5 @@
-"""PostgreSQL: a primary and a streaming standby."""
+"""PostgreSQL: a primary and a streaming standby, and one by itself with the settings of a fresh installation, which tests
+crash."""
 
 import os
 import shutil
@@ -41,6 +42,15 @@ max_standby_streaming_delay = 5s
 """
 
 
+PLAIN_SETTINGS = """
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = '{folder}'
+fsync = off
+full_page_writes = off
+"""
+
+
 def programs() -> Path | None:
     """The folder of the newest server that is installed."""
     folders = [folder for folder in Path("/usr/lib/postgresql").glob("*/bin") if (folder / "postgres").exists()]
@@ -75,10 +85,15 @@ def serve(place: Place, data: Path, port: int, what: str) -> None:
 def start(folder: Path) -> dict[str, str]:
     place = Place(folder, "postgres")  # It refuses to run as root.
     primary, standby = folder / "primary", folder / "standby"
-    port, standby_port = free_ports(2)
+    plain = folder / "plain"
+    port, standby_port, plain_port = free_ports(3)
     key, certificate = place.certificate()
     place.run([str(programs() / "initdb"), "-D", str(primary), "-U", "postgres", "-A", "trust", "-E", "UTF8",
                "--locale=C.UTF-8", "--no-sync", "--no-instructions"])
+    place.run(["cp", "-a", str(primary), str(plain)])
+    with open(plain / "postgresql.conf", "a", encoding="utf-8") as file:
+        file.write(PLAIN_SETTINGS.format(port=plain_port, folder=folder))
+    serve(place, plain, plain_port, "a plain PostgreSQL")
     with open(primary / "postgresql.conf", "a", encoding="utf-8") as file:
         file.write(SETTINGS.format(port=port, folder=folder, key=key, certificate=certificate))
     (primary / "pg_hba.conf").write_text(HBA, encoding="utf-8")
@@ -98,6 +113,7 @@ def start(folder: Path) -> dict[str, str]:
     return {
         "TIDELOCK_TEST_POSTGRES": f"postgres://postgres@127.0.0.1:{port}/test",
         "TIDELOCK_TEST_POSTGRES_STANDBY": f"postgres://postgres@127.0.0.1:{standby_port}/test",
+        "TIDELOCK_TEST_POSTGRES_PLAIN": f"postgres://postgres@127.0.0.1:{plain_port}/postgres",
         "TIDELOCK_TEST_POSTGRES_CERTIFICATE": str(certificate),
         "TIDELOCK_TEST_POSTGRES_DATA": os.fspath(primary),
     }

@@ -16,6 +16,9 @@
 #if TIDELOCK_HAVE_MARIADB
 #include "tidelock/sql/backends/mariadb/driver.h"
 #endif
+#if TIDELOCK_HAVE_POSTGRES
+#include "tidelock/sql/backends/postgres/driver.h"
+#endif
 
 namespace tidelock::sql {
 namespace {
@@ -47,8 +50,9 @@ Engine duckdb_engine() {
 }
 #endif
 
-std::unique_ptr<Driver> make_driver(base::Runtime& runtime, base::Files& files, const base::Url& url,
-                                    base::UrlParams& params, const DatabaseOptions& options) {
+std::unique_ptr<Driver> make_driver([[maybe_unused]] base::Runtime& runtime, [[maybe_unused]] base::Files& files,
+                                    const base::Url& url, [[maybe_unused]] base::UrlParams& params,
+                                    [[maybe_unused]] const DatabaseOptions& options) {
 #if TIDELOCK_HAVE_SQLITE
   if (url.scheme == "sqlite") return sqlite::make_driver(runtime, files, url, params, options);
 #endif
@@ -57,6 +61,11 @@ std::unique_ptr<Driver> make_driver(base::Runtime& runtime, base::Files& files, 
 #endif
 #if TIDELOCK_HAVE_MARIADB
   if (url.scheme == "mariadb" || url.scheme == "mysql") return mariadb::make_driver(runtime, url, params, options);
+#endif
+#if TIDELOCK_HAVE_POSTGRES
+  if (url.scheme == "postgres" || url.scheme == "postgresql") {
+    return postgres::make_driver(runtime, url, params, options);
+  }
 #endif
   std::vector<std::string> known;
   for (const auto& engine : engines()) known.push_back(engine.scheme + ":");
@@ -75,6 +84,9 @@ std::vector<Engine> engines() {
 #endif
 #if TIDELOCK_HAVE_MARIADB
   all.push_back({"mariadb", mariadb::client_version(), true, "also by the name mysql:"});
+#endif
+#if TIDELOCK_HAVE_POSTGRES
+  all.push_back({"postgres", postgres::version(), true, "also by the name postgresql:"});
 #endif
 #if TIDELOCK_HAVE_SQLITE
   all.push_back({"sqlite", sqlite::version(), true, ""});

@@ -58,6 +58,22 @@ void run_on_mariadb(const std::string&, const Body& body) {
   body(Place(runtime, files, own));
 }
 
+// On a database of its own, which the first who opens it makes.
+void run_on_postgres(const std::string&, const Body& body) {
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  const auto server = base::Url::parse(std::getenv("TIDELOCK_TEST_POSTGRES"));
+  auto own = server;
+  own.path = "/tidelock_" + std::to_string(runtime.random());
+  const auto admin = open(runtime, files, server);
+  struct Drop {
+    Database& admin;
+    std::string database;
+    ~Drop() { admin.execute("drop database if exists " + database + " with (force)"); }
+  } const drop{*admin, own.path.substr(1)};
+  body(Place(runtime, files, own));
+}
+
 std::string why_unavailable(const std::string& scheme) {
   for (const auto& engine : engines()) {
     if (engine.scheme == scheme) return engine.available ? "" : engine.note;
@@ -160,6 +176,27 @@ Declared mariadb() {
   };
 }
 
+Declared postgres() {
+  constexpr auto kNotSeen = Outcome::not_seen;
+  constexpr auto kHappens = Outcome::happens;
+  constexpr auto kFails = Outcome::second_fails;
+  return {
+      .nan = true,
+      .numbers =
+          [](std::int64_t count) { return "select generate_series(1::bigint, " + std::to_string(count) + ") as n"; },
+      .decimals = {"0", "1.50", "-0.000000000000000001", "12345678901234567890123456789012345678",
+                   "-99999999999999999999.999999999999999999", "1234567890123456789012345678901234567890.5"},
+      .dates = {date("-4713-11-24"), date("5874897-12-31")},
+      .timestamps = {timestamp("-4713-11-24 00:00:00"), timestamp("294247-01-10 04:00:54.775807")},
+      .isolation = {.reference = "https://www.postgresql.org/docs/15/transaction-iso.html",
+                    .levels = {{Isolation::read_committed, kNotSeen, kHappens, kHappens, kHappens, kHappens},
+                               {Isolation::read_uncommitted, kNotSeen, kHappens, kHappens, kHappens, kHappens},
+                               {Isolation::repeatable_read, kNotSeen, kNotSeen, kNotSeen, kFails, kHappens},
+                               {Isolation::snapshot, kNotSeen, kNotSeen, kNotSeen, kFails, kHappens},
+                               {Isolation::serializable, kNotSeen, kNotSeen, kNotSeen, kFails, kFails}}},
+  };
+}
+
 Engine engine(std::string name, Declared declared, void (*run)(const std::string&, const Body&), std::string scheme) {
   auto reason = why_unavailable(scheme);
   return {.name = std::move(name),
@@ -219,6 +256,7 @@ std::vector<Engine> engines_to_test() {
       engine("SqliteInWorld", in_world(sqlite()), run_in_worlds, "sqlite"),
       engine("DuckdbFile", duckdb(), run_on_file, "duckdb"),
       engine("DuckdbMemory", in_memory(duckdb()), run_in_memory, "duckdb"),
+      server("Postgres", postgres(), run_on_postgres, "postgres", "TIDELOCK_TEST_POSTGRES"),
       server("Mariadb", mariadb(), run_on_mariadb, "mariadb", "TIDELOCK_TEST_MARIADB"),
   };
 }

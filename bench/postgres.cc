@@ -1,0 +1,223 @@
+// What the sql room costs above libpq itself: each benchmark runs both in turns against the server that
+// TIDELOCK_TEST_POSTGRES names (scripts/services run -- build/bench_postgres), and reports the median of the ratios.
+// The server works beside, so it is the wall's time that counts.
+#include <benchmark/benchmark.h>
+#include <libpq-fe.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tidelock/base/real_files.h"
+#include "tidelock/base/real_runtime.h"
+#include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/database.h"
+
+namespace tidelock::sql {
+namespace {
+
+constexpr int kKeys = 10'000;
+constexpr int kSelects = 1'000;
+constexpr std::int64_t kBulkRows = 200'000;
+
+double now_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+template <typename Body>
+double seconds(Body&& body) {
+  const double begin = now_seconds();
+  body();
+  return now_seconds() - begin;
+}
+
+double median(std::vector<double>& values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+void check(PGresult* result) {
+  const auto status = PQresultStatus(result);
+  const std::string message = PQresultErrorMessage(result);
+  PQclear(result);
+  if (status == PGRES_FATAL_ERROR) throw std::runtime_error(message);
+}
+
+// A table of keys, a connection of libpq, and a database of ours.
+struct Both {
+  explicit Both(std::size_t connections = 1) {
+    const char* const url = std::getenv("TIDELOCK_TEST_POSTGRES");
+    if (url == nullptr) throw std::runtime_error("TIDELOCK_TEST_POSTGRES names no server");
+    database = open(runtime, files, base::Url::parse(url), {.max_connections = connections});
+    database->script(
+        "drop table if exists bench_keys; create table bench_keys (id bigint primary key, name text, price float8);"
+        "insert into bench_keys select n, 'name ' || n, n from generate_series(1, 10000) as n;"
+        "drop table if exists bench_rows; create unlogged table bench_rows (id bigint, name text, price float8)");
+    raw = PQconnectdb(url);
+    if (PQstatus(raw) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(raw));
+    check(PQprepare(raw, "s", "select name, price from bench_keys where id = $1", 0, nullptr));
+  }
+  ~Both() {
+    PQfinish(raw);
+    database->script("drop table bench_keys; drop table bench_rows");
+  }
+
+  base::RealRuntime runtime;
+  base::RealFiles files{runtime};
+  std::unique_ptr<Database> database;
+  PGconn* raw = nullptr;
+};
+
+// Runs both once an iteration, in an order that changes. A ratio of 1 is as fast as raw.
+template <typename Raw, typename Ours>
+void in_turns(benchmark::State& state, double count, Raw&& raw, Ours&& ours) {
+  std::vector<double> raw_rates;
+  std::vector<double> our_rates;
+  std::vector<double> ratios;
+  bool ours_first = false;
+  for (auto _ : state) {
+    double first = ours_first ? seconds(ours) : seconds(raw);
+    double second = ours_first ? seconds(raw) : seconds(ours);
+    if (ours_first) std::swap(first, second);
+    ours_first = !ours_first;
+    raw_rates.push_back(count / first);
+    our_rates.push_back(count / second);
+    ratios.push_back(first / second);
+  }
+  state.counters["raw_per_s"] = median(raw_rates);
+  state.counters["our_per_s"] = median(our_rates);
+  state.counters["ratio"] = median(ratios);
+}
+
+// As the manual of libpq shows it, in the binary form.
+void select_raw(PGconn* connection, std::int64_t id) {
+  const std::int64_t wire = static_cast<std::int64_t>(__builtin_bswap64(static_cast<std::uint64_t>(id)));
+  const char* const value = reinterpret_cast<const char*>(&wire);
+  const int length = sizeof wire;
+  const int format = 1;
+  PGresult* const result = PQexecPrepared(connection, "s", 1, &value, &length, &format, 1);
+  if (PQntuples(result) != 1) throw std::runtime_error(PQresultErrorMessage(result));
+  benchmark::DoNotOptimize(PQgetvalue(result, 0, 0));
+  std::uint64_t price = 0;
+  std::memcpy(&price, PQgetvalue(result, 0, 1), sizeof price);
+  benchmark::DoNotOptimize(__builtin_bswap64(price));
+  PQclear(result);
+}
+
+void PointSelect(benchmark::State& state) {
+  Both both;
+  auto connection = both.database->connect();
+  auto statement = connection.prepare("select name, price from bench_keys where id = ?");
+  std::int64_t id = 0;
+  const auto next = [&] { return id = id % kKeys + 1; };
+  in_turns(
+      state, kSelects,
+      [&] {
+        for (int i = 0; i < kSelects; ++i) select_raw(both.raw, next());
+      },
+      [&] {
+        for (int i = 0; i < kSelects; ++i) {
+          auto rows = statement.query(next());
+          if (!rows.next()) throw std::runtime_error("no row");
+          benchmark::DoNotOptimize(rows.row().get<std::string_view>(0));
+          benchmark::DoNotOptimize(rows.row().get<double>(1));
+          if (rows.next()) throw std::runtime_error("two rows");
+        }
+      });
+}
+BENCHMARK(PointSelect)->Unit(benchmark::kMillisecond)->MinTime(3);
+
+void copy_raw(PGconn* connection) {
+  check(PQexec(connection, "begin"));
+  check(PQexec(connection, "copy bench_rows (id, name, price) from stdin (format binary)"));
+  std::string buffer("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+  const auto append = [&](auto number) { buffer.append(reinterpret_cast<const char*>(&number), sizeof number); };
+  for (std::int64_t i = 0; i < kBulkRows; ++i) {
+    const auto name = "name " + std::to_string(i % 100);
+    append(__builtin_bswap16(3));
+    append(__builtin_bswap32(8));
+    append(__builtin_bswap64(static_cast<std::uint64_t>(i)));
+    append(__builtin_bswap32(static_cast<std::uint32_t>(name.size())));
+    buffer += name;
+    append(__builtin_bswap32(8));
+    const auto price = static_cast<double>(i);
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, &price, sizeof bits);
+    append(__builtin_bswap64(bits));
+    if (buffer.size() >= 64 << 10) {
+      if (PQputCopyData(connection, buffer.data(), static_cast<int>(buffer.size())) != 1)
+        throw std::runtime_error("copy");
+      buffer.clear();
+    }
+  }
+  append(__builtin_bswap16(0xffff));
+  PQputCopyData(connection, buffer.data(), static_cast<int>(buffer.size()));
+  PQputCopyEnd(connection, nullptr);
+  while (PGresult* const result = PQgetResult(connection)) check(result);
+  check(PQexec(connection, "commit"));
+}
+
+void Bulk(benchmark::State& state) {
+  Both both;
+  auto connection = both.database->connect();
+  const auto empty = [&] { connection.execute("truncate bench_rows"); };
+  in_turns(
+      state, kBulkRows,
+      [&] {
+        empty();
+        copy_raw(both.raw);
+      },
+      [&] {
+        empty();
+        auto bulk = connection.bulk("bench_rows", {"id", "name", "price"});
+        for (std::int64_t i = 0; i < kBulkRows; ++i) {
+          bulk.append(i, "name " + std::to_string(i % 100), static_cast<double>(i));
+        }
+        bulk.finish();
+      });
+}
+BENCHMARK(Bulk)->Unit(benchmark::kMillisecond)->MinTime(3);
+
+// 16 tasks that share 4 connections, each taking one for each statement, against 4 tasks with one each.
+void Pool(benchmark::State& state) {
+  Both both(4);
+  constexpr int kTotal = 8'000;
+  const auto work = [&](int tasks, bool dedicated) {
+    std::vector<base::Task> all;
+    for (int task = 0; task < tasks; ++task) {
+      all.push_back(both.runtime.spawn("user", [&, tasks, dedicated](const std::stop_token&) {
+        const auto select = [](Connection& on, int i) {
+          benchmark::DoNotOptimize(on.one<double>("select price from bench_keys where id = ?", i % kKeys + 1));
+        };
+        if (dedicated) {
+          auto mine = both.database->connect();
+          for (int i = 0; i < kTotal / tasks; ++i) select(mine, i);
+        } else {
+          for (int i = 0; i < kTotal / tasks; ++i) {
+            auto one = both.database->connect();
+            select(one, i);
+          }
+        }
+      }));
+    }
+    for (auto& task : all) task.join();
+  };
+  in_turns(
+      state, kTotal, [&] { work(4, true); }, [&] { work(16, false); });
+}
+BENCHMARK(Pool)->Unit(benchmark::kMillisecond)->MinTime(3);
+
+}  // namespace
+}  // namespace tidelock::sql
+
+BENCHMARK_MAIN();

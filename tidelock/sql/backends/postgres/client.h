@@ -1,0 +1,97 @@
+// A connection of libpq that waits through the Runtime: every wait has its deadline and can be cancelled.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "tidelock/base/descriptor.h"
+#include "tidelock/base/error.h"
+#include "tidelock/base/poll.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/sql/backends/postgres/errors.h"
+#include "tidelock/sql/backends/postgres/handle.h"
+#include "tidelock/sql/backends/postgres/settings.h"
+#include "tidelock/sql/dialect.h"
+
+namespace tidelock::sql::postgres {
+
+// Used by one task at a time, except cancel().
+class Client {
+ public:
+  // Connects. Errors: those of connect_error(); timeout.
+  Client(base::Runtime& runtime, const Settings& settings, base::Deadline deadline);
+
+  PGconn* get() const { return connection_.get(); }
+  base::Runtime& runtime() const { return runtime_; }
+
+  // Before a request is sent: its time counts from here. Errors: cancelled, when `stop` was requested; connection_lost.
+  void start(base::Deadline deadline, const std::stop_token& stop = {});
+  // The same for what is seen through once it was asked for: a commit, a rollback. After the deadline it is lost.
+  void start_uncancellable(base::Deadline deadline);
+  // For the result of a PQsend… call. Error: connection_lost when it did not go out.
+  void sent(int result);
+  // The next result of the request; null after the last. Error: connection_lost.
+  ResultHandle next_result();
+  // All that the request has left is read and dropped. Error: connection_lost.
+  void drop_results();
+  // A request without values: its last result; the first failure is thrown, when all is read.
+  ResultHandle run(const std::string& sql, std::string_view about);
+  // Sends what is in the buffer. Error: connection_lost, timeout.
+  void flush();
+
+  // What the server said, as an error; an interrupt is what it was asked for.
+  Error error(const PGresult* result, std::string_view about) const;
+
+  // Between two calls of the one that runs: a cancel() that came.
+  void look() {
+    if (cancelled_.load(std::memory_order_relaxed) && reason_ == Reason::none) [[unlikely]]
+      interrupt(Reason::cancelled);
+  }
+  // Makes the server end what runs, for nobody's sake: its rows are not wanted.
+  void abandon() { interrupt(Reason::cancelled); }
+  void cancel() noexcept;  // From any task.
+
+  bool in_transaction() const;
+  bool has_failed_transaction() const { return PQtransactionStatus(get()) == PQTRANS_INERROR; }
+  bool is_good() const { return !lost_ && PQstatus(get()) == CONNECTION_OK; }
+  void give_up() { lost_ = true; }
+  bool has_hung_up();
+  std::optional<Notification> wait_for_notification(base::Deadline deadline, const std::stop_token& stop);
+
+  // The number of the server's process as it was said when the connection was made, and as that process says it itself
+  // now: they differ behind a pooler.
+  std::int32_t handshake_pid() const { return PQbackendPID(get()); }
+
+ private:
+  enum class Reason : std::uint8_t { none, timeout, cancelled };
+
+  void connect(const Settings& settings, base::Deadline deadline);
+  void remember_cancel_key(std::string_view trace);
+  void wait(short events);
+  void interrupt(Reason reason);
+  void send_cancel_again();
+  void send_cancel(base::Deadline deadline);
+  [[noreturn]] void throw_lost(std::string_view why);
+
+  base::Runtime& runtime_;
+  const std::string where_;
+  ConnectionHandle connection_;
+  std::int32_t cancel_key_ = 0;
+  base::Descriptor wake_;  // An eventfd: cancel() writes it.
+  std::atomic<bool> cancelled_ = false;
+  bool cancellable_ = true;
+  bool lost_ = false;
+  Reason reason_ = Reason::none;
+  base::Deadline deadline_ = base::Deadline::never();
+  base::Deadline patience_ = base::Deadline::never();  // After an interrupt.
+  base::Instant again_{};                              // When it is sent once more,
+  base::Duration pause_{};                             // and how long after the one before.
+};
+
+}  // namespace tidelock::sql::postgres

@@ -1,0 +1,36 @@
+// What PostgreSQL's error codes mean: https://www.postgresql.org/docs/15/errcodes-appendix.html
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <string>
+#include <string_view>
+
+#include "tidelock/base/error.h"
+
+namespace tidelock::sql::postgres {
+
+struct Meaning {
+  std::string_view state;  // An SQLSTATE, or its class: the first two characters.
+  Code code;               //
+  std::string_view words;  // What happened, and what to do where that helps.
+};
+
+// Of the SQLSTATE, or of its class where it needs no words of its own.
+const Meaning& meaning(std::string_view state);
+
+// What a server said about a statement or a connection.
+struct Fault {
+  std::string state;    // Empty when the server said nothing.
+  std::string message;  // Its own words, without details: those hold values.
+  std::string object;   // The constraint, column or table that it names.
+};
+Fault fault_of(const PGresult* result);
+
+// `about`: the statement.
+Error error_of(const Fault& fault, std::string_view about);
+
+// Of a connection that was not made, by what libpq says with PQERRORS_VERBOSE. `where`: the URL without secrets.
+Error connect_error(std::string_view said, std::string_view where);
+
+}  // namespace tidelock::sql::postgres

@@ -1,0 +1,41 @@
+// The words of SQL text as PostgreSQL reads it: enough to tell statements apart and to see what they may leave behind.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidelock/sql/dialect.h"
+
+namespace tidelock::sql::postgres {
+
+inline constexpr Lexis kLexis{
+    .dollar_quotes = true, .escape_strings = true, .nested_comments = true, .numbered_placeholders = true};
+
+struct Token {
+  enum class Kind { word, quoted_name, string, parameter, symbol };
+  Kind kind;
+  std::string_view text;  // With its quotes.
+  std::size_t begin;      // Where it stands, in bytes.
+};
+
+// Without blanks and comments. What does not end goes to the end of the text: the server refuses it.
+std::vector<Token> tokens(std::string_view sql);
+
+// The statements of a script, without those that are empty. Knows the bodies of functions, quoted and BEGIN ATOMIC.
+std::vector<std::string_view> statements(std::string_view script);
+
+// In lower case.
+std::string lower(std::string_view word);
+
+// What becomes of a session and a database by running a statement, as far as its text tells.
+struct Effects {
+  bool may_write = true;        // It may change the database, so that a lost answer leaves it unknown.
+  bool may_leave_state = true;  // It may change the session: a setting, a lock, a temporary table, a cursor.
+};
+
+// Careful: a function that is not known to be harmless may do anything.
+Effects effects(std::string_view sql);
+
+}  // namespace tidelock::sql::postgres

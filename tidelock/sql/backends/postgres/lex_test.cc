@@ -1,0 +1,76 @@
+#include "tidelock/sql/backends/postgres/lex.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace tidelock::sql::postgres {
+namespace {
+
+std::vector<std::string> split(std::string_view script) {
+  std::vector<std::string> found;
+  for (const auto statement : statements(script)) found.emplace_back(statement);
+  return found;
+}
+
+TEST(PostgresLex, AScriptIsSplitWhereAStatementEnds) {
+  EXPECT_EQ(split("a; b ;; c"), (std::vector<std::string>{"a", "b ", "c"}));
+  EXPECT_EQ(split("select ';' ; select \";\"; -- ;\n select $$;$$ /* ; /* ; */ ; */"),
+            (std::vector<std::string>{"select ';' ", "select \";\"", "select $$;$$ /* ; /* ; */ ; */"}));
+  EXPECT_EQ(split("select E'\\';' ; select $a$ $$ ; $a$"),
+            (std::vector<std::string>{"select E'\\';' ", "select $a$ $$ ; $a$"}));
+  EXPECT_TRUE(split("-- nothing").empty());
+  EXPECT_TRUE(split(" ; /* nothing */ ; ").empty());
+  EXPECT_EQ(split("select 'open; 1"), (std::vector<std::string>{"select 'open; 1"}));
+}
+
+TEST(PostgresLex, SemicolonsInTheBodyOfAFunctionEndNothing) {
+  const std::string function =
+      "create function f() returns int language sql begin atomic select case when true then 1 end; select 2; end";
+  EXPECT_EQ(split(function + "; select 3"), (std::vector<std::string>{function, "select 3"}));
+  EXPECT_EQ(split("create function g() returns int as $$ begin; return 1; end $$ language plpgsql; select 4").size(),
+            2U);
+}
+
+TEST(PostgresLex, PlainStatementsLeaveNothingBehind) {
+  for (const auto* const sql :
+       {"select 1", "select count(*), max(a) from t where b in (1, 2) and c = $1", "values (1), (2)",
+        "insert into t (a, b) values ($1, $2) returning a", "insert into \"T\" (a) select b from u",
+        "update t set a = coalesce(a, $1) where id = $2", "delete from t where a < $1",
+        "with x as (select 1 as v) select v from x", "with x (v) as (select 1) select v from x",
+        "select a from t for update skip locked"}) {
+    EXPECT_FALSE(effects(sql).may_leave_state) << sql;
+  }
+}
+
+TEST(PostgresLex, WhatMayLeaveSomethingIsNoticed) {
+  for (const auto* const sql :
+       {"set search_path = x", "select set_config('a.b', '1', false)", "select pg_advisory_lock(1)",
+        "select my.function(1)", "select \"f\"(1)", "create temp table t (a int)", "select 1 into temp t", "listen x",
+        "declare c cursor with hold for select 1", "select nextval('s')", "do $$ begin end $$", "call p()",
+        "insert into t (a) values (f(1))", "with x as (select pg_try_advisory_lock(1)) select 1 from x", ""}) {
+    EXPECT_TRUE(effects(sql).may_leave_state) << sql;
+  }
+}
+
+TEST(PostgresLex, ReadsAreToldFromWrites) {
+  for (const auto* const sql : {"select 1", "values (1)", "with x as (select 1) select * from x"}) {
+    EXPECT_FALSE(effects(sql).may_write) << sql;
+  }
+  for (const auto* const sql : {"insert into t values (1)", "with x as (delete from t returning a) select a from x",
+                                "select f(1)", "create table t (a int)", "truncate t", "select 1 into t"}) {
+    EXPECT_TRUE(effects(sql).may_write) << sql;
+  }
+}
+
+TEST(PostgresLex, ParametersAreNoneInStringsAndNames) {
+  std::size_t count = 0;
+  for (const auto& token : tokens("select $1, '$2', \"$3\", a$4, $$ $5 $$, $6")) {
+    if (token.kind == Token::Kind::parameter) ++count;
+  }
+  EXPECT_EQ(count, 2U);
+}
+
+}  // namespace
+}  // namespace tidelock::sql::postgres

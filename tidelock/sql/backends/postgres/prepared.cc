@@ -1,0 +1,335 @@
+#include "tidelock/sql/backends/postgres/prepared.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "tidelock/base/text.h"
+#include "tidelock/sql/backends/postgres/codec.h"
+#include "tidelock/sql/backends/postgres/oids.h"
+#include "tidelock/sql/backends/postgres/session.h"
+
+namespace tidelock::sql::postgres {
+namespace {
+
+// Rows that are read and dropped before the server is asked to make no more of them.
+constexpr int kDroppedMost = 1000;
+
+constexpr const char* kGuard = "tidelock_prepare";
+
+std::size_t count_parameters(std::string_view sql) {
+  std::size_t most = 0;
+  for (const auto& token : tokens(sql)) {
+    if (token.kind != Token::Kind::parameter) continue;
+    std::size_t number = 0;
+    std::from_chars(token.text.data() + 1, token.text.data() + token.text.size(), number);
+    most = std::max(most, number);
+  }
+  return most;
+}
+
+// Errors that other types of parameters may cure: no such operator or function for these types, and the like.
+bool concerns_types(const Error& error) {
+  const auto state = error.native() ? error.native()->state : std::string();
+  return state == "42883" || state == "42725" || state == "42P18" || state == "42804" || state == "42846" ||
+         state == "42P08" || state == "22P02" || state == "42P22";
+}
+
+bool is_text(Oid type) { return type == kText || type == kUnknown || type == kVarchar || type == kBpchar; }
+
+}  // namespace
+
+PostgresPrepared::PostgresPrepared(PostgresSession& session, std::string_view sql)
+    : session_(session), sql_(sql), effects_(effects(sql)), parameter_count_(count_parameters(sql)) {
+  if (session_.is_pooled()) return;  // Each statement may meet another session.
+  session_.start(session_.transaction_deadline());
+  auto error = try_parse({});
+  if (!error) return;
+  if (parameter_count_ == 0 || !concerns_types(*error)) throw session_.outcome(*error, false);
+  refused_ = std::move(error);
+}
+
+PostgresPrepared::~PostgresPrepared() {
+  if (!name_.empty()) session_.retire(std::move(name_));
+}
+
+std::string PostgresPrepared::about() const { return base::quoted(sql_); }
+
+// Prepares and describes in one round trip. In a transaction a refusal would be the end of it, so that there a
+// savepoint stands before a statement that may be prepared once more. What the server says is returned.
+std::optional<Error> PostgresPrepared::try_parse(const std::vector<Oid>& types) {
+  auto& client = session_.client();
+  auto* const connection = client.get();
+  const bool guarded = parameter_count_ > 0 && session_.begun();
+  auto name = session_.next_name();
+  const auto send = [&](const std::string& sql) {
+    client.sent(PQsendQueryParams(connection, sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0));
+  };
+  PQenterPipelineMode(connection);
+  for (const auto& retired : session_.take_retired()) send("deallocate " + quoted_name(retired));
+  if (guarded) send(std::string("savepoint ") + kGuard);
+  client.sent(PQsendPrepare(connection, name.c_str(), sql_.c_str(), static_cast<int>(types.size()),
+                            types.empty() ? nullptr : types.data()));
+  client.sent(PQsendDescribePrepared(connection, name.c_str()));
+  if (guarded) send(std::string("release savepoint ") + kGuard);
+  client.sent(PQpipelineSync(connection));
+
+  std::optional<Error> failure;
+  ResultHandle description;
+  for (;;) {
+    auto result = client.next_result();
+    if (result == nullptr) continue;
+    const auto status = PQresultStatus(result.get());
+    if (status == PGRES_PIPELINE_SYNC) break;
+    if (status == PGRES_FATAL_ERROR && !failure) failure = client.error(result.get(), about());
+    if (status == PGRES_COMMAND_OK && (PQnparams(result.get()) > 0 || PQnfields(result.get()) > 0)) {
+      description = std::move(result);
+    }
+  }
+  PQexitPipelineMode(connection);
+  if (failure) {
+    if (guarded && client.has_failed_transaction()) {
+      client.run(std::string("rollback to savepoint ") + kGuard + "; release savepoint " + kGuard, about());
+    }
+    return failure;
+  }
+  if (!name_.empty()) session_.retire(std::move(name_));
+  name_ = std::move(name);
+  describe(description.get());
+  return std::nullopt;
+}
+
+void PostgresPrepared::describe(const PGresult* result) {
+  types_.clear();
+  hinted_.assign(static_cast<std::size_t>(PQnparams(result)), false);
+  columns_.clear();
+  binary_ = true;
+  for (int i = 0; i < PQnparams(result); ++i) types_.push_back(PQparamtype(result, i));
+  for (int i = 0; i < PQnfields(result); ++i) {
+    columns_.push_back({.name = PQfname(result, i), .type = PQftype(result, i)});
+    binary_ = binary_ && has_binary_form(columns_.back().type);
+  }
+}
+
+// Types for the parameters: as the server found them where that says more than text, else those of the values, whole
+// numbers in `whole`. Empty when there is nothing to try.
+std::vector<Oid> PostgresPrepared::hints(std::span<const ValueView> values, Oid whole) const {
+  std::vector<Oid> found(values.size(), 0);
+  bool differ = refused_.has_value();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    auto hint = type_hint(values[i]);
+    if (hint == kInt8) hint = whole;
+    if (refused_) {
+      found[i] = hint;
+      continue;
+    }
+    const bool is_null = std::holds_alternative<Null>(values[i]);
+    const bool same = hint == types_[i] || (hint != 0 && type_hint(values[i]) == kInt8 && types_[i] == kInt4);
+    const bool settled = hinted_[i] ? is_null || same : hint == 0 || same || !is_text(types_[i]);
+    found[i] = settled ? types_[i] : hint;
+    differ = differ || !settled;
+  }
+  return differ ? found : std::vector<Oid>();
+}
+
+// Prepares once more where the server took a parameter for text for want of anything better, or refused. Functions and
+// operators of integers often take the shorter ones only: date + 1, left(name, 2).
+void PostgresPrepared::fit_types(std::span<const ValueView> values) {
+  if (as_text_) return;
+  for (const auto whole : {kInt8, kInt4}) {
+    const auto types = hints(values, whole);
+    if (types.empty()) return;
+    const auto hinted_before = hinted_;
+    const auto types_before = types_;
+    const auto error = try_parse(types);
+    if (!error) {
+      for (std::size_t i = 0; i < types.size(); ++i) {
+        const bool kept = i < hinted_before.size() && types[i] == types_before[i];
+        hinted_[i] = kept ? hinted_before[i] : types[i] != 0;
+      }
+      return refused_.reset();
+    }
+    if (!session_.client().is_good() || !concerns_types(*error)) throw session_.outcome(*error, false);
+  }
+  if (refused_) throw session_.outcome(*refused_, false);  // The first refusal is the one to tell.
+  as_text_ = true;                                         // As text it is right: where name = 7.
+}
+
+void PostgresPrepared::encode(std::span<const ValueView> values) {
+  auto& to = parameters_;
+  to.bytes.clear();
+  to.ends.assign(values.size(), 0);
+  to.values.assign(values.size(), nullptr);
+  to.lengths.assign(values.size(), 0);
+  to.formats.assign(values.size(), 0);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::holds_alternative<Null>(values[i])) continue;
+    const auto begin = to.bytes.size();
+    const auto type = i < types_.size() ? types_[i] : 0;
+    to.formats[i] = append_parameter(to.bytes, values[i], type) == Form::binary ? 1 : 0;
+    to.lengths[i] = static_cast<int>(to.bytes.size() - begin);
+    to.bytes += '\0';  // Text ends so.
+    to.ends[i] = to.bytes.size();
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {  // Only now: the bytes stay where they are.
+    if (to.ends[i] == 0) continue;
+    to.values[i] = to.bytes.data() + to.ends[i] - 1 - to.lengths[i];
+  }
+}
+
+void PostgresPrepared::send(std::span<const ValueView> values) {
+  auto& client = session_.client();
+  const auto count = static_cast<int>(values.size());
+  const auto& from = parameters_;
+  if (name_.empty()) {
+    binary_ = false;
+    client.sent(PQsendQueryParams(client.get(), sql_.c_str(), count, nullptr, from.values.data(), from.lengths.data(),
+                                  from.formats.data(), 0));
+  } else {
+    client.sent(PQsendQueryPrepared(client.get(), name_.c_str(), count, from.values.data(), from.lengths.data(),
+                                    from.formats.data(), binary_ ? 1 : 0));
+  }
+  running_ = true;
+  if (!columns_.empty() || name_.empty()) PQsetSingleRowMode(client.get());
+}
+
+void PostgresPrepared::start(std::span<const ValueView> values, base::Deadline deadline) {
+  session_.note(effects_);
+  changes_ = 0;
+  auto& client = session_.client();
+  // A server that went away while nothing ran is found before anything is sent, so that nothing is unknown.
+  if (!session_.begun() && effects_.may_write && client.has_hung_up()) {
+    client.give_up();
+    throw Error(Code::connection_lost,
+                "the server had closed the connection before the statement was sent: " + about());
+  }
+  session_.start(deadline);
+  try {
+    if (stale_) prepare_again();
+    execute(values);
+  } catch (const Error& error) {
+    const auto state = error.native() ? error.native()->state : std::string();
+    const bool other_columns = state == "0A000" && error.native()->message.find("cached plan") != std::string::npos;
+    stale_ = stale_ || (!name_.empty() && client.is_good() && (other_columns || (running_ && concerns_types(error))));
+    if (!stale_) throw session_.outcome(error, effects_.may_write && running_);
+    if (session_.begun()) {
+      if (!other_columns) throw;
+      throw Error(Code::serialization_failure, "the schema changed since the statement was prepared: " + about(),
+                  *error.native());
+    }
+    running_ = false;  // It was refused before it did anything.
+    prepare_again();
+    execute(values);
+  }
+}
+
+void PostgresPrepared::prepare_again() {
+  as_text_ = false;
+  stale_ = false;
+  auto error = try_parse({});
+  if (!error) return;
+  if (parameter_count_ == 0 || !concerns_types(*error)) {
+    stale_ = true;
+    throw session_.outcome(*error, false);
+  }
+  refused_ = std::move(error);
+}
+
+void PostgresPrepared::execute(std::span<const ValueView> values) {
+  if (!session_.is_pooled()) fit_types(values);
+  encode(values);
+  send(values);
+  take_first();
+}
+
+void PostgresPrepared::fail(const PGresult* result) { throw session_.client().error(result, about()); }
+
+// The first row, or the end of a statement without rows.
+void PostgresPrepared::take_first() {
+  auto& client = session_.client();
+  row_ = client.next_result();
+  ahead_ = false;
+  switch (PQresultStatus(row_.get())) {
+    case PGRES_SINGLE_TUPLE:
+      ahead_ = true;
+      if (name_.empty()) describe(row_.get());
+      if (name_.empty()) binary_ = false;
+      return;
+    case PGRES_TUPLES_OK:
+    case PGRES_COMMAND_OK: {
+      if (name_.empty()) describe(row_.get());
+      const std::string_view count = PQcmdTuples(row_.get());
+      // A select has a count as well: of rows that it only read.
+      if (!std::string_view(PQcmdStatus(row_.get())).starts_with("SELECT")) {
+        std::from_chars(count.data(), count.data() + count.size(), changes_);
+      }
+      client.drop_results();
+      running_ = false;
+      return;
+    }
+    case PGRES_EMPTY_QUERY:
+      client.drop_results();
+      running_ = false;
+      throw Error(Code::statement_invalid, "there is no statement in the text: " + about());
+    case PGRES_COPY_IN:
+    case PGRES_COPY_OUT:
+    case PGRES_COPY_BOTH:
+      client.give_up();
+      throw Error(Code::unsupported, "COPY is not run as a statement: use bulk(), or a query: " + about());
+    default: {
+      const auto error = client.error(row_.get(), about());
+      client.drop_results();
+      throw error;
+    }
+  }
+}
+
+bool PostgresPrepared::next() {
+  if (std::exchange(ahead_, false)) return true;
+  if (!running_) return false;
+  try {
+    session_.client().look();
+    row_ = session_.client().next_result();
+    if (PQresultStatus(row_.get()) == PGRES_SINGLE_TUPLE) [[likely]]
+      return true;
+    ahead_ = false;
+    if (PQresultStatus(row_.get()) == PGRES_FATAL_ERROR) fail(row_.get());
+    const std::string_view count = PQcmdTuples(row_.get());
+    if (!std::string_view(PQcmdStatus(row_.get())).starts_with("SELECT")) {
+      std::from_chars(count.data(), count.data() + count.size(), changes_);
+    }
+    session_.client().drop_results();
+    running_ = false;
+    return false;
+  } catch (const Error& error) {
+    throw session_.outcome(error, effects_.may_write);
+  }
+}
+
+ValueView PostgresPrepared::value(std::size_t column) {
+  const auto number = static_cast<int>(column);
+  if (PQgetisnull(row_.get(), 0, number) == 1) return Null{};
+  const std::string_view bytes(PQgetvalue(row_.get(), 0, number),
+                               static_cast<std::size_t>(PQgetlength(row_.get(), 0, number)));
+  auto& known = columns_[column];
+  return binary_ ? decode_binary(known.type, bytes, known.scratch) : decode_text(known.type, bytes, known.scratch);
+}
+
+// Rows that nobody reads are dropped as they come. Outside a transaction the server is asked to end the statement when
+// there are many; inside one that would be the end of the transaction.
+void PostgresPrepared::finish() noexcept {
+  if (!running_) return;
+  running_ = false;
+  auto& client = session_.client();
+  if (!client.is_good()) return;
+  try {
+    int dropped = 0;
+    while (client.next_result() != nullptr) {
+      if (++dropped == kDroppedMost && !session_.begun() && !effects_.may_write) client.abandon();
+    }
+  } catch (const std::exception&) {
+    client.give_up();
+  }
+}
+
+}  // namespace tidelock::sql::postgres

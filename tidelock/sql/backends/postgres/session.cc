@@ -1,0 +1,439 @@
+#include "tidelock/sql/backends/postgres/session.h"
+
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "tidelock/base/text.h"
+#include "tidelock/sql/backends/postgres/bulk.h"
+#include "tidelock/sql/backends/postgres/oids.h"
+#include "tidelock/sql/backends/postgres/prepared.h"
+#include "tidelock/sql/placeholders.h"
+#include "tidelock/sql/text_form.h"
+
+namespace tidelock::sql::postgres {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long a session that goes back, or rolls back, may wait for its server.
+constexpr base::Duration kTidyWithin = 10s;
+
+// What is asked around a commit. Its position is as far as the log is on disk, which the commit is part of, unless it
+// does not wait for that.
+constexpr const char* kWrote = "tidelock_wrote";
+constexpr const char* kWroteSql = "select pg_current_xact_id_if_assigned() is not null";
+constexpr const char* kPosition = "tidelock_position";
+constexpr const char* kPositionSql =
+    "select case when pg_is_in_recovery() then null when current_setting('synchronous_commit') = 'off' then "
+    "pg_current_wal_insert_lsn() else pg_current_wal_flush_lsn() end";
+
+// DISCARD ALL without DEALLOCATE ALL: the statements of the pool's cache stay. RESET ALL goes back to what the
+// connection was opened with.
+constexpr const char* kReset =
+    "close all; set session authorization default; reset all; unlisten *; select pg_advisory_unlock_all(); "
+    "discard temp; discard sequences";
+
+std::string_view level_text(Isolation isolation) {
+  switch (isolation) {
+    case Isolation::read_uncommitted:
+      return "read uncommitted";
+    case Isolation::read_committed:
+      return "read committed";
+    case Isolation::repeatable_read:
+    case Isolation::snapshot:
+      return "repeatable read";
+    case Isolation::serializable:
+      return "serializable";
+  }
+  return "serializable";
+}
+
+std::string_view value_of(const ResultHandle& result, int column) {
+  return {PQgetvalue(result.get(), 0, column), static_cast<std::size_t>(PQgetlength(result.get(), 0, column))};
+}
+
+std::string quoted_with(std::string_view text, char quote) {
+  std::string out(1, quote);
+  for (const char c : text) out.append(c == quote ? 2 : 1, c);
+  return out + quote;
+}
+
+// What only begin() and the like, or the pool, may do.
+void refuse_session_text(std::string_view sql) {
+  const auto all = tokens(sql);
+  if (all.empty()) return;
+  const auto first = lower(all.front().text);
+  const auto second = all.size() > 1 ? lower(all[1].text) : std::string();
+  if (first == "prepare" && second == "transaction") {
+    throw Error(Code::misuse, "PREPARE TRANSACTION is not run as a statement: call Transaction::prepare_commit()");
+  }
+  if (first == "deallocate" || (first == "discard" && (second == "all" || second == "plans"))) {
+    throw Error(Code::misuse, "the prepared statements of the connection belong to its pool: " + base::quoted(sql));
+  }
+}
+
+}  // namespace
+
+std::string quoted_name(std::string_view name) { return quoted_with(name, '"'); }
+
+std::string quoted_text(std::string_view text) { return quoted_with(text, '\''); }
+
+std::string quoted_table(std::string_view table) {
+  const auto point = table.find('.');
+  if (point == table.npos) return quoted_name(table);
+  return quoted_name(table.substr(0, point)) + '.' + quoted_name(table.substr(point + 1));
+}
+
+PostgresSession::PostgresSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline)
+    : where_(settings.where), client_(runtime, settings, deadline) {
+  const char* const encoding = PQparameterStatus(client_.get(), "server_encoding");
+  if (encoding != nullptr && std::string_view(encoding) == "SQL_ASCII") {
+    throw Error(Code::unsupported, "the database has the encoding SQL_ASCII, which does not say what its bytes mean (" +
+                                       where_ + "): make one with `encoding 'UTF8'`");
+  }
+  const auto backend = command("select pg_backend_pid()", deadline);
+  pooled_ = value_of(backend, 0) != std::to_string(client_.handshake_pid());
+}
+
+std::unique_ptr<Prepared> PostgresSession::prepare(std::string_view sql) {
+  refuse_session_text(sql);
+  return std::make_unique<PostgresPrepared>(*this, sql);
+}
+
+void PostgresSession::run_script(std::string_view sql, base::Deadline deadline) {
+  for (const auto statement : statements(sql)) run_one(statement, deadline);
+}
+
+void PostgresSession::run_one(std::string_view sql, base::Deadline deadline) {
+  const auto all = tokens(sql);
+  std::string first = lower(all.front().text);
+  for (char& c : first) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  if (controls_transactions(first)) {
+    throw Error(Code::misuse, "a script must not begin or end a transaction: " + base::quoted(sql));
+  }
+  refuse_session_text(sql);
+  const auto seen = effects(sql);
+  note(seen);
+  try {
+    start(deadline);
+    if (all.size() >= 2 && first == "COPY") {
+      throw Error(Code::unsupported, "COPY is not run in a script: use bulk(), or a query: " + base::quoted(sql));
+    }
+    client_.run(std::string(sql), base::quoted(sql));
+  } catch (const Error& error) {
+    throw outcome(error, seen.may_write);
+  }
+}
+
+Error PostgresSession::outcome(const Error& error, bool may_write) {
+  if (error.code() != Code::connection_lost) return error;
+  client_.give_up();
+  if (!may_write || begun_) return error;
+  return Error(
+      Code::unknown_outcome,
+      "the connection was lost before the answer came, so it may or may not have been applied: " + error.message(),
+      error.native().value_or(Error::Native{}));
+}
+
+ResultHandle PostgresSession::command(const std::string& sql, base::Deadline deadline, bool cancellable) {
+  try {
+    cancellable ? start(deadline) : client_.start_uncancellable(deadline);
+    return client_.run(sql, sql);
+  } catch (const Error& error) {
+    if (error.code() == Code::connection_lost) client_.give_up();
+    throw;
+  }
+}
+
+void PostgresSession::begin(const BeginOptions& options) {
+  std::string sql = "begin";
+  if (options.isolation) sql += " isolation level " + std::string(level_text(*options.isolation));
+  if (options.read_only) sql += " read only";
+  if (options.lock_timeout) sql += "; set local lock_timeout = " + lock_timeout_text(*options.lock_timeout);
+  stop_ = options.stop;
+  try {
+    command(sql, options.deadline);
+  } catch (...) {
+    stop_ = {};
+    if (client_.is_good() && client_.in_transaction()) rollback();
+    throw;
+  }
+  begun_ = true;
+  reads_only_ = options.read_only;
+  xid_ = options.xid;
+  deadline_ = options.deadline;
+}
+
+void PostgresSession::end_transaction() noexcept {
+  begun_ = false;
+  reads_only_ = false;
+  xid_.clear();
+  deadline_ = base::Deadline::never();
+  stop_ = {};
+}
+
+Position PostgresSession::commit() {
+  if (client_.is_good() && client_.has_failed_transaction()) {
+    rollback();
+    throw Error(Code::serialization_failure,
+                "rolled back: a statement of the transaction was ended before its rows were read");
+  }
+  const auto deadline = deadline_;
+  const bool reads_only = reads_only_;
+  stop_ = {};  // A commit that was asked for is seen through.
+  try {
+    if (client_.has_hung_up()) {
+      client_.give_up();
+      throw Error(Code::connection_lost, "the server had closed the connection before the commit was sent: " + where_);
+    }
+    if (!own_prepared_ && !reads_only && !pooled_) {
+      prepare_own(kWrote, kWroteSql);
+      prepare_own(kPosition, kPositionSql);
+      own_prepared_ = true;
+    }
+    client_.start_uncancellable(deadline);
+  } catch (const Error&) {  // Nothing was sent.
+    rollback();
+    throw;
+  }
+  try {
+    if (reads_only) {
+      client_.run("commit", "commit");
+      end_transaction();
+      return {};
+    }
+    auto position = commit_with_position();
+    end_transaction();
+    return position;
+  } catch (const Error& error) {
+    end_transaction();
+    if (client_.is_good() && client_.in_transaction()) rollback();
+    throw outcome(error, !reads_only);
+  }
+}
+
+void PostgresSession::prepare_own(const char* name, const char* sql) {
+  client_.start_uncancellable(deadline_);
+  client_.sent(PQsendPrepare(client_.get(), name, sql, 0, nullptr));
+  while (const auto result = client_.next_result()) {
+    if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR) throw client_.error(result.get(), sql);
+  }
+}
+
+// Whether it wrote, its commit, and where that stands: three requests, one round trip.
+Position PostgresSession::commit_with_position() {
+  if (pooled_) {
+    client_.run("commit", "commit");
+    return {};
+  }
+  auto* const connection = client_.get();
+  PQenterPipelineMode(connection);
+  client_.sent(PQsendQueryPrepared(connection, kWrote, 0, nullptr, nullptr, nullptr, 0));
+  client_.sent(PQsendQueryParams(connection, "commit", 0, nullptr, nullptr, nullptr, nullptr, 0));
+  client_.sent(PQsendQueryPrepared(connection, kPosition, 0, nullptr, nullptr, nullptr, 0));
+  client_.sent(PQpipelineSync(connection));
+  bool wrote = false;
+  bool committed = false;
+  Position position;
+  std::optional<Error> failure;
+  for (int step = 0;;) {
+    const auto result = client_.next_result();
+    if (result == nullptr) {
+      ++step;  // The next request's results come.
+      continue;
+    }
+    const auto status = PQresultStatus(result.get());
+    if (status == PGRES_PIPELINE_SYNC) break;
+    if (status == PGRES_FATAL_ERROR && !failure) failure = client_.error(result.get(), "commit");
+    if (status == PGRES_TUPLES_OK && step == 0) wrote = value_of(result, 0) == "t";
+    if (status == PGRES_COMMAND_OK && step == 1) committed = std::string_view(PQcmdStatus(result.get())) == "COMMIT";
+    if (status == PGRES_TUPLES_OK && step == 2) position.text = value_of(result, 0);
+  }
+  PQexitPipelineMode(connection);
+  if (!committed && failure) throw *failure;
+  if (!committed) throw Error(Code::serialization_failure, "the server rolled the transaction back");
+  return wrote ? position : Position{};
+}
+
+Position PostgresSession::position_now() {
+  if (pooled_) return {};
+  const auto result = command(kPositionSql, base::Deadline::never(), false);
+  return {std::string(value_of(result, 0))};
+}
+
+void PostgresSession::rollback() noexcept {
+  if (!client_.is_good()) return end_transaction();
+  try {
+    client_.start_uncancellable(base::later(client_.runtime().now(), kTidyWithin));
+    client_.drop_results();
+    if (client_.in_transaction()) client_.run("rollback", "rollback");
+  } catch (const std::exception&) {
+    client_.give_up();
+  }
+  end_transaction();
+}
+
+void PostgresSession::savepoint(std::string_view name) { command("savepoint " + quoted_name(name), deadline_); }
+void PostgresSession::release_savepoint(std::string_view name) {
+  command("release savepoint " + quoted_name(name), deadline_);
+}
+void PostgresSession::rollback_to_savepoint(std::string_view name) {
+  command("rollback to savepoint " + quoted_name(name), deadline_);
+}
+
+std::unique_ptr<Bulk> PostgresSession::bulk(std::string_view table, std::span<const std::string> columns) {
+  return std::make_unique<PostgresBulk>(*this, table, columns);
+}
+
+bool PostgresSession::reset() noexcept {
+  if (!client_.is_good()) return false;
+  if (client_.in_transaction()) rollback();
+  if (!client_.is_good()) return false;
+  if (!leaves_state_) return true;
+  if (pooled_) return false;  // Who knows whose session that would reset.
+  try {
+    client_.start_uncancellable(base::later(client_.runtime().now(), kTidyWithin));
+    client_.run(kReset, "reset");
+    while (client_.wait_for_notification(base::Instant::min(), {})) {  // What was told before.
+    }
+  } catch (const std::exception&) {
+    client_.give_up();
+    return false;
+  }
+  leaves_state_ = false;
+  return true;
+}
+
+bool PostgresSession::has_hung_up() noexcept {
+  try {
+    return client_.has_hung_up();
+  } catch (const std::exception&) {
+    return true;
+  }
+}
+
+bool PostgresSession::is_alive(base::Deadline deadline) noexcept {
+  try {
+    client_.start_uncancellable(deadline);
+    client_.run("", "");
+    return client_.is_good();
+  } catch (const std::exception&) {
+    client_.give_up();
+    return false;
+  }
+}
+
+// NOLINTNEXTLINE(readability-convert-member-functions-to-static)
+void PostgresSession::require_own_session(std::string_view what) const {
+  if (!pooled_) return;
+  throw Error(Code::unsupported, "no " + std::string(what) + " through " + where_ +
+                                     ": a pooler stands before the server and lends its sessions anew for each "
+                                     "transaction; connect to the server itself");
+}
+
+void PostgresSession::prepare_commit() {
+  const auto sql = "prepare transaction " + quoted_text(xid_);
+  const auto xid = xid_;
+  stop_ = {};
+  try {
+    client_.start_uncancellable(deadline_);
+  } catch (const Error&) {
+    rollback();
+    throw;
+  }
+  end_transaction();
+  try {
+    const auto result = client_.run(sql, sql);
+    if (std::string_view(PQcmdStatus(result.get())) != "PREPARE TRANSACTION") {
+      throw Error(Code::serialization_failure, "the server rolled the transaction back");
+    }
+  } catch (const Error& error) {
+    if (client_.is_good() && client_.in_transaction()) rollback();
+    const auto native = error.native().value_or(Error::Native{});
+    if (native.state == "55000") {
+      throw Error(Code::unsupported,
+                  "the server keeps no prepared transactions: set max_prepared_transactions (now 0, or too few) in "
+                  "postgresql.conf, and restart it",
+                  native);
+    }
+    if (native.state == "53200") {
+      throw Error(
+          Code::unavailable,
+          "the server keeps as many prepared transactions as max_prepared_transactions allows: end some of them, "
+          "or raise it",
+          native);
+    }
+    if (native.state == "42710") {
+      throw Error(Code::already_exists, "a prepared transaction has the xid " + base::quoted(xid) + " already", native,
+                  xid);
+    }
+    throw outcome(error, true);
+  }
+}
+
+Position PostgresSession::resolve(const std::string& sql, std::string_view xid, base::Deadline deadline) {
+  try {
+    client_.start_uncancellable(deadline);
+    client_.run(sql, sql);
+  } catch (const Error& error) {
+    const auto native = error.native().value_or(Error::Native{});
+    if (native.state == "42704") {
+      throw Error(
+          Code::not_found,
+          "no prepared transaction has the xid " + base::quoted(xid) + ": it was ended before, or never prepared",
+          native, std::string(xid));
+    }
+    if (native.state == "55000") {
+      throw Error(Code::database_locked, "another session ends the prepared transaction just now", native);
+    }
+    throw outcome(error, true);
+  }
+  return position_now();
+}
+
+Position PostgresSession::commit_prepared(std::string_view xid, base::Deadline deadline) {
+  return resolve("commit prepared " + quoted_text(xid), xid, deadline);
+}
+
+void PostgresSession::rollback_prepared(std::string_view xid, base::Deadline deadline) {
+  resolve("rollback prepared " + quoted_text(xid), xid, deadline);
+}
+
+std::vector<PreparedTransaction> PostgresSession::prepared_transactions(base::Deadline deadline) {
+  const auto result = command(
+      "select gid, prepared at time zone 'UTC' from pg_prepared_xacts where database = current_database() "
+      "order by prepared, gid",
+      deadline);
+  std::vector<PreparedTransaction> found;
+  for (int row = 0; row < PQntuples(result.get()); ++row) {
+    found.push_back(
+        {.xid = PQgetvalue(result.get(), row, 0), .since = parse_timestamp(PQgetvalue(result.get(), row, 1))});
+  }
+  return found;
+}
+
+std::int64_t PostgresSession::session_id() {
+  require_own_session("session id");
+  return client_.handshake_pid();
+}
+
+void PostgresSession::listen(std::string_view channel, base::Deadline deadline) {
+  constexpr std::size_t kLongest = 63;  // A longer name would be cut in silence.
+  require_own_session("notifications");
+  if (channel.size() > kLongest) {
+    throw Error(Code::invalid_argument, "a channel of PostgreSQL has 63 bytes at most: " + base::quoted(channel));
+  }
+  leaves_state_ = true;
+  command("listen " + quoted_name(channel), deadline);
+}
+
+std::optional<Notification> PostgresSession::wait_for_notification(base::Deadline deadline,
+                                                                   const std::stop_token& stop) {
+  require_own_session("notifications");
+  return client_.wait_for_notification(deadline, stop);
+}
+
+}  // namespace tidelock::sql::postgres

@@ -1,0 +1,92 @@
+// One session of a PostgreSQL server.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidelock/sql/backends/postgres/client.h"
+#include "tidelock/sql/backends/postgres/lex.h"
+#include "tidelock/sql/driver.h"
+
+namespace tidelock::sql::postgres {
+
+class PostgresSession final : public Session {
+ public:
+  // Connects. Errors: those of Client; unsupported for a database whose encoding says nothing about its text.
+  PostgresSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline);
+
+  std::unique_ptr<Prepared> prepare(std::string_view sql) override;
+  void run_script(std::string_view sql, base::Deadline deadline) override;
+  void begin(const BeginOptions& options) override;
+  Position commit() override;
+  bool transaction_alive() const noexcept override { return client_.is_good() && client_.in_transaction(); }
+  void rollback() noexcept override;
+  void savepoint(std::string_view name) override;
+  void release_savepoint(std::string_view name) override;
+  void rollback_to_savepoint(std::string_view name) override;
+  std::unique_ptr<Bulk> bulk(std::string_view table, std::span<const std::string> columns) override;
+  void cancel() noexcept override { client_.cancel(); }
+  bool reset() noexcept override;
+  bool has_hung_up() noexcept override;
+  bool is_alive(base::Deadline deadline) noexcept override;
+
+  void prepare_commit() override;
+  Position commit_prepared(std::string_view xid, base::Deadline deadline) override;
+  void rollback_prepared(std::string_view xid, base::Deadline deadline) override;
+  std::vector<PreparedTransaction> prepared_transactions(base::Deadline deadline) override;
+  std::int64_t session_id() override;
+  void listen(std::string_view channel, base::Deadline deadline) override;
+  std::optional<Notification> wait_for_notification(base::Deadline deadline, const std::stop_token& stop) override;
+
+  // For the statements and bulks of this session.
+  Client& client() { return client_; }
+  bool is_pooled() const { return pooled_; }
+  bool begun() const { return begun_; }
+  base::Deadline transaction_deadline() const { return deadline_; }
+  // Before a statement is sent.
+  void start(base::Deadline deadline) { client_.start(deadline, stop_); }
+  // A statement with these effects is being run.
+  void note(const Effects& effects) { leaves_state_ = leaves_state_ || effects.may_leave_state; }
+  // The error as the caller meets it: what was lost may have been applied when it committed itself.
+  Error outcome(const Error& error, bool may_write);
+  std::string next_name() { return "t" + std::to_string(++names_); }
+  // To be forgotten by the server when something is sent anyway.
+  void retire(std::string name) { retired_.push_back(std::move(name)); }
+  std::vector<std::string> take_retired() { return std::exchange(retired_, {}); }
+
+ private:
+  ResultHandle command(const std::string& sql, base::Deadline deadline, bool cancellable = true);
+  void prepare_own(const char* name, const char* sql);
+  Position commit_with_position();
+  Position position_now();
+  Position resolve(const std::string& sql, std::string_view xid, base::Deadline deadline);
+  void run_one(std::string_view sql, base::Deadline deadline);
+  void end_transaction() noexcept;
+  void require_own_session(std::string_view what) const;
+
+  const std::string where_;
+  Client client_;
+  bool pooled_ = false;  // Something between here and the server lends its sessions.
+  bool begun_ = false;
+  bool reads_only_ = false;
+  std::string xid_;
+  base::Deadline deadline_ = base::Deadline::never();  // Of this transaction.
+  std::stop_token stop_;
+  bool leaves_state_ = false;
+  bool own_prepared_ = false;
+  std::uint64_t names_ = 0;
+  std::vector<std::string> retired_;
+};
+
+// `name` as an identifier, `text` as a literal.
+std::string quoted_name(std::string_view name);
+std::string quoted_text(std::string_view text);
+// A table with its schema, which a point separates: each part quoted.
+std::string quoted_table(std::string_view table);
+
+}  // namespace tidelock::sql::postgres
