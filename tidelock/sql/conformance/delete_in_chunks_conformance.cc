@@ -165,7 +165,7 @@ TEST_P(SqlDeleteInChunks, TheGuardWantsAConditionThatNamesAColumn) {
 
 // Where the later of two writers fails, its chunk is done again.
 TEST_P(SqlDeleteInChunks, AChunkThatLosesAConflictIsDoneAgain) {
-  if (GetParam().declared.isolation.lost_update != Outcome::second_fails) {
+  if (GetParam().declared.isolation.levels.front().lost_update != Outcome::second_fails) {
     GTEST_SKIP() << "writers wait for each other here";
   }
   run([](const Place& place) {
