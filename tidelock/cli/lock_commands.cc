@@ -28,12 +28,19 @@ struct Found {
   std::vector<lock::KeyState> locks;
 };
 
-// Makes and changes nothing.
+// Makes and changes nothing. What has lapsed is not shown: it holds nobody up, and is swept by the next who writes.
 Found find_locks(const std::string& url, const std::optional<std::string>& name, Outside outside) {
   const auto arbiter = open_arbiter(outside, url, {.read_only = true});
-  return {{shown_url(url), outside.runtime.wall_now()},
-          arbiter_exists(outside, url),
-          arbiter->snapshot(name, outside.runtime.in(kRequest))};
+  Found found{{shown_url(url), outside.runtime.wall_now()},
+              arbiter_exists(outside, url),
+              arbiter->snapshot(name, outside.runtime.in(kRequest))};
+  const auto lapsed = [](const lock::ClaimState& claim) { return claim.expires_in <= base::Duration::zero(); };
+  for (auto& state : found.locks) {
+    std::erase_if(state.holders, lapsed);
+    std::erase_if(state.waiters, lapsed);
+  }
+  std::erase_if(found.locks, [](const auto& state) { return state.holders.empty() && state.waiters.empty(); });
+  return found;
 }
 
 lock::KeyState only(const Found& found, const std::string& name) {

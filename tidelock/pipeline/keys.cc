@@ -297,14 +297,16 @@ constexpr auto kKeys = std::to_array<Key>({
      .type = path,
      .fallback = "{work}/spy.log",
      .example = R"("{work}/spy.log")",
-     .meaning = "Where every SQL statement of the stores is written down, with its values, rows, microseconds, run, step "
-                "and fencing token. `{pid}` is the number of the process."},
+     .meaning =
+         "Where every SQL statement of the stores is written down, with its values, rows, microseconds, run, step "
+         "and fencing token. `{pid}` is the number of the process."},
     {.section = "spy",
      .name = "properties",
      .type = file,
      .example = R"("spy.properties")",
-     .meaning = "A configuration of P6Spy; the other keys of this section come on top of it. Its keys that mean nothing "
-                "here are named at the start."},
+     .meaning =
+         "A configuration of P6Spy; the other keys of this section come on top of it. Its keys that mean nothing "
+         "here are named at the start."},
     {.section = "spy",
      .name = "format",
      .type = choice,
@@ -315,14 +317,15 @@ constexpr auto kKeys = std::to_array<Key>({
     {.section = "spy",
      .name = "custom",
      .type = text,
-     .example = R"x("%(currentTime) %(micros) %(category) %(sqlSingleLine)")x",
+     .example = R"-("%(currentTime) %(micros) %(category) %(sqlSingleLine)")-",
      .meaning = "The line of `custom`; [spy.md](spy.md) has the placeholders."},
     {.section = "spy",
      .name = "date_format",
      .type = text,
      .example = R"("yyyy-MM-dd HH:mm:ss.SSS")",
-     .meaning = "How `single`, `multi` and `custom` write the time, as Java's SimpleDateFormat; without it milliseconds "
-                "since 1970."},
+     .meaning =
+         "How `single`, `multi` and `custom` write the time, as Java's SimpleDateFormat; without it milliseconds "
+         "since 1970."},
     {.section = "spy",
      .name = "layout",
      .type = choice,

@@ -362,7 +362,7 @@ WORLD_TEST(Loader, ReadsWhatTheSpyIsToWriteDown) {
   EXPECT_EQ(plain->options.format.zone, "America/New_York");
 
   const auto spy = folder
-                       .load(kWhole + std::string(R"(
+                       .load(kWhole + std::string(R"-(
 [spy]
 file = "logs/{pid}.log"
 format = "custom"
@@ -378,7 +378,7 @@ still_running = "30s"
 mask = ["iban"]
 max_megabytes = 2
 files = 3
-)"))
+)-"))
                        .spy;
   const auto& options = spy->options;
   EXPECT_EQ(options.file->path, "/p/logs/{pid}.log");

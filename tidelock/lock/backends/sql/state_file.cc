@@ -83,7 +83,7 @@ StateFile::Found StateFile::look(const State& state) {
 }
 
 std::shared_ptr<State> StateFile::open_database(const base::Url& url, base::Deadline deadline) {
-  auto database = sql::open(runtime_, files_, url, {}, deadline);
+  auto database = sql::open(runtime_, files_, url, {.must_exist = has_file_}, deadline);
   const auto& statements = statements_for(database->dialect());
   const base::Path path = has_file_ ? base::Path(url.path) : base::Path();
   auto presence = has_file_ ? std::make_unique<Presence>(runtime_, files_, with_suffix(path, "-waiting")) : nullptr;
@@ -99,22 +99,22 @@ std::shared_ptr<State> StateFile::open_database(const base::Url& url, base::Dead
 std::shared_ptr<const State> StateFile::open(base::Deadline deadline, bool again) {
   auto url = url_;
   if (has_file_) url.path = base::real_path(files_, url_.path).string();
+  if (may_make()) url.params.erase("mode");
   for (int i = 0; i < kOpenings; ++i) {
     if (has_file_ && (again || options_.make_folder)) files_.create_folders(base::folder_of(url.path));
     const auto making = has_file_ ? start_making(url.path, deadline) : nullptr;
     const auto before = has_file_ ? inode_of(url.path) : std::nullopt;
-    const auto state = open_database(url, deadline);
     try {
-      sql::migrate(*state->database, state->statements.schema, deadline);
-      check_tables(*state->database, state->statements, deadline);
+      auto state = open_database(url, deadline);
+      make_tables(*state, deadline);
+      if (!has_file_) return state;
+      state->anchor = sql::open(runtime_, files_, url, {.must_exist = true}, deadline);
+      state->inodes = inodes_of(state->path);
+      if (state->inodes.file == before) return state;
     } catch (const Error& error) {
-      if (error.code() == Code::statement_invalid) throw not_our_tables(*state->database, error);
-      throw;
+      // Deleted meanwhile. SQLite must not make it: only who holds the lock for that knows that nobody else does.
+      if (error.code() != Code::not_found || !may_make()) throw;
     }
-    if (!has_file_) return state;
-    state->anchor = sql::open(runtime_, files_, url, {}, deadline);
-    state->inodes = inodes_of(state->path);
-    if (state->inodes.file == before) return state;
   }
   throw Error(Code::unavailable, fmt::format("{} is replaced again and again while it is opened", url.path));
 }
@@ -154,13 +154,26 @@ bool StateFile::is_at_rest(const base::Path& path) {
   }
 }
 
+void StateFile::make_tables(const State& state, base::Deadline deadline) {
+  try {
+    sql::migrate(*state.database, state.statements.schema, deadline);
+    check_tables(*state.database, state.statements, deadline);
+  } catch (const Error& error) {
+    if (error.code() == Code::statement_invalid) throw not_our_tables(*state.database, error);
+    throw;
+  }
+}
+
+bool StateFile::may_make() const {
+  const auto mode = url_.params.find("mode");
+  return mode == url_.params.end() || mode->second == "rwc";
+}
+
 // When the file is missing, makes an empty one; the caller keeps what is returned until the database is made. A log and
 // an index that a deleted file left behind would be taken for those of the new one, and those who still have the
 // deleted one open use them: they are unlinked first, by one process alone.
 std::unique_ptr<base::File> StateFile::start_making(const base::Path& path, base::Deadline deadline) {
-  const auto mode = url_.params.find("mode");
-  const bool may_make = mode == url_.params.end() || mode->second == "rwc";
-  if (!may_make || files_.info(path)) return nullptr;
+  if (!may_make() || files_.info(path)) return nullptr;
   auto lock = files_.open(with_suffix(path, "-making"), base::OpenMode::create);
   while (!lock->try_lock(base::LockKind::exclusive)) {
     if (deadline.passed(runtime_.now())) {

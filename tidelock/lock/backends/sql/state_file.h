@@ -54,6 +54,8 @@ class StateFile {
   std::shared_ptr<const State> open(base::Deadline deadline, bool again);
   std::shared_ptr<const State> open_to_read(base::Deadline deadline);
   std::shared_ptr<State> open_database(const base::Url& url, base::Deadline deadline);
+  void make_tables(const State& state, base::Deadline deadline);
+  bool may_make() const;
   std::unique_ptr<base::File> start_making(const base::Path& path, base::Deadline deadline);
   bool is_at_rest(const base::Path& path);
   State::Inodes inodes_of(const base::Path& path);
