@@ -290,14 +290,13 @@ std::vector<Danger> find_dangers(std::string_view sql, const Lexis& lexis, Exten
   finder.text(all.tokens);
   // Which of its comments a server executes depends on its version: no reading may be a danger.
   auto most = all.executable_comments;
-  if (most > 0) {
-    for (std::uint64_t executed = 0; executed < std::uint64_t{1} << kMostComments; ++executed) {
-      try {
-        const auto reading = read(sql, lexis, executed);
-        finder.text(reading.tokens);
-        most = std::max(most, reading.executable_comments);
-      } catch (const Error&) {  // Read like this it does not end, and a server that does so refuses it.
-      }
+  const auto readings = [&] { return most == 0 ? 0 : std::uint64_t{1} << std::min(most, kMostComments); };
+  for (std::uint64_t executed = 0; executed < readings(); ++executed) {
+    try {
+      const auto reading = read(sql, lexis, executed);
+      finder.text(reading.tokens);
+      most = std::max(most, reading.executable_comments);  // A string that begins in one may have hidden others.
+    } catch (const Error&) {  // Read like this it does not end, and a server that does so refuses it.
     }
   }
   if (most > kMostComments) {

@@ -201,6 +201,71 @@ WORLD_TEST(SqlPool, OldAndUnusedSessionsOfAServerAreClosed) {
   EXPECT_EQ(script.opened, 3);
 }
 
+WORLD_TEST(SqlPool, AServerThatIsDownIsAskedByAProbeNowAndThen) {
+  Script script{.is_server = true};
+  const auto db = make(runtime, script);
+  base::Metrics metrics;
+  db->measure(metrics);
+  bool up = false;
+  int asked = 0;
+  script.on_open = [&] {
+    ++asked;
+    if (!up) throw Error(Code::unavailable, "connection refused");
+  };
+  std::string last;
+  for (int i = 0; i < 1000; ++i) {
+    try {
+      db->connect();
+      ADD_FAILURE() << "it is down";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::unavailable);
+      last = error.what();
+    }
+    runtime.sleep_for(10ms);
+  }
+  EXPECT_GE(asked, 5 + 2 * 18);
+  EXPECT_LE(asked, 5 + 2 * 20);
+  EXPECT_NE(last.find("circuit breaker \"fake:\""), std::string::npos) << last;
+  EXPECT_NE(last.find("the last failure: connection refused"), std::string::npos) << last;
+  EXPECT_NE(metrics.text().find("tidelock_circuitbreaker_not_permitted_calls_total{name=\"fake:\"}"),
+            std::string::npos);
+  up = true;
+  runtime.sleep_for(500ms);
+  db->connect();
+  EXPECT_EQ(script.open, 1);
+}
+
+WORLD_TEST(SqlPool, WhoComesWhileProbesAreUnderWayWaitsForThem) {
+  Script script{.is_server = true};
+  const auto db = make(runtime, script, {.max_connections = 8});
+  script.on_open = [] { throw Error(Code::unavailable, "connection refused"); };
+  for (int i = 0; i < 5; ++i) EXPECT_THROW_CODE(db->connect(), Code::unavailable);
+  runtime.sleep_for(500ms);
+  script.on_open = [&] { runtime.sleep_for(100ms); };
+  std::vector<base::Task> tasks;
+  int served = 0;
+  for (int i = 0; i < 8; ++i) {
+    tasks.push_back(runtime.spawn("user", [&](const std::stop_token&) {
+      const auto connection = db->connect();
+      runtime.sleep_for(1s);
+      ++served;
+    }));
+  }
+  for (auto& task : tasks) task.join();
+  EXPECT_EQ(served, 8);
+}
+
+WORLD_TEST(SqlPool, CallersWithoutPatienceAndRefusedPasswordsDoNotMakeAServerDown) {
+  Script script{.is_server = true};
+  const auto db = make(runtime, script);
+  for (const auto code : {Code::timeout, Code::permission_denied}) {
+    script.on_open = [code] { throw Error(code, "no"); };
+    for (int i = 0; i < 20; ++i) EXPECT_THROW_CODE(db->connect(), code);
+  }
+  script.on_open = [] {};
+  db->connect();
+}
+
 WORLD_TEST(SqlPool, SessionsThatAreNoServersLiveAsLongAsTheyAreGood) {
   Script script;
   const auto db = make(runtime, script, {.max_lifetime = 1s, .max_idle = 1s});

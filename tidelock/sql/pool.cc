@@ -15,6 +15,20 @@ using namespace std::chrono_literals;
 constexpr base::Duration kAskAfter = 30s;
 constexpr base::Duration kAnswerWithin = 5s;
 
+// A session that was not opened in time counts against the server when it had this long.
+constexpr base::Duration kPatience = 1s;
+constexpr base::Duration kLookAtProbes = 5ms;
+
+// Short, so that a server that was restarted is found soon.
+base::CircuitBreakerOptions breaker_options() {
+  base::CircuitBreakerOptions options;
+  options.sliding_window_size = 10;
+  options.minimum_number_of_calls = 5;
+  options.wait_duration_in_open_state = 500ms;
+  options.permitted_number_of_calls_in_half_open_state = 2;
+  return options;
+}
+
 }  // namespace
 
 Pool::Pool(base::Runtime& runtime, std::unique_ptr<Driver> driver, DatabaseOptions options, std::string name)
@@ -22,7 +36,9 @@ Pool::Pool(base::Runtime& runtime, std::unique_ptr<Driver> driver, DatabaseOptio
       driver_(std::move(driver)),
       dialect_(driver_->dialect()),
       options_(std::move(options)),
-      name_(std::move(name)) {
+      name_(std::move(name)),
+      breaker_(dialect_.is_server ? std::make_unique<base::CircuitBreaker>(runtime, name_, breaker_options())
+                                  : nullptr) {
   slots_.reserve(options_.max_connections);
   for (std::size_t i = 0; i < options_.max_connections; ++i) {
     slots_.push_back(std::make_unique<Slot>(*this, i + 1, options_.statement_cache));
@@ -71,6 +87,7 @@ void Pool::measure(base::Metrics& metrics) {
       .waits = metrics.histogram("tidelock_sql_pool_wait_seconds",
                                  "How long those waited who did not get a connection of the pool at once.",
                                  {{"database", name_}})};
+  if (breaker_ != nullptr) breaker_->measure(metrics);
   const base::LocalGuard guard(mutex_);
   measures_ = std::move(measures);
   report();
@@ -107,7 +124,7 @@ void Pool::make_ready(Slot& slot, base::Deadline until) {
   close_if_spent(slot);
   if (slot.link.is_open()) return;
   try {
-    slot.link.open(until);
+    open(slot, until);
   } catch (...) {
     put_back(slot);
     throw;
@@ -119,6 +136,31 @@ void Pool::make_ready(Slot& slot, base::Deadline until) {
     slot.old_at = base::later(runtime_.now(), options_.max_lifetime - earlier);
   }
   count(&Measures::opened);
+}
+
+// While probes are under way it waits for them: they decide.
+base::CircuitBreaker::Permit Pool::permit_to_open(base::Deadline until) {
+  for (;;) {
+    if (auto permit = breaker_->try_acquire()) return *std::move(permit);
+    if (breaker_->state() != base::BreakerState::half_open || until.passed(runtime_.now())) return breaker_->acquire();
+    runtime_.sleep_for(kLookAtProbes);
+  }
+}
+
+// A server that is down is asked by a probe now and then, not by every task that wants a connection.
+void Pool::open(Slot& slot, base::Deadline until) {
+  if (breaker_ == nullptr) return slot.link.open(until);
+  auto permit = permit_to_open(until);
+  const auto begun = runtime_.now();
+  try {
+    slot.link.open(until);
+    permit.success();
+  } catch (const Error& error) {
+    // A caller without patience says nothing about the server.
+    const bool impatient = error.code() == Code::timeout && runtime_.now() - begun < kPatience;
+    permit.end(impatient ? base::Verdict::ignored : base::default_verdict(error), error.what());
+    throw;
+  }
 }
 
 // Sessions of a server: too old, hung up by the server, or idle for so long that it is asked.

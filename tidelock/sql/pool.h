@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/base/circuit_breaker.h"
 #include "tidelock/base/local_mutex.h"
 #include "tidelock/base/metrics.h"
 #include "tidelock/base/runtime.h"
@@ -75,6 +76,8 @@ class Pool {
   Slot& wait(base::Deadline deadline, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
   Slot* leave(Waiter& waiter) TIDELOCK_EXCLUDES(mutex_);  // What was granted to it, if anything.
   void make_ready(Slot& slot, base::Deadline until) TIDELOCK_EXCLUDES(mutex_);
+  void open(Slot& slot, base::Deadline until);
+  base::CircuitBreaker::Permit permit_to_open(base::Deadline until);
   void close_if_spent(Slot& slot) noexcept TIDELOCK_EXCLUDES(mutex_);
   void close_unused() noexcept TIDELOCK_EXCLUDES(mutex_);
   Slot* take_unused(base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
@@ -89,6 +92,7 @@ class Pool {
   const Dialect& dialect_;
   const DatabaseOptions options_;
   const std::string name_;
+  const std::unique_ptr<base::CircuitBreaker> breaker_;  // Of opening sessions; null where there is no server.
   std::atomic<std::uint64_t> numbers_ = 0;
   std::atomic<Observer*> observer_ = nullptr;
 

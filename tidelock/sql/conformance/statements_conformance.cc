@@ -28,6 +28,21 @@ TEST_P(SqlStatements, ValuesStandForQuestionMarksInOrder) {
   });
 }
 
+TEST_P(SqlStatements, AStatementWithoutRowsThatIsQueriedRunsOnce) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script("create table t (id integer)");
+    auto connection = db->connect();
+    {
+      auto rows = connection.query("insert into t values (?)", 1);
+      while (rows.next()) {
+      }
+    }
+    for (const auto row : connection.query("insert into t values (?)", 2)) static_cast<void>(row);
+    EXPECT_EQ(connection.one<int>("select count(*) from t"), 2);
+  });
+}
+
 TEST_P(SqlStatements, ValuesStandInTheOrderOfTheTextWhereverTheEngineReadsFirst) {
   run([&](const Place& place) {
     const auto db = place.open();

@@ -205,7 +205,8 @@ bool SqlitePrepared::step() {
   throw writes_ && autocommitted_ ? handle_.error_of_commit(result, sql) : handle_.error(result, sql);
 }
 
-bool SqlitePrepared::next() { return step(); }
+// A statement without rows has run when it was started: another step would run it again.
+bool SqlitePrepared::next() { return !kinds_.empty() && step(); }
 
 // By sqlite3_value_*, which is quicker than sqlite3_column_* and safe here, where one task uses the connection.
 ValueView SqlitePrepared::value(std::size_t column) {
