@@ -36,7 +36,8 @@ batch::RunSummary run() {
 batch::RunDetails details() {
   batch::RunDetails details;
   details.run = run();
-  details.steps.push_back({.name = "bars", .kind = "chunk", .status = "completed", .commits = 3, .error = ""});
+  details.steps.push_back(
+      {.name = "bars", .kind = "chunk", .status = "completed", .commits = 3, .started = {}, .ended = {}, .error = ""});
   details.skips.push_back(
       {.step = "bars", .position = 7, .place = "bars.csv:8", .record = "A,\x1b[31m", .error = "bad"});
   details.events.push_back({.at = kNow, .step = "bars", .level = "warning", .text = "attempt 1 of 3 failed"});
