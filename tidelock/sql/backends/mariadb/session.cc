@@ -300,8 +300,9 @@ void MariadbSession::begin(const BeginOptions& options) {
     control(begin_text(options), options.deadline);
   } catch (...) {
     wire_.set_stop({});
-    // Half of the text may have been run.
+    // Half of the text may have been run, and what it says of the next transaction must not meet a later one.
     lock_seconds_ = -1;
+    if (!wire_.broken() && !run_quietly("start transaction; rollback")) wire_.set_broken();
     throw;
   }
   begun_ = true;
@@ -427,6 +428,8 @@ bool MariadbSession::end_prepared(const std::string& sql, std::string_view xid, 
         throw Error(Code::unknown_outcome, "no answer came, and it may have been ended: " + std::string(xid),
                     error.native().value_or(Error::Native{}));
       }
+      const bool rolled_back = error.native() && error.native()->code == ER_XA_RBROLLBACK;
+      if (rolled_back && sql.starts_with("xa rollback")) return true;  // It had written nothing.
       if (error.code() != Code::not_found) throw;
     }
     // The server denies those of sessions that are still connected, or not quite gone.

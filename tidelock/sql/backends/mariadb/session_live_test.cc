@@ -261,6 +261,37 @@ TEST_F(MariadbSessions, ALongTransactionUnderAnIdHasItsDatabaseToItself) {
   admin_->execute("drop database `" + elsewhere_url.path.substr(1) + "`");
 }
 
+// The server rolls back what has written nothing, as soon as the session that prepared it has gone.
+TEST_F(MariadbSessions, ATransactionThatOnlyReadHasNothingToCommitInItsSecondPhase) {
+  const auto db = with_table();
+  const auto prepare = [&] {
+    auto connection = db->connect();
+    auto tx = connection.begin({.read_only = true, .xid = "read-only"});
+    EXPECT_EQ(tx.one<int>("select count(*) from t"), 0);
+    tx.prepare_commit();
+  };
+  prepare();
+  db->rollback_prepared("read-only");
+  prepare();
+  EXPECT_THROW_CODE(db->commit_prepared("read-only"), Code::serialization_failure);
+  EXPECT_TRUE(db->prepared_transactions().empty());
+}
+
+TEST_F(MariadbSessions, ATransactionThatCouldNotBeginLeavesNothingToTheNext) {
+  const auto db = with_table();
+  {
+    auto holder = db->connect();
+    auto tx = holder.begin({.xid = "taken"});
+    tx.execute("insert into t values (1, 'x')");
+    tx.prepare_commit();
+  }
+  auto connection = db->connect();
+  EXPECT_THROW_CODE(connection.begin({.read_only = true, .xid = "taken"}), Code::already_exists);
+  connection.execute("insert into t values (2, 'y')");  // It is not the one that was to be read-only.
+  db->commit_prepared("taken");
+  EXPECT_EQ(connection.one<int>("select count(*) from t"), 2);
+}
+
 // The server ends the session at every step of a transaction: nothing is lost, and nothing applied twice, unless it is
 // reported as unknown.
 TEST_F(MariadbSessions, AKilledConnectionIsToldAtEveryStep) {
