@@ -16,8 +16,8 @@
 #include "tidelock/cli/pipeline_run.h"
 #include "tidelock/cli/replica_commands.h"
 #include "tidelock/cli/service_guard.h"
-#include "tidelock/cli/sql_commands.h"
 #include "tidelock/cli/spy_commands.h"
+#include "tidelock/cli/sql_commands.h"
 #include "tidelock/cli/version.h"
 #include "tidelock/replica/helper.h"
 
