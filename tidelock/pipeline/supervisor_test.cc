@@ -216,7 +216,7 @@ WORLD_TEST(Supervisor, TheSpyWritesDownWhatTheStoresAreTold) {
   bench.write("spy.properties", "driverlist=x\nlogfile=work/sql.log\n");
   bench.run_for(90s);
   const auto log = files.read("/p/work/sql.log");
-  EXPECT_THAT(log, HasSubstr("\"sql\":\"insert into note values (?)\",\"values\":["));
+  EXPECT_THAT(log, HasSubstr("insert into note values (?)\",\"values\":["));
   EXPECT_THAT(log, HasSubstr("\"job\":\"tick\",\"run\":\"1\",\"step\":\"note\",\"token\":"));
   EXPECT_THAT(bench.said, Contains(HasSubstr("spy.properties:1: driverlist means nothing here")));
 }

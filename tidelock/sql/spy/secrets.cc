@@ -48,14 +48,20 @@ class Marking {
       : tokens_(tokens), names_(names), marks_(tokens.size()) {}
 
   std::vector<bool> run() {
+    // In the tables of this library a token is a fencing token, which is for all to see.
+    tokens_are_fencing_ = std::ranges::any_of(
+        tokens_, [](const Token& token) { return is_name(token) && bare(token).starts_with("tidelock_"); });
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
       if (tokens_[i].is("INTO")) insert(i + 1);
-      if (is_name(tokens_[i]) && names_.match(bare(tokens_[i]))) named(i);
+      if (is_secret(tokens_[i])) named(i);
     }
     return std::move(marks_);
   }
 
  private:
+  bool is_secret(const Token& token) const {
+    return is_name(token) && names_.match(bare(token)) && !(tokens_are_fencing_ && bare(token) == "token");
+  }
   bool is_symbol(std::size_t i, std::string_view symbol) const {
     return i < tokens_.size() && tokens_[i].is_symbol(symbol);
   }
@@ -114,7 +120,7 @@ class Marking {
     std::vector<bool> secret(1);
     for (++i; i < tokens_.size() && !tokens_[i].is_symbol(")"); ++i) {
       if (tokens_[i].is_symbol(",")) secret.push_back(false);
-      if (is_name(tokens_[i]) && names_.match(bare(tokens_[i]))) secret.back() = true;
+      if (is_secret(tokens_[i])) secret.back() = true;
     }
     if (std::ranges::find(secret, true) == secret.end()) return;
     while (i < tokens_.size() && !tokens_[i].is("VALUES") && !tokens_[i].is("VALUE") && !tokens_[i].is("SELECT") &&
@@ -150,6 +156,7 @@ class Marking {
   std::span<const Token> tokens_;
   const SecretNames& names_;
   std::vector<bool> marks_;
+  bool tokens_are_fencing_ = false;
 };
 
 }  // namespace

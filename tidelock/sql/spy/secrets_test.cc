@@ -56,7 +56,17 @@ TEST(SpySecrets, HaveNamesOfTheirOwnToo) {
   EXPECT_EQ(shown("insert into card (id, IBAN, pin_code) values (?, ?, ?)", {"iban", "pin_.*"}), "?XX");
   EXPECT_EQ(shown("insert into card (id, ibans) values (?, ?)", {"iban"}), "??");  // The whole name.
   EXPECT_EQ(shown("insert into lease (fencing_token) values (?)"), "?");
+  EXPECT_EQ(shown("insert into tidelock_fence (resource, token) values (?, ?)"), "??");
+  EXPECT_EQ(shown("insert into tidelock_x (token, password) values (?, ?)"), "?X");
   EXPECT_THROW_CODE(SecretNames({"("}), Code::invalid_argument);
+}
+
+TEST(SpySecrets, AreFoundInStringsOfEveryEngine) {
+  const Lexis maria{.backtick_identifiers = true, .backslash_escapes = true, .double_quoted_strings = true};
+  const auto place = std::make_shared<const Place>(Place{"mariadb://x", "mariadb", maria});
+  const StatementText text(place, R"(update u set `password` = "it\"s" where name = "a" and id = ?)", SecretNames(),
+                           true);
+  EXPECT_EQ(text.sql(), R"(update u set `password` = '***' where name = "a" and id = ?)");
 }
 
 TEST(SpySecrets, InTheTextAreReplacedAndTheRestKeepsItsPlace) {

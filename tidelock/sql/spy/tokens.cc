@@ -49,6 +49,7 @@ class Scan {
       case '\'':
         return quoted(c, lexis_.backslash_escapes, TokenKind::string);
       case '"':
+        if (lexis_.double_quoted_strings) return quoted(c, lexis_.backslash_escapes, TokenKind::string);
         return quoted(c, false, TokenKind::name);
       case '`':
         if (lexis_.backtick_identifiers) return quoted(c, false, TokenKind::name);
