@@ -284,7 +284,7 @@ TEST_F(PipelineRunTest, ASecondSignalEndsAStatementThatWouldGoOnForAnHour) {
   EXPECT_EQ(ended.status, base::ExitStatus{}) << ended.status.to_string() << ended.err;
   EXPECT_THAT(ended.err, HasSubstr("run 1 interrupted"));
   EXPECT_EQ(database("state.db")->one<std::string>("select status || ': ' || reason from tidelock_run"),
-            "interrupted: its process was told to end at once");
+            "interrupted: step s: its process was told to end at once");
   EXPECT_EQ(database("shop.db")->one<std::int64_t>("select count(*) from sqlite_master where name = 't'"), 0);
 }
 
