@@ -107,8 +107,7 @@ void Client::remember_cancel_key(std::string_view trace) {
 
 void Client::throw_lost(std::string_view why) {
   lost_ = true;
-  throw Error(Code::connection_lost, "the connection to " + where_ + " is lost",
-              {.code = 0, .message = std::string(why)});
+  throw Error(Code::connection_lost, "the connection to " + where_ + " is lost", {.code = 0, .message = one_line(why)});
 }
 
 void Client::start(base::Deadline deadline, const std::stop_token& stop) {

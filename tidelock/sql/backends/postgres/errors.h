@@ -27,6 +27,9 @@ struct Fault {
 };
 Fault fault_of(const PGresult* result);
 
+// What libpq says in several lines, in one.
+std::string one_line(std::string_view text);
+
 // `about`: the statement.
 Error error_of(const Fault& fault, std::string_view about);
 

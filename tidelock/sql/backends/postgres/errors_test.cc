@@ -56,6 +56,11 @@ TEST(PostgresErrors, WhatLibpqSaysItselfIsToldByItsWords) {
   EXPECT_EQ(connect_error("", "x").code(), Code::unavailable);
 }
 
+TEST(PostgresErrors, SeveralLinesBecomeOne) {
+  EXPECT_EQ(one_line("FATAL:  ended\nclosed\n\tperhaps\n"), "FATAL:  ended closed perhaps");
+  EXPECT_EQ(one_line("\n"), "");
+}
+
 TEST(PostgresErrors, TheWordsOfTheServerAreKept) {
   const auto error = error_of({.state = "23505", .message = "duplicate key", .object = "t_pkey"}, "insert …");
   EXPECT_STREQ(error.what(), "a unique constraint is violated (t_pkey): insert … [duplicate key (23505)]");
