@@ -135,7 +135,7 @@ void PointSelect(benchmark::State& state) {
         }
       });
 }
-BENCHMARK(PointSelect)->Unit(benchmark::kMillisecond)->MinTime(3);
+BENCHMARK(PointSelect)->Unit(benchmark::kMillisecond)->MinTime(3)->UseRealTime();
 
 void copy_raw(PGconn* connection) {
   check(PQexec(connection, "begin"));
@@ -186,7 +186,7 @@ void Bulk(benchmark::State& state) {
         bulk.finish();
       });
 }
-BENCHMARK(Bulk)->Unit(benchmark::kMillisecond)->MinTime(3);
+BENCHMARK(Bulk)->Unit(benchmark::kMillisecond)->MinTime(3)->UseRealTime();
 
 // 16 tasks that share 4 connections, each taking one for each statement, against 4 tasks with one each.
 void Pool(benchmark::State& state) {
@@ -215,7 +215,7 @@ void Pool(benchmark::State& state) {
   in_turns(
       state, kTotal, [&] { work(4, true); }, [&] { work(16, false); });
 }
-BENCHMARK(Pool)->Unit(benchmark::kMillisecond)->MinTime(3);
+BENCHMARK(Pool)->Unit(benchmark::kMillisecond)->MinTime(3)->UseRealTime();
 
 }  // namespace
 }  // namespace tidelock::sql
