@@ -222,7 +222,7 @@ TEST_F(SqlCommands, AStoppedDeletionSaysHowToGoOn) {
   fill(1000);
   auto running =
       start(tidelock({"sql", "sqlite:shop.db", "--rate", "10", "--json", "--delete-in-chunks", "t where id > 0"}));
-  while (running.err().find("\"deleted\":20") == std::string::npos) {
+  while (running.err().find("\"deleted\":10") == std::string::npos) {
     ASSERT_FALSE(running.child().wait(runtime_.in(10ms))) << running.err();
   }
   running.child().signal(SIGTERM);

@@ -52,9 +52,10 @@ TEST(Keys, EachExampleAndEachDefaultIsAcceptedAndBothAreOfTheirType) {
     Mistakes mistakes("example.toml");
     for (const bool is_default : {false, true}) {
       if (is_default && (key.required || key.fallback.empty())) continue;
-      const auto value = !is_default                    ? std::string(key.example)
-                         : key.type == KeyType::integer ? std::string(key.fallback)
-                                                        : fmt::format("\"{}\"", key.fallback);
+      const bool is_bare = key.type == KeyType::integer || key.type == KeyType::flag;
+      const auto value = !is_default ? std::string(key.example)
+                         : is_bare   ? std::string(key.fallback)
+                                     : fmt::format("\"{}\"", key.fallback);
       const auto table = parse_toml(fmt::format("{} = {}", key.name, value), mistakes);
       const Section section(std::string(key.section), std::string(key.section), 1, table, mistakes);
       EXPECT_TRUE(section.has(key.name)) << key.section << "." << key.name << " = " << value << " "
