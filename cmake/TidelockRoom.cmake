@@ -59,13 +59,17 @@ function(tidelock_test target)
   if(unit IN_LIST arg_LABELS)
     add_dependencies(unit_tests ${target})
   endif()
+  set(timeout_seconds 300)
+  if(TIDELOCK_SANITIZE)
+    set(timeout_seconds 900) # Hundreds of seeds of a simulation take minutes there.
+  endif()
   gtest_discover_tests(
     ${target}
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
     TEST_PREFIX "${arg_PREFIX}"
     TEST_FILTER "-*Soak.*"
-    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300 ENVIRONMENT "${TIDELOCK_TEST_ENVIRONMENT}")
+    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${timeout_seconds} ENVIRONMENT "${TIDELOCK_TEST_ENVIRONMENT}")
 endfunction()
 
 function(tidelock_test_program target)
