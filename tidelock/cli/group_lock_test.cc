@@ -21,7 +21,8 @@ class GroupLockTest : public testing::ProgramTest {
     return tidelock(arguments);
   }
   void write(const std::string& name, const std::string& groups) {
-    files_.write_atomically(folder_ / name, "[pipeline]\nname = \"shop\"\n" + groups);
+    files_.write_atomically(folder_ / name, "[pipeline]\nname = \"shop\"\n" + groups +
+                                                "[job.a]\n[[job.a.step]]\nname = \"s\"\ncommand = [\"true\"]\n");
   }
 };
 

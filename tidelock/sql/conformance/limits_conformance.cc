@@ -323,7 +323,7 @@ TEST_P(SqlLimits, AnObserverSeesEveryStatementWithItsValues) {
 TEST_P(SqlLimits, ASecretReachesTheEngineAndNobodyElse) {
   run([](const Place& place) {
     const auto db = place.open();
-    db->script("create table t (a integer primary key, b varchar)");
+    db->script("create table t (a integer primary key, b varchar(20))");
     const auto recorder = std::make_shared<Recorder>();
     db->observe(recorder);
     const base::Secret secret("h%nter2");
