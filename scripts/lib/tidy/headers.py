@@ -11,13 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from tidy.repository import Finding, Memory, Repository
 from tidy.sources import INCLUDE, backend_of, includes
 
+# Where the headers of engines lie that the compiler does not find by itself.
+ENGINE_FOLDERS = ["TIDELOCK_DUCKDB_DIR", "TIDELOCK_LIBPQ_INCLUDE", "TIDELOCK_MARIADB_INCLUDE"]
 FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wno-pragma-once-outside-header"]
 
 
 def check(repository: Repository) -> list[Finding]:
     memory = Memory(repository, "headers")
-    folder = repository.cmake_value("TIDELOCK_DUCKDB_DIR")
-    command = ["g++", "-fsyntax-only", *FLAGS, f"-I{repository.root}"] + ([f"-isystem{folder}"] if folder else [])
+    folders = [folder for name in ENGINE_FOLDERS if (folder := repository.cmake_value(name))]
+    command = ["g++", "-fsyntax-only", *FLAGS, f"-I{repository.root}", *(f"-isystem{folder}" for folder in folders)]
     version = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True).stdout
     texts = {path: repository.text(path) for path in repository.matching(".h", ".cc")}
     keys = {}
