@@ -132,9 +132,10 @@ class Marking {
       list(i + 1, secret);
       return;
     }
-    for (++i; is_symbol(i, "("); ++i) {
-      i = list(i + 1, secret);
-      if (!is_symbol(i + 1, ",")) return;
+    ++i;
+    while (is_symbol(i, "(")) {
+      i = list(i + 1, secret) + 1;
+      if (!is_symbol(i, ",")) return;
       ++i;
     }
   }
