@@ -71,7 +71,7 @@ TEST_F(LedgerTest, GoesOnFromWhatItWrote) {
   EXPECT_EQ(ledger_.received(), 4U);
   EXPECT_EQ(ledger_.duplicates(), 2U);
   EXPECT_EQ(ledger_.missing(), 0U);
-  EXPECT_THROW_CODE(Ledger(nlohmann::json::object()), Code::corrupt);
+  EXPECT_THROW_CODE(Ledger{nlohmann::json::object()}, Code::corrupt);
 }
 
 }  // namespace
