@@ -11,15 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from tidy.repository import Finding, Memory, Repository
 from tidy.sources import INCLUDE, backend_of, includes
 
-# Where the headers of engines lie that the compiler does not find by itself.
-ENGINE_FOLDERS = ["TIDELOCK_DUCKDB_DIR", "TIDELOCK_LIBPQ_INCLUDE", "TIDELOCK_MARIADB_INCLUDE"]
 FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wno-pragma-once-outside-header"]
 
 
 def check(repository: Repository) -> list[Finding]:
     memory = Memory(repository, "headers")
-    folders = [folder for name in ENGINE_FOLDERS if (folder := repository.cmake_value(name))]
-    command = ["g++", "-fsyntax-only", *FLAGS, f"-I{repository.root}", *(f"-isystem{folder}" for folder in folders)]
+    command = ["g++", "-fsyntax-only", *FLAGS, f"-I{repository.root}", *engine_folders(repository)]
     version = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True).stdout
     texts = {path: repository.text(path) for path in repository.matching(".h", ".cc")}
     keys = {}
@@ -37,6 +34,16 @@ def check(repository: Repository) -> list[Finding]:
                 memory.add(keys[path])
     memory.save()
     return findings
+
+
+def engine_folders(repository: Repository) -> list[str]:
+    """Where the headers of engines lie that the compiler does not find by itself, whether or not a build knows them yet."""
+    duckdb = repository.cmake_value("TIDELOCK_DUCKDB_DIR")
+    clients = [
+        subprocess.run(["pkg-config", "--cflags-only-I", client], capture_output=True, text=True, check=False).stdout.split()
+        for client in ("libpq", "libmariadb")
+    ]
+    return ([f"-isystem{duckdb}"] if duckdb else []) + [flag for flags in clients for flag in flags]
 
 
 def first_include(text: str) -> str:
