@@ -11,7 +11,7 @@ include_guard()
 set(TIDELOCK_PRECOMPILED_HEADERS
     <algorithm> <array> <atomic> <chrono> <compare> <concepts> <cstddef> <cstdint> <deque> <exception> <filesystem>
     <functional> <limits> <map> <memory> <mutex> <optional> <ostream> <set> <span> <stop_token> <string> <string_view>
-    <utility> <variant> <vector> <fmt/format.h>)
+    <utility> <variant> <vector> <fmt/format.h> <nlohmann/json.hpp>)
 set(TIDELOCK_PRECOMPILED_TEST_HEADERS ${TIDELOCK_PRECOMPILED_HEADERS} <iostream> <gmock/gmock.h> <gtest/gtest.h>)
 
 # What ccache needs, to see what is in them and to take those of another clone (the rest is in TidelockCompiler.cmake).

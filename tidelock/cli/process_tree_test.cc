@@ -1,6 +1,7 @@
 #include "tidelock/cli/process_tree.h"
 
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -93,10 +94,13 @@ TEST_F(ProcessTreeTest, FindsASessionWhereverTheParentsAre) {
   EXPECT_EQ(found[1].pid, 11);
 }
 
+// The shell may be killed before its own child was seen, which then is an orphan: as in the guard, it becomes ours.
 TEST_F(ProcessTreeTest, KillsUntilNothingIsFoundAnyMore) {
+  ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
   base::ChildProcess child(runtime_, {.argv = {"sh", "-c", "sleep 1000 & wait"}});
   EXPECT_EQ(kill_all(runtime_, [&] { return descendants(files_, ::getpid()); }), 0);
   EXPECT_EQ(child.wait(runtime_.now()).value_or(base::ExitStatus{}).signal, SIGKILL);
+  EXPECT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
 }
 
 TEST_F(ProcessTreeTest, SeesTheChildrenOfThisProcess) {

@@ -2,7 +2,7 @@
 
 import unittest
 
-from run_tests import left_out, summarize
+from run_tests import UNSTEADY_MAX, Summary, left_out, summarize
 
 
 def report(*cases: str) -> str:
@@ -28,6 +28,27 @@ class Summarize(unittest.TestCase):
 
     def test_a_test_whose_program_is_missing_has_failed(self):
         self.assertEqual(summarize(report(MISSING)).line(), "0 passed, 1 failed, 0 skipped")
+
+
+class Unsteady(unittest.TestCase):
+    def test_what_passes_alone_has_passed_and_keeps_what_it_said_before(self):
+        summary = Summary(passed=5, failed=[("a", "why"), ("b", "why too")])
+        summary.take_again(Summary(passed=1, failed=[("b", "again")]))
+        self.assertEqual(summary.line(), "6 passed, 1 failed, 0 skipped")
+        self.assertEqual(summary.unsteady, [("a", "why")])
+        self.assertEqual(summary.failed, [("b", "again")])
+
+    def test_what_did_not_run_again_has_failed(self):
+        for alone in (Summary(), Summary(skipped=[("a", "no server")])):
+            summary = Summary(passed=5, failed=[("a", "why")])
+            summary.take_again(alone)
+            self.assertEqual((summary.line(), summary.unsteady), ("5 passed, 1 failed, 0 skipped", []))
+
+    def test_many_failures_are_not_run_again(self):
+        failed = [(str(i), "why") for i in range(UNSTEADY_MAX)]
+        self.assertTrue(Summary(failed=failed).may_be_unsteady())
+        self.assertFalse(Summary(failed=[*failed, ("one more", "why")]).may_be_unsteady())
+        self.assertFalse(Summary().may_be_unsteady())
 
 
 class LeftOut(unittest.TestCase):
