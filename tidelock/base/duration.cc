@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 
@@ -25,7 +26,7 @@ constexpr std::array<Unit, 7> kUnits{{{"d", 86'400'000'000'000},
                                       {"us", 1'000},
                                       {"ns", 1}}};
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+using ascii::is_digit;
 
 [[noreturn]] void refuse(std::string_view text, std::string_view why) {
   throw Error(Code::invalid_argument, fmt::format("malformed duration {}: {}; write for example 250ms, 15s, 1h30m",

@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/duration.h"
 #include "tidelock/base/errno_error.h"
 #include "tidelock/base/text.h"
@@ -53,8 +54,7 @@ void append_pair(std::string& line, std::string_view name, std::string_view valu
 std::string field_word(std::string_view name) {
   std::string word(name);
   for (auto& c : word) {
-    const bool fine =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+    const bool fine = ascii::is_letter_or_digit(c) || c == '_' || c == '.' || c == '-';
     if (!fine) c = '_';
   }
   return word.empty() ? "_" : word;

@@ -21,6 +21,7 @@
 #include <thread>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/local_mutex.h"
 #include "tidelock/base/text.h"
@@ -276,8 +277,7 @@ std::string parse_owner(std::string_view text) {
   const auto is_separator = [](char c) { return c == '.' || c == ':' || c == '/' || c == '-'; };
   const bool suffix_good = suffix.empty() || (is_separator(suffix.front()) && suffix.size() <= 1 + kSuffixLimit &&
                                               std::all_of(suffix.begin(), suffix.end(), [&](char c) {
-                                                return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                                                       (c >= 'A' && c <= 'Z') || c == '_' || is_separator(c);
+                                                return ascii::is_letter_or_digit(c) || c == '_' || is_separator(c);
                                               }));
   try {
     if (suffix_good) return Uuid::parse(text.substr(0, kUuidSize)).to_string() + std::string(suffix);

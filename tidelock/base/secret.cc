@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <array>
 
+#include "tidelock/base/ascii.h"
+
 namespace tidelock::base {
 
 bool names_a_secret(std::string_view name) {
   static constexpr std::array<std::string_view, 8> kWords{"password", "passwd",     "pwd",     "secret",
                                                           "token",    "credential", "api_key", "apikey"};
-  std::string lower(name);
-  for (auto& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const auto lower = ascii::lower(name);
   if (lower.find("fencing") != std::string::npos) return false;
   return std::any_of(kWords.begin(), kWords.end(),
                      [&](std::string_view word) { return lower.find(word) != std::string::npos; });

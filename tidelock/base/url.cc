@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/duration.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
@@ -13,16 +14,11 @@
 namespace tidelock::base {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+using ascii::hex_value;
+using ascii::is_digit;
+using ascii::is_letter;
 
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 
 // Takes a URL apart from left to right. Every part is a piece of `text_`, so that its position is known.
 class Parser {
@@ -78,8 +74,7 @@ class Parser {
       ++end;
     }
     if (end == 0 || end == text_.size() || text_[end] != ':') refuse(text_.data(), kExample);
-    url_.scheme = text_.substr(0, end);
-    for (auto& c : url_.scheme) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    url_.scheme = ascii::lower(text_.substr(0, end));
   }
 
   void parse_after_slashes(std::string_view rest, std::optional<std::string_view> query) {

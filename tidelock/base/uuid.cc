@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 
@@ -28,13 +29,6 @@ Uuid make_v7(std::uint64_t ticks, std::uint64_t random) {
   return uuid;
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 bool dash_before(std::size_t byte) { return byte == 4 || byte == 6 || byte == 8 || byte == 10; }
 
 }  // namespace
@@ -45,8 +39,8 @@ std::optional<Uuid> Uuid::try_parse(std::string_view text) {
   std::size_t at = 0;
   for (std::size_t i = 0; i < 16; ++i) {
     if (dash_before(i) && text[at++] != '-') return std::nullopt;
-    const int high = hex_value(text[at]);
-    const int low = hex_value(text[at + 1]);
+    const int high = ascii::hex_value(text[at]);
+    const int low = ascii::hex_value(text[at + 1]);
     if (high < 0 || low < 0) return std::nullopt;
     uuid.bytes[i] = static_cast<std::uint8_t>(high << 4 | low);
     at += 2;

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <functional>
 #include <utility>
 #include <variant>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 
@@ -52,13 +52,6 @@ bool holds(Comparison comparison, std::strong_ordering order) {
       return order >= 0;
   }
   return false;
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(),
-                         [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); });
-  return result;
 }
 
 }  // namespace
@@ -183,7 +176,7 @@ class Parser {
   // The next token; empty at the end.
   std::string_view peek() {
     if (have_token_) return token_;
-    while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
+    while (at_ < text_.size() && base::ascii::is_space(text_[at_])) ++at_;
     token_begin_ = at_;
     at_ += token_length();
     token_ = text_.substr(token_begin_, at_ - token_begin_);
@@ -199,7 +192,7 @@ class Parser {
     for (const auto& candidate : kComparisons) {
       if (rest.starts_with(candidate.text)) return candidate.text.size();
     }
-    const auto in_word = [](char x) { return std::isalnum(static_cast<unsigned char>(x)) || x == '_' || x == '.'; };
+    const auto in_word = [](char x) { return base::ascii::is_letter_or_digit(x) || x == '_' || x == '.'; };
     std::size_t length = 1;
     if (in_word(c) || c == '$' || c == '-') {
       while (length < rest.size() && in_word(rest[length])) ++length;
@@ -221,7 +214,7 @@ class Parser {
     return token;
   }
   bool accept(std::string_view word) {
-    if (lower(peek()) != word) return false;
+    if (base::ascii::lower(peek()) != word) return false;
     take();
     return true;
   }
@@ -242,7 +235,7 @@ class Parser {
   template <typename Part>
   Node list(Node::Kind kind, std::string_view word, Part part) {
     Node node = part();
-    if (lower(peek()) != word) return node;
+    if (base::ascii::lower(peek()) != word) return node;
     Node whole{.kind = kind};
     whole.parts.push_back(std::move(node));
     while (accept(word)) whole.parts.push_back(part());
@@ -276,7 +269,7 @@ class Parser {
       return is_not ? negated(std::move(node)) : node;
     }
     const bool is_not = accept("not");
-    if (is_not && lower(peek()) != "in") fail("in (…) expected after not");
+    if (is_not && base::ascii::lower(peek()) != "in") fail("in (…) expected after not");
     if (accept("in")) {
       auto node = membership(std::move(left));
       return is_not ? negated(std::move(node)) : node;
@@ -343,11 +336,10 @@ class Parser {
   Term term() {
     const auto token = peek();
     if (token.empty()) fail("a field or value expected at the end");
-    auto result = token[0] == '\''  ? text_literal(token)
-                  : token[0] == '$' ? variable(token)
-                  : token[0] == '-' || token[0] == '.' || std::isdigit(static_cast<unsigned char>(token[0]))
-                      ? number_literal(token)
-                      : name(token);
+    auto result = token[0] == '\''                                                        ? text_literal(token)
+                  : token[0] == '$'                                                       ? variable(token)
+                  : token[0] == '-' || token[0] == '.' || base::ascii::is_digit(token[0]) ? number_literal(token)
+                                                                                          : name(token);
     result.text = std::string(token);
     take();
     return result;
@@ -371,7 +363,7 @@ class Parser {
     fail(base::quoted(token) + " is none of $now, $today and $yesterday");
   }
   Term name(std::string_view token) {
-    const auto word = lower(token);
+    const auto word = base::ascii::lower(token);
     if (word == "null") return {sql::Value(sql::Null{}), Kind::null, false, {}};
     if (word == "true" || word == "false") return {sql::Value(word == "true"), Kind::boolean, false, {}};
     std::vector<std::string> known;

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 
@@ -61,14 +62,6 @@ std::vector<std::string_view> split(std::string_view text, std::string_view sepa
   return parts;
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
-
 [[noreturn]] void refuse(const Field& field, std::string_view text, const std::string& why) {
   throw Error(Code::invalid_argument, "cron: " + std::string(field.name) + " " + base::quoted(text) + " " + why);
 }
@@ -82,7 +75,7 @@ std::string range_text(const Field& field) {
 }
 
 int parse_number(const Field& field, std::string_view text, std::string_view whole) {
-  const std::string word = lower(text);
+  const std::string word = base::ascii::lower(text);
   for (std::size_t i = 0; i < field.names.size(); ++i) {
     if (word == field.names[i]) return field.first + static_cast<int>(i);
   }
@@ -136,7 +129,7 @@ Cron Cron::parse(std::string_view text) {
   if (fields.size() == 1 && fields[0].starts_with('@')) {
     std::vector<std::string> known;
     for (const auto& nickname : kNicknames) {
-      if (lower(fields[0]) == nickname.name) return parse(nickname.fields);
+      if (base::ascii::lower(fields[0]) == nickname.name) return parse(nickname.fields);
       known.emplace_back(nickname.name);
     }
     throw Error(Code::invalid_argument,

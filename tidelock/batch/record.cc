@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 #include "tidelock/base/uuid.h"
@@ -43,10 +44,10 @@ const Type& type_of(Kind kind) {
 }
 
 bool is_name(std::string_view text) {
-  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  const auto letter = [](char c) { return base::ascii::is_letter(c) || c == '_'; };
   if (text.empty() || !letter(text[0])) return false;
   for (const char c : text) {
-    if (!letter(c) && !(c >= '0' && c <= '9')) return false;
+    if (!letter(c) && !base::ascii::is_digit(c)) return false;
   }
   return true;
 }

@@ -4,27 +4,18 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <optional>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 
 namespace tidelock::batch {
 namespace {
 
-bool in_word(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || static_cast<unsigned char>(c) >= 0x80;
-}
-bool is_blank(char c) { return std::isspace(static_cast<unsigned char>(c)); }
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(),
-                         [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); });
-  return result;
-}
+bool in_word(char c) { return base::ascii::is_letter_or_digit(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80; }
+using base::ascii::is_space;
 
 class Splitter {
  public:
@@ -49,7 +40,7 @@ class Splitter {
 
   void step() {
     const char c = text_[at_];
-    if (is_blank(c)) return take(1);
+    if (is_space(c)) return take(1);
     if (const auto length = comment_length()) return take(length);
     if (c == ';') return semicolon();
     if (!begun_) begin();
@@ -125,7 +116,7 @@ class Splitter {
   void word() {
     auto end = at_;
     while (end < text_.size() && (in_word(text_[end]) || text_[end] == '$')) ++end;
-    last_word_ = lower(text_.substr(at_, end - at_));
+    last_word_ = base::ascii::lower(text_.substr(at_, end - at_));
     if (first_words_.size() < 4) first_words_.push_back(last_word_);
     take(end - at_);
   }

@@ -13,6 +13,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/descriptor.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/process_info.h"
@@ -54,7 +55,7 @@ std::optional<ProcessInfo> read_process(base::Files& files, const base::Path& fo
 std::vector<ProcessInfo> all_processes(base::Files& files, const base::Path& proc) {
   std::vector<ProcessInfo> all;
   for (const auto& name : files.list(proc)) {
-    if (name.empty() || !std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; })) continue;
+    if (name.empty() || !std::ranges::all_of(name, base::ascii::is_digit)) continue;
     if (const auto process = read_process(files, proc / name)) all.push_back(*process);
   }
   return all;

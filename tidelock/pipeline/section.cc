@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/duration.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
@@ -108,7 +109,7 @@ std::string fault(const Key& key, const TomlValue& value) {
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= kNameBytesMax && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    return base::ascii::is_letter_or_digit(c) || c == '_' || c == '-';
   });
 }
 

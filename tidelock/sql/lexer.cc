@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 
@@ -17,9 +18,10 @@ enum Class : std::uint8_t { other, space, letter, digit };
 constexpr auto kClasses = [] {
   std::array<Class, 256> classes{};
   for (std::size_t c = 0; c < 256; ++c) {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c >= 0x80) classes[c] = letter;
-    if (c >= '0' && c <= '9') classes[c] = digit;
-    if (c == ' ' || (c >= '\t' && c <= '\r')) classes[c] = space;
+    const auto character = static_cast<char>(c);
+    if (base::ascii::is_letter(character) || character == '_' || c >= 0x80) classes[c] = letter;
+    if (base::ascii::is_digit(character)) classes[c] = digit;
+    if (base::ascii::is_space(character)) classes[c] = space;
   }
   return classes;
 }();
@@ -27,7 +29,6 @@ constexpr auto kClasses = [] {
 Class class_of(char c) { return kClasses[static_cast<unsigned char>(c)]; }
 bool is_word(char c) { return class_of(c) >= letter; }
 bool is_digit(char c) { return class_of(c) == digit; }
-char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
@@ -49,7 +50,7 @@ void refuse_statement(std::string_view sql, std::size_t at, std::string_view wha
 
 bool Token::is(std::string_view keyword) const {
   return kind == TokenKind::word && text.size() == keyword.size() &&
-         std::ranges::equal(text, keyword, {}, [](char c) { return upper(c); });
+         std::ranges::equal(text, keyword, {}, base::ascii::to_upper);
 }
 
 std::optional<Token> Lexer::next() {
@@ -199,7 +200,7 @@ TokenKind Lexer::word() {
 void Lexer::number() {
   while (at_ < sql_.size() && (is_word(sql_[at_]) || (sql_[at_] == '$' && !lexis_.dollar_quotes))) {
     if (lexis_.unicode_spaces && space_at(at_) != 0) break;
-    if (lexis_.escape_strings && upper(sql_[at_]) == 'E' && peek() == '\'') break;
+    if (lexis_.escape_strings && base::ascii::to_upper(sql_[at_]) == 'E' && peek() == '\'') break;
     ++at_;
   }
 }

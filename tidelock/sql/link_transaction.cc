@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/duration.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/link_internal.h"
@@ -11,8 +12,7 @@ namespace tidelock::sql {
 namespace {
 
 bool may_stand_in_xid(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == '_' ||
-         c == ':' || c == '-';
+  return base::ascii::is_letter_or_digit(c) || c == '.' || c == '_' || c == ':' || c == '-';
 }
 
 void check_server_options(const Dialect& dialect, const TransactionOptions& options) {

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/lexer.h"
 
@@ -9,16 +10,6 @@ namespace tidelock::sql {
 namespace {
 
 constexpr std::string_view kNumbered = "a numbered parameter (write a bare ? for each value, in order)";
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-std::string upper(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  }
-  return result;
-}
 
 }  // namespace
 
@@ -40,10 +31,11 @@ Placeholders rewrite_placeholders(std::string_view sql, const Lexis& lexis) {
   while (const auto token = lexer.next()) {
     if (!begun && !token->is(';')) {  // Empty statements come first: the next one is what the engine runs.
       begun = true;
-      if (token->kind == TokenKind::word || token->kind == TokenKind::number) result.first_word = upper(token->text);
+      if (token->kind == TokenKind::word || token->kind == TokenKind::number)
+        result.first_word = base::ascii::upper(token->text);
     }
     const bool is_value = token->kind == TokenKind::placeholder;
-    if (token->end() < sql.size() && is_digit(sql[token->end()]) &&
+    if (token->end() < sql.size() && base::ascii::is_digit(sql[token->end()]) &&
         (is_value || (lexis.dollar_quotes && token->is('$')))) {
       refuse_statement(sql, token->begin, kNumbered);
     }

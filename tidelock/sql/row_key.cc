@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/lexer.h"
@@ -17,18 +18,11 @@ namespace {
 
 using Document = nlohmann::json;
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
-
 // What the catalogue has for a name in a statement. PostgreSQL turns what has no quotes into lower case; the others
 // keep it, and this is compared without regard to case there.
 std::string unquoted(const Token& token, const Dialect& dialect) {
-  if (token.kind == TokenKind::word) return dialect.engine == "postgres" ? lower(token.text) : std::string(token.text);
+  if (token.kind == TokenKind::word)
+    return dialect.engine == "postgres" ? base::ascii::lower(token.text) : std::string(token.text);
   const char quote = token.text.back();
   std::string result;
   for (std::size_t i = 1; i + 1 < token.text.size(); ++i) {
@@ -64,7 +58,7 @@ RowKey sqlite_key(Connection& connection, const TableName& table) {
   std::vector<std::pair<std::int64_t, std::string>> key;
   const std::string schema = table.schema.empty() ? "main" : table.schema;
   for (const auto row : connection.query("select name, pk from pragma_table_info(?, ?)", table.name, schema)) {
-    names.push_back(lower(row.get<std::string>(0)));
+    names.push_back(base::ascii::lower(row.get<std::string>(0)));
     if (const auto place = row.get<std::int64_t>(1)) {
       key.emplace_back(place, connection.dialect().quote(row.get<std::string>(0)));
     }

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
+
 namespace tidelock::sql {
 namespace {
 
@@ -37,7 +39,7 @@ class Reader {
   // A number of so many digits; empty when there are fewer. Takes no more than `most`.
   std::optional<std::uint64_t> number(std::size_t least, std::size_t most) {
     std::size_t count = 0;
-    while (count < text_.size() && count < most && text_[count] >= '0' && text_[count] <= '9') ++count;
+    while (count < text_.size() && count < most && base::ascii::is_digit(text_[count])) ++count;
     if (count < least) return std::nullopt;
     std::uint64_t value = 0;
     std::from_chars(text_.data(), text_.data() + count, value);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/text_form.h"
@@ -18,8 +19,6 @@ struct Overloaded : F... {
 };
 template <typename... F>
 Overloaded(F...) -> Overloaded<F...>;
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // What remains when sign and digits that say nothing are taken off: "-", "12", "5" for -012.50.
 struct Canonical {
@@ -66,10 +65,10 @@ bool is_plain_decimal(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
   const auto point = std::min(text.find('.'), text.size());
   const auto whole = text.substr(0, point);
-  if (whole.empty() || !std::ranges::all_of(whole, is_digit)) return false;
+  if (whole.empty() || !std::ranges::all_of(whole, base::ascii::is_digit)) return false;
   if (point == text.size()) return true;
   const auto fraction = text.substr(point + 1);
-  return !fraction.empty() && std::ranges::all_of(fraction, is_digit);
+  return !fraction.empty() && std::ranges::all_of(fraction, base::ascii::is_digit);
 }
 
 Decimal::Decimal(std::string text) : text_(std::move(text)) {

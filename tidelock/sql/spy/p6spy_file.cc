@@ -8,6 +8,7 @@
 #include <chrono>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/spy/properties.h"
@@ -197,8 +198,8 @@ class Reading {
         choice(std::string(class_name(value)), {"SingleLineFormat", "MultiLineFormat", "CustomLineFormat"}));
   }
 
-  static bool boolean(std::string value) {
-    for (auto& c : value) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  static bool boolean(std::string_view written) {
+    const auto value = base::ascii::lower(written);
     if (value == "true" || value == "1") return true;
     if (value == "false" || value == "0" || value.empty()) return false;
     throw Error(Code::invalid_argument, fmt::format("{} is neither true nor false", base::quoted(value)));

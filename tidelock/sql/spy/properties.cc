@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 
@@ -96,9 +97,7 @@ class Lines {
 std::uint32_t code_unit(std::string_view digits, int line) {
   std::uint32_t code = 0;
   for (const char c : digits.substr(0, 4)) {
-    const auto digit = c >= '0' && c <= '9'                     ? c - '0'
-                       : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-                                                                : -1;
+    const auto digit = base::ascii::hex_value(c);
     if (digit < 0) refuse(line, "\\u is not followed by four hexadecimal digits");
     code = code * 16 + static_cast<std::uint32_t>(digit);
   }

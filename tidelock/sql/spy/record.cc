@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "tidelock/base/ascii.h"
+
 namespace tidelock::sql::spy {
 namespace {
 
@@ -14,9 +16,8 @@ constexpr std::array<std::string_view, kCategories> kNames{
 std::string_view name(LogCategory category) { return kNames.at(static_cast<std::size_t>(category)); }
 
 std::optional<LogCategory> find_category(std::string_view name) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   for (std::size_t i = 0; i < kNames.size(); ++i) {
-    if (std::ranges::equal(name, kNames.at(i), {}, lower)) return static_cast<LogCategory>(i);
+    if (base::ascii::equal_ignoring_case(name, kNames.at(i))) return static_cast<LogCategory>(i);
   }
   return std::nullopt;
 }

@@ -2,17 +2,17 @@
 
 #include <algorithm>
 
+#include "tidelock/base/ascii.h"
+
 namespace tidelock::sql::spy {
 namespace {
 
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
-}
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+using base::ascii::is_digit;
+using base::ascii::is_space;
+
+bool is_letter(char c) { return base::ascii::is_letter(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80; }
 bool is_word(char c) { return is_letter(c) || is_digit(c); }
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool is_operator(char c) { return std::string_view("<>=!|&+-*/%^~:#@").find(c) != std::string_view::npos; }
-char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
 class Scan {
  public:
@@ -104,7 +104,7 @@ class Scan {
 
   TokenKind number() {
     while (at_ < sql_.size() && (is_word(sql_[at_]) || sql_[at_] == '.')) {
-      const bool exponent = upper(sql_[at_]) == 'E';
+      const bool exponent = base::ascii::to_upper(sql_[at_]) == 'E';
       ++at_;
       if (exponent && at_ < sql_.size() && (sql_[at_] == '+' || sql_[at_] == '-')) ++at_;
     }
@@ -115,7 +115,7 @@ class Scan {
     const auto begin = at_;
     while (at_ < sql_.size() && (is_word(sql_[at_]) || sql_[at_] == '$')) ++at_;
     if (at_ - begin != 1 || at_ >= sql_.size() || sql_[at_] != '\'') return TokenKind::word;
-    const char prefix = upper(sql_[begin]);  // E'…', x'…', N'…'
+    const char prefix = base::ascii::to_upper(sql_[begin]);  // E'…', x'…', N'…'
     return quoted('\'', lexis_.backslash_escapes || (prefix == 'E' && lexis_.escape_strings), TokenKind::string);
   }
 
@@ -154,7 +154,7 @@ class Scan {
 }  // namespace
 
 bool Token::is(std::string_view keyword) const {
-  return kind == TokenKind::word && std::ranges::equal(text, keyword, {}, upper);
+  return kind == TokenKind::word && std::ranges::equal(text, keyword, {}, base::ascii::to_upper);
 }
 
 std::vector<Token> tokens_of(std::string_view sql, const Lexis& lexis) { return Scan(sql, lexis).run(); }

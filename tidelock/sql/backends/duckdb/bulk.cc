@@ -1,20 +1,15 @@
 #include "tidelock/sql/backends/duckdb/bulk.h"
 
 #include <algorithm>
-#include <cctype>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/backends/duckdb/session.h"
 
 namespace tidelock::sql::duckdb {
 namespace {
-
-bool same_name(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
-}
 
 const char* or_null(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
 
@@ -74,7 +69,8 @@ DuckBulk::DuckBulk(DuckSession& session, std::string_view table, std::span<const
                                  appender_.out()));
   std::vector<std::string> names;
   for (const auto& column : columns) {
-    const auto same = std::find_if(known.begin(), known.end(), [&](const auto& k) { return same_name(k, column); });
+    const auto same = std::find_if(known.begin(), known.end(),
+                                   [&](const auto& k) { return base::ascii::equal_ignoring_case(k, column); });
     if (same == known.end()) {
       throw session_.failed(Fault{DUCKDB_ERROR_BINDER, "table " + base::quoted(name.table) + " has no column " +
                                                            base::quoted(column) + "; it has " + base::listed(known)});

@@ -1,17 +1,17 @@
 #include "tidelock/sql/backends/duckdb/prepared.h"
 
 #include <algorithm>
-#include <cctype>
 #include <string>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 
 namespace tidelock::sql::duckdb {
 namespace {
 
 bool contains_word(std::string_view text, std::string_view lower_word) {
-  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  const auto same = [](char a, char b) { return base::ascii::to_lower(a) == b; };
   return std::search(text.begin(), text.end(), lower_word.begin(), lower_word.end(), same) != text.end();
 }
 

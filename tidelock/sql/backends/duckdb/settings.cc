@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 
@@ -15,8 +16,7 @@ constexpr std::string_view kMemory = ":memory:";
 bool is_size(std::string_view text) {
   const auto number = text.find_first_not_of("0123456789.");
   if (number == 0 || number == text.npos) return false;
-  auto unit = std::string(text.substr(text.find_first_not_of(' ', number)));
-  std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return std::tolower(c); });
+  const auto unit = base::ascii::lower(text.substr(text.find_first_not_of(' ', number)));
   constexpr std::string_view kUnits[] = {"b", "kb", "kib", "mb", "mib", "gb", "gib", "tb", "tib", "%"};
   return std::find(std::begin(kUnits), std::end(kUnits), unit) != std::end(kUnits);
 }

@@ -5,15 +5,16 @@
 #include <optional>
 #include <string>
 
+#include "tidelock/base/ascii.h"
+
 namespace tidelock::sql::mariadb {
 namespace {
 
+using base::ascii::is_space;
+
 bool is_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
-         static_cast<unsigned char>(c) >= 0x80;
+  return base::ascii::is_letter_or_digit(c) || c == '_' || c == '$' || static_cast<unsigned char>(c) >= 0x80;
 }
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
 // What comes next: a word in upper case, or one character, or nothing at the end. Comments and blanks are passed over,
 // except the /*! … */ that the server executes: their marks are, and what is inside is read.
@@ -51,7 +52,7 @@ class Tokens {
     }
     if (starts("/*!") || starts("/*M!")) {
       at_ += starts("/*!") ? 3 : 4;
-      while (at_ < sql_.size() && sql_[at_] >= '0' && sql_[at_] <= '9') ++at_;
+      while (at_ < sql_.size() && base::ascii::is_digit(sql_[at_])) ++at_;
       executed_ = true;
       return true;
     }
@@ -72,7 +73,7 @@ class Tokens {
     const auto begin = at_;
     while (at_ < sql_.size() && is_word(sql_[at_])) ++at_;
     std::string out(sql_.substr(begin, at_ - begin));
-    std::ranges::transform(out, out.begin(), upper);
+    std::ranges::transform(out, out.begin(), base::ascii::to_upper);
     return out;
   }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "tidelock/base/ascii.h"
+
 namespace tidelock::sql::postgres {
 namespace {
 
@@ -96,7 +98,7 @@ std::string_view field(const PGresult* result, int code) {
 
 // "…FATAL:  28P01: password authentication failed …\nLOCATION: …": the state and what follows it.
 Fault fault_in(std::string_view said) {
-  const auto is_state_char = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); };
+  const auto is_state_char = [](char c) { return base::ascii::is_digit(c) || (c >= 'A' && c <= 'Z'); };
   for (auto at = said.find(":  "); at != said.npos; at = said.find(":  ", at + 1)) {
     const auto state = said.substr(at + 3, 5);
     if (state.size() < 5 || !std::ranges::all_of(state, is_state_char) || said.substr(at + 8, 2) != ": ") continue;

@@ -3,15 +3,17 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "tidelock/base/ascii.h"
+
 namespace tidelock::sql::postgres {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool begins_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
-}
+using base::ascii::is_digit;
+using base::ascii::is_space;
+using base::ascii::lower;
+
+bool begins_word(char c) { return base::ascii::is_letter(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80; }
 bool is_word(char c) { return begins_word(c) || is_digit(c) || c == '$'; }
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 class Scanner {
  public:
@@ -151,14 +153,6 @@ class AtomicBody {
 }  // namespace
 
 std::vector<Token> tokens(std::string_view sql) { return Scanner(sql).run(); }
-
-std::string lower(std::string_view word) {
-  std::string out(word);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 std::vector<std::string_view> statements(std::string_view script) {
   std::vector<std::string_view> found;

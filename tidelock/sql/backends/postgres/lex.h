@@ -26,9 +26,6 @@ std::vector<Token> tokens(std::string_view sql);
 // The statements of a script, without those that are empty. Knows the bodies of functions, quoted and BEGIN ATOMIC.
 std::vector<std::string_view> statements(std::string_view script);
 
-// In lower case.
-std::string lower(std::string_view word);
-
 // What becomes of a session and a database by running a statement, as far as its text tells.
 struct Effects {
   bool may_write = true;        // It may change the database, so that a lost answer leaves it unknown.

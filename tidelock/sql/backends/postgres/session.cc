@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/backends/postgres/bulk.h"
 #include "tidelock/sql/backends/postgres/oids.h"
@@ -63,8 +64,8 @@ std::string quoted_with(std::string_view text, char quote) {
 void refuse_session_text(std::string_view sql) {
   const auto all = tokens(sql);
   if (all.empty()) return;
-  const auto first = lower(all.front().text);
-  const auto second = all.size() > 1 ? lower(all[1].text) : std::string();
+  const auto first = base::ascii::lower(all.front().text);
+  const auto second = all.size() > 1 ? base::ascii::lower(all[1].text) : std::string();
   if (first == "prepare" && second == "transaction") {
     throw Error(Code::misuse, "PREPARE TRANSACTION is not run as a statement: call Transaction::prepare_commit()");
   }
@@ -107,10 +108,7 @@ void PostgresSession::run_script(std::string_view sql, base::Deadline deadline) 
 
 void PostgresSession::run_one(std::string_view sql, base::Deadline deadline) {
   const auto all = tokens(sql);
-  std::string first = lower(all.front().text);
-  for (char& c : first) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  }
+  const auto first = base::ascii::upper(all.front().text);
   if (controls_transactions(first)) {
     throw Error(Code::misuse, "a script must not begin or end a transaction: " + base::quoted(sql));
   }

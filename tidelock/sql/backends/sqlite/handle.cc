@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <string>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/duration.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/backends/sqlite/errors.h"
@@ -27,7 +27,7 @@ std::string immutable_uri(std::string_view path) {
   std::string uri = "file:";
   for (const char c : path) {
     const auto byte = static_cast<unsigned char>(c);
-    const bool plain = std::isalnum(byte) != 0 || c == '/' || c == '.' || c == '-' || c == '_';
+    const bool plain = base::ascii::is_letter_or_digit(c) || c == '/' || c == '.' || c == '-' || c == '_';
     uri += plain ? std::string(1, c) : fmt::format("%{:02X}", byte);
   }
   return uri + "?immutable=1";

@@ -5,6 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
+
 namespace tidelock::sql::sqlite {
 namespace {
 
@@ -24,16 +26,12 @@ constexpr std::array<std::pair<std::string_view, Kind>, 13> kKinds = {{
     {"JSON", Kind::json},
 }};
 
-bool same_word(std::string_view a, std::string_view b) {
-  const auto upper = [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; };
-  return std::ranges::equal(a, b, {}, upper, upper);
-}
-
 }  // namespace
 
 Kind declared_kind(std::string_view type) {
   const auto word = type.substr(0, type.find_first_of(" ("));
-  const auto found = std::ranges::find_if(kKinds, [&](const auto& known) { return same_word(known.first, word); });
+  const auto found = std::ranges::find_if(
+      kKinds, [&](const auto& known) { return base::ascii::equal_ignoring_case(known.first, word); });
   return found == kKinds.end() ? Kind::null : found->second;
 }
 
