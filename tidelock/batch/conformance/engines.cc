@@ -32,7 +32,7 @@ Engine in_files(std::string name, const std::string& engine) {
   return {std::move(name), run, sql::testing::why_not_here(engine)};
 }
 
-// State and store in one database.
+// State, locks and store in one database.
 Engine on_server(std::string name, const std::string& engine) {
   const auto run = [engine](const Body& body) {
     base::RealRuntime runtime;
