@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "tidelock/base/error.h"
+#include "tidelock/sql/row_lock.h"
 #include "tidelock/sql/schema.h"
 
 namespace tidelock::batch {
@@ -14,8 +15,8 @@ namespace {
 // Understood alike by all engines that a step can write to.
 constexpr std::array<std::string_view, 1> kSteps = {
     "create table if not exists tidelock_checkpoint (run varchar(64) not null, step bigint not null, token bigint not "
-    "null, "
-    "position bigint not null, fingerprint bigint not null, rows_written bigint not null, rows_skipped bigint not "
+    "null, position bigint not null, fingerprint bigint not null, rows_written bigint not null, rows_skipped bigint "
+    "not "
     "null, rows_passed_over bigint not null, commits bigint not null, complete bigint not null, "
     "primary key (run, step))",
 };
@@ -41,18 +42,19 @@ void prepare_checkpoints(sql::Database& store) {
   sql::migrate(store, {.room = "batch_checkpoint", .steps = kSteps}, base::Deadline::never());
 }
 
-std::optional<Checkpoint> find_checkpoint(sql::Executor& executor, const CheckpointKey& key) {
+namespace {
+
+std::optional<Checkpoint> read_checkpoint(sql::Executor& executor, const CheckpointKey& key, std::string_view lock) {
   auto rows = executor.query(
-      "select position, fingerprint, rows_written, rows_skipped, rows_passed_over, commits, complete "
-      "from tidelock_checkpoint where run = ? and step = ?",
+      fmt::format("select position, fingerprint, rows_written, rows_skipped, rows_passed_over, commits, complete "
+                  "from tidelock_checkpoint where run = ? and step = ?{}",
+                  lock),
       key.run, key.step);
   if (!rows.next()) return std::nullopt;
   const auto row = rows.row();
   const auto count = [&](std::size_t column) { return as_count(row.get<std::int64_t>(column)); };
   return Checkpoint{count(0), count(1), count(2), count(3), count(4), count(5), row.get<std::int64_t>(6) != 0, true};
 }
-
-namespace {
 
 void insert_checkpoint(sql::Transaction& tx, const CheckpointKey& key, const Checkpoint& c, std::int64_t token) {
   tx.execute(
@@ -76,6 +78,10 @@ bool update_checkpoint(sql::Transaction& tx, const CheckpointKey& key, std::uint
 
 }  // namespace
 
+std::optional<Checkpoint> find_checkpoint(sql::Executor& executor, const CheckpointKey& key) {
+  return read_checkpoint(executor, key, "");
+}
+
 void move_checkpoint(sql::Transaction& tx, const CheckpointKey& key, const Checkpoint& from, const Checkpoint& to,
                      std::int64_t token) {
   if (!from.stored) {
@@ -94,7 +100,9 @@ void move_checkpoint(sql::Transaction& tx, const CheckpointKey& key, const Check
 }
 
 Checkpoint claim_checkpoint(sql::Transaction& tx, const CheckpointKey& key, std::int64_t token) {
-  auto checkpoint = find_checkpoint(tx, key).value_or(Checkpoint{});
+  // Whoever is in the middle of a commit is waited for.
+  const auto lock = tx.dialect().row_locks.for_update ? sql::for_update(tx) : std::string();
+  auto checkpoint = read_checkpoint(tx, key, lock).value_or(Checkpoint{});
   move_checkpoint(tx, key, checkpoint, checkpoint, token);
   checkpoint.stored = true;
   return checkpoint;

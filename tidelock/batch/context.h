@@ -30,7 +30,7 @@ struct Progress {
 struct Context {
   base::Runtime& runtime;
   base::Files& files;
-  sql::Database& state;      // The state database: SQLite.
+  sql::Database& state;      // The state database: SQLite, PostgreSQL or MariaDB.
   lock::Backend& locks;      // Arbiter of runs and groups; it gives fencing tokens. As a rule in the state database.
   std::string zone = "UTC";  // IANA name; of $now, $today and $yesterday.
 

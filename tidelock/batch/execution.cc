@@ -208,11 +208,11 @@ RunResult Execution::end(RunResult result) {
 void Execution::add_counts(RunResult& result) const {
   auto connection = context_.state.connect();
   auto rows = connection.query(
-      "select total(rows_read), total(rows_written), total(rows_skipped), total(rows_passed_over) from tidelock_step "
-      "where run = ?",
+      "select coalesce(sum(rows_read), 0), coalesce(sum(rows_written), 0), coalesce(sum(rows_skipped), 0), "
+      "coalesce(sum(rows_passed_over), 0) from tidelock_step where run = ?",
       record_.run().id);
   rows.next();
-  const auto count = [&](std::size_t column) { return static_cast<std::uint64_t>(rows.row().get<double>(column)); };
+  const auto count = [&](std::size_t column) { return rows.row().get<std::uint64_t>(column); };
   result.rows_read = count(0);
   result.rows_written = count(1);
   result.rows_skipped = count(2);

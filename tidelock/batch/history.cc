@@ -115,15 +115,21 @@ History::History(sql::Database& state, lock::Backend& locks) : state_(state), lo
 
 std::vector<RunSummary> History::list(const HistoryFilter& filter) {
   std::vector<std::pair<std::string, RunSummary>> found;
-  const auto status = filter.status ? std::optional(std::string(name(*filter.status))) : std::nullopt;
+  std::string sql(kSummary);
+  std::vector<sql::ValueView> values;
+  if (filter.job) {
+    sql += "where job = ? ";
+    values.push_back(sql::to_view(*filter.job));
+  }
+  if (filter.status) {
+    sql += values.empty() ? "where run.status = ? " : "and run.status = ? ";
+    values.push_back(sql::to_view(name(*filter.status)));
+  }
+  sql += "group by run.id order by run.id desc limit ?";
+  values.push_back(sql::to_view(filter.limit));
   {
     auto connection = state_.connect();
-    const auto sql = fmt::format(
-        "{}where (? is null or job = ?) and (? is null or run.status = ?) group by run.id order by run.id desc limit ?",
-        kSummary);
-    for (const auto row : connection.query(sql, filter.job, filter.job, status, status, filter.limit)) {
-      found.push_back(summary(row));
-    }
+    for (const auto row : connection.query_values(sql, values)) found.push_back(summary(row));
   }
   return with_the_dead(std::move(found), locks_, state_.runtime().in(seconds(10)));
 }

@@ -36,8 +36,8 @@ RowWriter::RowWriter(sql::Database& store, const Write& write, std::vector<std::
   connection.query(fmt::format("select {} from {} where 1 = 0", joined(quoted, ", "), write_.table)).finish();
 
   if (write_.kind == Write::Kind::upsert) {
-    // A statement costs more than a row where statements are planned anew each time.
-    if (dialect.engine == "duckdb") batch_rows_ = kBatchRowsMax;
+    // A statement costs more than a row where it is planned anew each time, or is a round trip.
+    if (dialect.engine == "duckdb" || dialect.is_server) batch_rows_ = kBatchRowsMax;
     one_sql_ = upsert_sql(dialect, 1);
     batch_sql_ = upsert_sql(dialect, batch_rows_);
   } else if (write_.kind == Write::Kind::update) {

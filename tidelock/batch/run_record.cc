@@ -1,13 +1,17 @@
 #include "tidelock/batch/run_record.h"
 
+#include <chrono>
 #include <utility>
 
+#include "tidelock/base/retry.h"
 #include "tidelock/base/uuid.h"
 #include "tidelock/lock/owner.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/sql/upsert.h"
 
 namespace tidelock::batch {
+
+using namespace std::chrono_literals;
 
 std::string run_key(std::string_view uuid) { return "run/" + std::string(uuid); }
 
@@ -41,12 +45,30 @@ std::optional<RunId> insert_run(sql::Executor& state, const NewRun& run, RunStat
   return state.maybe<RunId>("select id from tidelock_run where uuid = ?", uuid);  // Another one's has the key: none.
 }
 
+namespace {
+
+// A server that is started anew is no reason for a run to fail.
+constexpr base::RetryPolicy kPatience{
+    .max_attempts = 100, .backoff = {.base = 50ms, .cap = 2s}, .total_limit = 20s, .idempotent = true};
+
+}  // namespace
+
+template <typename Fn>
+auto RunRecord::patiently(Fn&& fn) const {
+  return base::retry(context_.runtime, kPatience, {}, std::forward<Fn>(fn));
+}
+
+template <typename... Args>
+void RunRecord::write(std::string_view sql, const Args&... args) const {
+  patiently([&] { context_.state.execute(sql, args...); });
+}
+
 RunRecord::RunRecord(const Context& context, RunRow run, std::int64_t token)
     : context_(context), run_(std::move(run)), token_(token) {}
 
 void RunRecord::begun() {
   const auto& self = context_.runtime.identity();
-  context_.state.execute(
+  write(
       "update tidelock_run set status = 'waiting', executions = executions + 1, started_us = coalesce(started_us, ?), "
       "ended_us = null, reason = '', owner = ?, host = ?, pid = ?, token = ?, slot_key = '', slot_claim = '', "
       "stop_requested = 0 where id = ? and token < ?",
@@ -54,18 +76,17 @@ void RunRecord::begun() {
 }
 
 void RunRecord::waits_since(base::WallTime moment) {
-  context_.state.execute("update tidelock_run set waited_us = coalesce(waited_us, ?) where id = ? and token = ?",
-                         in_us(moment), run_.id, token_);
+  write("update tidelock_run set waited_us = coalesce(waited_us, ?) where id = ? and token = ?", in_us(moment), run_.id,
+        token_);
 }
 
 void RunRecord::got_slot(std::string_view key, std::string_view claim) {
-  context_.state.execute(
-      "update tidelock_run set status = 'running', slot_key = ?, slot_claim = ? where id = ? and token = ?", key, claim,
-      run_.id, token_);
+  write("update tidelock_run set status = 'running', slot_key = ?, slot_claim = ? where id = ? and token = ?", key,
+        claim, run_.id, token_);
 }
 
 void RunRecord::ended(RunStatus status, const std::string& reason, bool leaves_checkpoints) {
-  context_.state.execute(
+  write(
       "update tidelock_run set status = ?, ended_us = ?, reason = ?, slot_key = '', slot_claim = '', checkpoints = ? "
       "where id = ? and token = ?",
       name(status), in_us(now()), reason, leaves_checkpoints ? 1 : 0, run_.id, token_);
@@ -77,24 +98,25 @@ bool RunRecord::stop_requested() const {
 }
 
 std::string RunRecord::step_status(std::size_t place) const {
-  return context_.state
-      .maybe<std::string>("select status from tidelock_step where run = ? and place = ?", run_.id, place)
-      .value_or("");
+  return patiently([&] {
+    return context_.state
+        .maybe<std::string>("select status from tidelock_step where run = ? and place = ?", run_.id, place)
+        .value_or("");
+  });
 }
 
 void RunRecord::step_begun(std::size_t place, std::string_view name, std::string_view kind) {
-  context_.state.execute(
-      sql::upsert_statement(context_.state.dialect(),
-                            {.table = "tidelock_step",
-                             .columns = {"run", "place", "name", "kind", "status", "started_us", "error", "ended_us"},
-                             .key = {"run", "place"},
-                             .update = {"status", "error", "ended_us"}}),
-      run_.id, place, name, kind, "running", in_us(now()), "", std::optional<std::int64_t>());
+  write(sql::upsert_statement(context_.state.dialect(),
+                              {.table = "tidelock_step",
+                               .columns = {"run", "place", "name", "kind", "status", "started_us", "error", "ended_us"},
+                               .key = {"run", "place"},
+                               .update = {"status", "error", "ended_us"}}),
+        run_.id, place, name, kind, "running", in_us(now()), "", std::optional<std::int64_t>());
 }
 
 void RunRecord::step_progress(std::size_t place, const StepCounts& counts) {
   const auto& c = counts.checkpoint;
-  context_.state.execute(
+  write(
       "update tidelock_step set attempts = ?, rollbacks = ?, rows_read = ?, rows_written = ?, rows_skipped = ?, "
       "rows_passed_over = ?, commits = ? where run = ? and place = ?",
       counts.attempts, counts.rollbacks, c.position, c.rows_written, c.rows_skipped, c.rows_passed_over, c.commits,
@@ -102,8 +124,8 @@ void RunRecord::step_progress(std::size_t place, const StepCounts& counts) {
 }
 
 void RunRecord::step_ended(std::size_t place, std::string_view status, const std::string& error) {
-  context_.state.execute("update tidelock_step set status = ?, ended_us = ?, error = ? where run = ? and place = ?",
-                         status, in_us(now()), error, run_.id, place);
+  write("update tidelock_step set status = ?, ended_us = ?, error = ? where run = ? and place = ?", status,
+        in_us(now()), error, run_.id, place);
 }
 
 void RunRecord::add_skips(std::size_t place, std::span<const BadRow> rows) {
@@ -113,21 +135,22 @@ void RunRecord::add_skips(std::size_t place, std::span<const BadRow> rows) {
                                           .columns = {"run", "step", "position", "place", "record", "error"},
                                           .key = {"run", "step", "position"},
                                           .update = {"place", "record", "error"}});
-  sql::transact(context_.state, [&](sql::Transaction& tx) {
-    for (const auto& row : rows) {
-      tx.execute(sql, run_.id, place, row.position, row.place, row.record, row.error);
-    }
+  patiently([&] {
+    sql::transact(context_.state, [&](sql::Transaction& tx) {
+      for (const auto& row : rows) {
+        tx.execute(sql, run_.id, place, row.position, row.place, row.record, row.error);
+      }
+    });
   });
 }
 
 void RunRecord::drop_skips_behind(std::size_t place, std::uint64_t position) {
-  context_.state.execute("delete from tidelock_skip where run = ? and step = ? and position > ?", run_.id, place,
-                         position);
+  write("delete from tidelock_skip where run = ? and step = ? and position > ?", run_.id, place, position);
 }
 
 void RunRecord::add_event(std::string_view step, std::string_view level, const std::string& text) const {
-  context_.state.execute("insert into tidelock_event (run, step, at_us, level, text) values (?, ?, ?, ?, ?)", run_.id,
-                         step, in_us(now()), level, text);
+  write("insert into tidelock_event (run, step, at_us, level, text) values (?, ?, ?, ?, ?)", run_.id, step,
+        in_us(now()), level, text);
 }
 
 void RunRecord::event(std::string_view step, base::LogLevel level, const std::string& text) const {
@@ -153,8 +176,10 @@ std::vector<std::string> RunRecord::left_checkpoints() const {
 
 void RunRecord::forgot_checkpoints(std::span<const std::string> runs) const {
   if (runs.empty()) return;
-  sql::transact(context_.state, [&](sql::Transaction& tx) {
-    for (const auto& run : runs) tx.execute("update tidelock_run set checkpoints = 0 where uuid = ?", run);
+  patiently([&] {
+    sql::transact(context_.state, [&](sql::Transaction& tx) {
+      for (const auto& run : runs) tx.execute("update tidelock_run set checkpoints = 0 where uuid = ?", run);
+    });
   });
 }
 

@@ -41,8 +41,9 @@ struct StepCounts {
   std::uint64_t rollbacks = 0;
 };
 
-// What it writes about the run stands only as long as no other execution has taken the run over. Used by the task of
-// the run; stop_requested() and event() by any.
+// What it writes about the run stands only as long as no other execution has taken the run over. A state that cannot be
+// reached is asked again for a while; all that is written bears repetition (an event may then stand there twice). Used
+// by the task of the run; stop_requested() and event() by any.
 class RunRecord {
  public:
   RunRecord(const Context& context, RunRow run, std::int64_t token);
@@ -73,6 +74,10 @@ class RunRecord {
   void forgot_checkpoints(std::span<const std::string> runs) const;
 
  private:
+  template <typename Fn>
+  auto patiently(Fn&& fn) const;
+  template <typename... Args>
+  void write(std::string_view sql, const Args&... args) const;
   void add_event(std::string_view step, std::string_view level, const std::string& text) const;
   base::WallTime now() const { return context_.runtime.wall_now(); }
 

@@ -1,4 +1,4 @@
-// Runs on the real Runtime: DuckDB, and programs.
+// Steps that are programs, on the real Runtime.
 #include <gmock/gmock.h>
 
 #include <chrono>
@@ -15,10 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::Bench;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::job_of;
-using testing::record_of;
 
 class RealRunner : public ::testing::Test {
  protected:
@@ -34,53 +32,6 @@ class RealRunner : public ::testing::Test {
   base::RealFiles files_{runtime_};
   base::testing::TempFolder temp_;
 };
-
-#if TIDELOCK_HAVE_DUCKDB
-TEST_F(RealRunner, DuckdbTakesInsertsUpsertsAndUpdatesAndSkipsWhatItRefuses) {
-  Bench bench(runtime_, files_, temp_.path(), "duckdb");
-  bench.store().execute("create table item (id integer primary key, price decimal(8,2) check (price < 1000))");
-  std::string csv = "id,price\n";
-  for (int i = 1; i <= 500; ++i) csv += std::to_string(i) + (i == 77 ? ",5000\n" : ",1.25\n");
-  files_.write_atomically(temp_ / "items.csv", csv + "3,2\n");
-  ChunkStep step{.source = CsvSource{temp_ / "items.csv"},
-                 .record = record_of({"id integer", "price decimal"}),
-                 .write = {.kind = Write::Kind::insert, .table = "item"},
-                 .chunk_rows = 200,
-                 .max_skips = 2};
-  const auto loaded = bench.run(job_of(step));
-  EXPECT_EQ(loaded.status, RunStatus::completed) << loaded.reason;
-  EXPECT_EQ(loaded.rows_written, 499);
-  const auto skips = bench.history().show(1).skips;
-  ASSERT_EQ(skips.size(), 2);
-  EXPECT_EQ(skips[0].place, "items.csv:78");
-  EXPECT_EQ(skips[1].place, "items.csv:502");
-
-  step.write = {.kind = Write::Kind::upsert, .table = "item", .key = {"id"}};
-  const auto upserted = bench.run(job_of(step));  // The key 3 comes twice: the last one stays.
-  EXPECT_EQ(upserted.status, RunStatus::completed) << upserted.reason;
-  EXPECT_EQ(upserted.rows_written, 500);
-  EXPECT_EQ(bench.store().one<double>("select price from item where id = 3"), 2.0);
-
-  const auto doubled = bench.run(job_of(ChunkStep{
-      .source = QuerySource{"double.sql", "select id, price * 2 as price from item where $today > date '1960-01-01'"},
-      .write = {.kind = Write::Kind::update, .table = "item", .key = {"id"}},
-      .chunk_rows = 50}));
-  EXPECT_EQ(doubled.status, RunStatus::completed) << doubled.reason;
-  EXPECT_EQ(bench.store().one<double>("select sum(price) from item"), 2 * (498 * 1.25 + 2));
-}
-
-TEST_F(RealRunner, DuckdbRunsAScriptInOneTransaction) {
-  Bench bench(runtime_, files_, temp_.path(), "duckdb");
-  const auto made = bench.run(job_of(SqlStep{"make.sql",
-                                             "create table day (d date, t timestamp); create macro plus(x) as x + 1;\n"
-                                             "insert into day select $yesterday, $now::timestamp where plus(1) = 2;"}));
-  EXPECT_EQ(made.status, RunStatus::completed) << made.reason;
-  EXPECT_EQ(bench.store().one<std::int64_t>("select count(*) from day where t - d = interval 1 day"), 1);
-  const auto failed = bench.run(job_of(SqlStep{"bad.sql", "delete from day;\nselect nothing;"}));
-  EXPECT_THAT(failed.reason, HasSubstr("bad.sql:2: "));
-  EXPECT_EQ(bench.store().one<std::int64_t>("select count(*) from day"), 1);
-}
-#endif
 
 TEST_F(RealRunner, AProgramSeesTheRunAndItsOutputIsKept) {
   Bench bench(runtime_, files_, temp_.path());

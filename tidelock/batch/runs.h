@@ -23,7 +23,7 @@ struct Pending {
 // Thread-safe. Borrows the state database. Errors of all calls: those of sql::Database.
 class Runs {
  public:
-  // Makes or migrates the tables. Errors: unsupported unless it is SQLite; newer_schema.
+  // Makes or migrates the tables. Errors: unsupported for an engine that cannot hold them; newer_schema.
   explicit Runs(sql::Database& state);
 
   // Empty when there is a run of this key already.

@@ -7,6 +7,7 @@
 
 #include "tidelock/batch/run_record.h"
 #include "tidelock/batch/state_tables.h"
+#include "tidelock/sql/row_lock.h"
 #include "tidelock/sql/text_form.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/sql/upsert.h"
@@ -104,8 +105,10 @@ void Scheduler::decide(const Job& job, WallTime now, std::vector<Due>& due) {
   std::vector<Due> mine;
   sql::transact(state_, [&](sql::Transaction& tx) {
     mine.clear();
+    // Whoever decides for this job at the same time comes before or after, as on SQLite.
+    const auto lock = tx.dialect().row_locks.for_update ? sql::for_update(tx) : std::string();
     const auto until =
-        from_us(tx.one<std::int64_t>("select decided_us from tidelock_schedule where job = ?", job.name));
+        from_us(tx.one<std::int64_t>("select decided_us from tidelock_schedule where job = ?" + lock, job.name));
     const Moments moments(*job.schedule, until, now);
     if (moments.all.empty()) return;  // Another process was faster.
     const auto looked = "; the next look was at " + in_words(now);

@@ -12,6 +12,7 @@ namespace tidelock::batch {
 StoreUnit::StoreUnit(const StepRun& run) : run_(run), store_(run.open_store()) {}
 
 const Checkpoint& StoreUnit::begin() {
+  if (is_fenced()) lock::prepare_fence(store_);
   prepare_checkpoints(store_);
   auto& checkpoint = counts_.checkpoint;
   if (run_.record.run().executions > 0) {
@@ -26,9 +27,10 @@ const Checkpoint& StoreUnit::begin() {
 }
 
 // A slot that only one run can have is fenced by itself; where there are several, each run only by its checkpoint.
+bool StoreUnit::is_fenced() const { return !run_.job.group || run_.job.group->slots == 1; }
+
 void StoreUnit::fence(sql::Transaction& tx) const {
-  if (run_.job.group && run_.job.group->slots > 1) return;
-  lock::fence(tx, slot_key(run_.job), run_.slot_token);
+  if (is_fenced()) lock::fence(tx, slot_key(run_.job), run_.slot_token);
 }
 
 void StoreUnit::attempt(const std::function<void(sql::Transaction&)>& unit, const Checkpoint& next) {

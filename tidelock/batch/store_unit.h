@@ -28,6 +28,7 @@ class StoreUnit {
 
  private:
   CheckpointKey key() const { return {run_.record.run().uuid, run_.place}; }
+  bool is_fenced() const;
   void fence(sql::Transaction& tx) const;
   void attempt(const std::function<void(sql::Transaction&)>& unit, const Checkpoint& next);
   bool was_committed(const Checkpoint& next) const;

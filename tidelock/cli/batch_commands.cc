@@ -8,6 +8,7 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/base/url.h"
 #include "tidelock/batch/history.h"
 #include "tidelock/batch/runs.h"
 #include "tidelock/cli/batch_view.h"
@@ -34,7 +35,7 @@ struct Opened {
     } catch (const Error& error) {
       if (error.code() != Code::not_found) throw;
       throw Error(Code::not_found, fmt::format("no job of {} has run yet: there is no {}", pipeline.settings.name,
-                                               pipeline.settings.state));
+                                               base::Url::parse(pipeline.settings.state).to_string()));
     }
     locks = toolkit.lock_backend(pipeline.settings.state);
   }

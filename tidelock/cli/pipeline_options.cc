@@ -45,6 +45,7 @@ Examples:
   tidelock run                                  # pipeline.toml of this folder, until it is told to stop
   tidelock run shop.toml --dry-run              # check it, and say what would run when
   tidelock run shop.toml --once close_day       # one job now, then end
+  tidelock run shop.toml --standby              # on a second machine: takes over when the first one dies
   tidelock run market.toml --replay 2018-01-03..2018-02-08 --day 2s --json > summary.json
 
 Exit codes:
@@ -52,7 +53,7 @@ Exit codes:
     1  failed: with --replay or --once a run failed; or the state cannot be used
     2  the pipeline file or the command line must be changed
    70  the lease on the pipeline was lost: another process may run it
-   75  another process runs this pipeline
+   75  another process runs this pipeline, and --standby was not given
 128+N  signal N came twice, and the runs did not end in time)";
 
 }  // namespace
@@ -68,6 +69,8 @@ PipelineOptions::PipelineOptions(CLI::App& program)
   app_->add_option("--replay", replay_, "Run through historic days, the last included: FIRST..LAST")
       ->option_text("DAYS");
   app_->add_option("--day", day_, "How long a day of the replay takes (default 2s)")->option_text("TIME");
+  app_->add_flag("--standby", typed_.standby,
+                 "While another process runs it, wait; take over when that one ends or dies");
   app_->add_flag("--dry-run", typed_.dry_run, "Check everything, print the plan, start nothing");
   app_->add_flag("--verbose", typed_.verbose, "Print a line for each run, also in a replay");
   app_->add_flag("--quiet", typed_.quiet, "Print warnings and errors only");
@@ -80,6 +83,7 @@ PipelineRun PipelineOptions::command() const {
   if (app_->count("--once") > 0) run.once = once_;
   if (app_->count("--replay") > 0) run.replay = replay_;
   if (run.once && run.replay) throw UsageError("--once and --replay exclude each other", kSeeHelp);
+  if (run.once && run.standby) throw UsageError("--once waits for nobody: leave --standby out", kSeeHelp);
   if (run.work && run.work->empty()) throw UsageError("--work is empty", "name a folder");
   if (app_->count("--day") == 0) return run;
   if (!run.replay) throw UsageError("--day is of use only with --replay", kSeeHelp);

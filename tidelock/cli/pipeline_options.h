@@ -21,6 +21,7 @@ struct PipelineRun {
   std::optional<std::int64_t> resume;  // Number of a run: `tidelock batch resume`.
   std::optional<std::string> replay;   // "2018-01-03..2018-02-08"
   base::Duration day = std::chrono::seconds(2);
+  bool standby = false;
   bool dry_run = false;
   bool json = false;
   bool verbose = false;

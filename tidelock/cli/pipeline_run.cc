@@ -119,7 +119,7 @@ Outcome refuse(const PipelineRun& options, Outside outside, const pipeline::Inva
 
 Outcome run_checked(const PipelineRun& options, Outside outside, const pipeline::Pipeline& pipeline,
                     base::ProgramSignals& signals) {
-  pipeline::SupervisorOptions how;
+  pipeline::SupervisorOptions how{.replay = std::nullopt, .standby = options.standby};
   if (options.replay) how.replay = pipeline::Replay::parse(*options.replay, options.day, pipeline.settings.timezone);
   using Amount = ProgressLines::Amount;
   const bool few = options.replay && !options.verbose;
@@ -173,11 +173,13 @@ Outcome run_pipeline(const PipelineRun& options, Outside outside) {
   } catch (const pipeline::InvalidPipeline& invalid) {
     return refuse(options, outside, invalid);
   } catch (const pipeline::AlreadyRuns& already) {
-    return fail(options, outside,
-                {.code = already.code(),
-                 .what = already.what(),
-                 .next = "stop that one first, or give this one another [pipeline] name or --work",
-                 .exit = number(Exit::not_acquired)});
+    return fail(
+        options, outside,
+        {.code = already.code(),
+         .what = already.what(),
+         .next = "stop that one first, wait for its end with --standby, or give this one another [pipeline] name "
+                 "or --work",
+         .exit = number(Exit::not_acquired)});
   }
 }
 

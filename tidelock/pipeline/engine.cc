@@ -51,6 +51,11 @@ Engine::Engine(const Pipeline& pipeline, const Surroundings& surroundings)
 
 Engine::~Engine() = default;
 
+void Engine::count_from_now() {
+  began_ = runtime_.now();
+  totals_before_ = history_.totals();
+}
+
 std::shared_ptr<sql::spy::Spy> Engine::make_spy() {
   if (!pipeline_.spy) return nullptr;
   auto options = pipeline_.spy->options;

@@ -25,6 +25,9 @@ class Engine {
   Engine(const Pipeline& pipeline, const Surroundings& surroundings);
   ~Engine();
 
+  // The summary begins here.
+  void count_from_now();
+
   base::Runtime& runtime() { return runtime_; }
   sql::Database& database() { return *database_; }
   lock::Backend& locks() { return *locks_; }
@@ -76,7 +79,7 @@ class Engine {
   const Pipeline& pipeline_;
   const Surroundings& surroundings_;
   base::Runtime& runtime_;
-  const base::Instant began_;
+  base::Instant began_;
   std::unique_ptr<base::Signal> changed_;
   std::stop_source hurry_;
   base::LocalMutex mutex_;

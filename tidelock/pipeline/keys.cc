@@ -39,7 +39,9 @@ constexpr auto kKeys = std::to_array<Key>({
      .type = url,
      .fallback = "sqlite:{work}/state.db",
      .example = R"("sqlite:{work}/state.db")",
-     .meaning = "Where runs, steps, leases, skips and events are kept. SQLite."},
+     .meaning =
+         "Where runs, steps, leases, skips and events are kept: a file of SQLite, or a database of PostgreSQL or "
+         "MariaDB, which the processes of several machines share."},
 
     {.section = "store.NAME",
      .name = "url",

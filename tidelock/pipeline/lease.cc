@@ -17,6 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr base::Duration kPatience = 10s;  // With the arbiter.
+constexpr base::Duration kLookAgain = 2s;  // Whether the process that has the pipeline still lives.
 
 std::optional<lock::ClaimState> holder(lock::Backend& locks, base::Runtime& runtime, const std::string& key) {
   for (const auto& state : locks.snapshot(key, runtime.in(kPatience))) {
@@ -28,22 +29,40 @@ std::optional<lock::ClaimState> holder(lock::Backend& locks, base::Runtime& runt
 }  // namespace
 
 PipelineLease::PipelineLease(lock::Backend& locks, base::Runtime& runtime, const std::string& pipeline,
-                             const Alive& alive)
+                             const Alive& alive, const std::optional<Wait>& wait)
     : mutex_(locks, runtime, "pipeline/" + pipeline) {
-  auto lease = mutex_.try_acquire(runtime.in(kPatience));
-  if (!lease) {
-    const auto first = holder(locks, runtime, mutex_.key());
-    const bool dead = first && first->host == runtime.identity().host && !alive(first->pid);
-    if (dead) locks.break_claims(mutex_.key(), std::array{first->id}, runtime.in(kPatience));
-    if (dead || !first) lease = mutex_.try_acquire(runtime.in(kPatience));
-    if (!lease) {
-      const auto who = first ? fmt::format("process {} on {} since {}", first->pid, first->host,
-                                           base::format_wall_time(first->since))
-                             : std::string("another process");
+  std::string said;
+  for (;;) {
+    std::string who;
+    auto lease = take(locks, runtime, alive, who);
+    if (!lease && !wait) {
       throw AlreadyRuns(fmt::format("pipeline {} is run by {}", base::quoted(pipeline), who));
     }
+    if (!lease && who != said) wait->say(who);
+    said = who;
+    if (!lease) lease = mutex_.acquire(runtime.in(kLookAgain), wait->stop);
+    if (lease) {
+      keeper_.emplace(mutex_, *lease);
+      return;
+    }
+    if (wait->stop.stop_requested()) {
+      throw Error(Code::cancelled, fmt::format("pipeline {} was run by {} all the time", base::quoted(pipeline), who));
+    }
   }
-  keeper_.emplace(mutex_, *lease);
+}
+
+// Empty: `who` has it.
+std::optional<lock::Lease> PipelineLease::take(lock::Backend& locks, base::Runtime& runtime, const Alive& alive,
+                                               std::string& who) {
+  auto lease = mutex_.try_acquire(runtime.in(kPatience));
+  if (lease) return lease;
+  const auto first = holder(locks, runtime, mutex_.key());
+  const bool dead = first && first->host == runtime.identity().host && !alive(first->pid);
+  if (dead) locks.break_claims(mutex_.key(), std::array{first->id}, runtime.in(kPatience));
+  if (dead || !first) lease = mutex_.try_acquire(runtime.in(kPatience));
+  who = first ? fmt::format("process {} on {} since {}", first->pid, first->host, base::format_wall_time(first->since))
+              : std::string("another process");
+  return lease;
 }
 
 void free_leases_of_the_dead(lock::Backend& locks, base::Runtime& runtime, const PipelineLease::Alive& alive) {

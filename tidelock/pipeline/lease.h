@@ -27,13 +27,23 @@ class PipelineLease {
   // Whether there is a process of this number on this machine. A lease that a dead one left is taken over at once.
   using Alive = std::function<bool(std::int64_t pid)>;
 
-  // Errors: AlreadyRuns; those of the arbiter.
-  PipelineLease(lock::Backend& locks, base::Runtime& runtime, const std::string& pipeline, const Alive& alive);
+  // While another process runs the pipeline: told who it is, each time that it is another one.
+  struct Wait {
+    std::function<void(const std::string& who)> say;
+    std::stop_token stop;
+  };
+
+  // Without `wait`: error AlreadyRuns while another process runs it. With it: waits until that one ends or its lease
+  // expires; error cancelled when `stop` is requested. Errors: also those of the arbiter.
+  PipelineLease(lock::Backend& locks, base::Runtime& runtime, const std::string& pipeline, const Alive& alive,
+                const std::optional<Wait>& wait = std::nullopt);
 
   std::stop_token lost_token() const { return keeper_->stop_token(); }
   std::optional<Error> lost() const { return keeper_->lost(); }
 
  private:
+  std::optional<lock::Lease> take(lock::Backend& locks, base::Runtime& runtime, const Alive& alive, std::string& who);
+
   lock::Mutex mutex_;
   std::optional<lock::Keeper> keeper_;
 };

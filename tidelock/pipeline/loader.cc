@@ -142,10 +142,12 @@ void Loader::read_settings() {
   settings.folder = places_.folder();
   settings.work = places_.work();
   settings.state = read_url(section, "state");
-  if (!settings.state.empty() && Places::file_of(settings.state).empty()) {
-    section.mistake("state", "the state is kept in a file, which other processes see", "sqlite:{work}/state.db");
-  } else if (!settings.state.empty() && !settings.state.starts_with("sqlite:")) {
-    section.mistake("state", "the state is kept in SQLite", "sqlite:{work}/state.db");
+  if (settings.state.empty() || !check_scheme(section, "state", settings.state)) return;
+  const auto engine = sql::engine_of(settings.state.substr(0, settings.state.find(':')));
+  if (engine == "duckdb") {
+    section.mistake("state", "the state is kept in SQLite, PostgreSQL or MariaDB", "sqlite:{work}/state.db");
+  } else if (engine == "sqlite" && Places::file_of(settings.state).empty()) {
+    section.mistake("state", "the state is kept where other processes see it", "sqlite:{work}/state.db");
   }
 }
 
@@ -153,7 +155,7 @@ void Loader::read_stores() {
   for (const auto& each : named("store")) {
     const auto in = section("store", each);
     Store store{each.entry->key, read_url(in, "url"), {}, in.flag("guarded")};
-    if (!store.url.empty() && !check_scheme(in, store.url)) store.url.clear();
+    if (!store.url.empty() && !check_scheme(in, "url", store.url)) store.url.clear();
     if (!store.url.empty()) store.file = Places::file_of(store.url);
     for (const auto& other : pipeline_.stores) {
       if (store.file.empty() || store.file != other.file) continue;
@@ -163,14 +165,14 @@ void Loader::read_stores() {
   }
 }
 
-bool Loader::check_scheme(const Section& section, std::string_view url) {
+bool Loader::check_scheme(const Section& section, std::string_view key, std::string_view url) {
   std::vector<std::string> known;
   for (const auto& engine : sql::engines()) known.push_back(engine.scheme);
   const auto scheme = url.substr(0, url.find(':'));
-  if (std::find(known.begin(), known.end(), scheme) != known.end()) return true;
+  if (std::ranges::find(known, sql::engine_of(scheme)) != known.end()) return true;
   const auto nearest = base::nearest_name(scheme, known);
   section.mistake(
-      "url", base::quoted(scheme) + " is no known kind of database",
+      key, base::quoted(scheme) + " is no known kind of database",
       nearest ? fmt::format("did you mean {}:?", *nearest) : fmt::format("there are {}", base::listed(known)));
   return false;
 }

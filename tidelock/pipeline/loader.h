@@ -51,7 +51,7 @@ class Loader {
   void read_services();
   void check_reference(const Section& section, std::string_view key);
   void check_path(const Section& section, std::string_view key);
-  bool check_scheme(const Section& section, std::string_view url);
+  bool check_scheme(const Section& section, std::string_view key, std::string_view url);
   std::string read_url(const Section& section, std::string_view key);
   void check_targets(const Section& section, const Replica& replica);
   void check_cycles();

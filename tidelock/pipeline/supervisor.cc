@@ -41,18 +41,19 @@ constexpr std::int64_t kNoMarket = std::numeric_limits<std::int64_t>::min();
 class Session {
  public:
   Session(const Pipeline& pipeline, const Surroundings& surroundings, const SupervisorOptions& options,
-          MarketTime& market)
+          MarketTime& market, const std::stop_token& drain)
       : pipeline_(pipeline),
         surroundings_(surroundings),
         options_(options),
         market_(market),
         engine_(pipeline, surroundings),
-        lease_(engine_.locks(), engine_.runtime(), pipeline.settings.name, surroundings.process_alive),
+        lease_(engine_.locks(), engine_.runtime(), pipeline.settings.name, surroundings.process_alive, standby(drain)),
         replay_state_(engine_.database(), pipeline.settings.name, options.replay),
         clock_(options.replay ? MarketClock(engine_.runtime(), position(), options.replay->day)
                               : MarketClock(engine_.runtime())),
         scheduler_(pipeline.jobs, engine_.database(), scheduler_options()),
         services_(engine_.runtime(), surroundings.services, pipeline.services, surroundings.say) {
+    if (options.standby) engine_.count_from_now();
     if (options.replay) show(position());
   }
 
@@ -86,6 +87,14 @@ class Session {
   }
 
  private:
+  std::optional<PipelineLease::Wait> standby(const std::stop_token& drain) {
+    if (!options_.standby) return std::nullopt;
+    const auto who_runs = [this](const std::string& who) {
+      say(LogLevel::info, fmt::format("stands by: the pipeline is run by {}", who));
+    };
+    return PipelineLease::Wait{who_runs, drain};
+  }
+
   base::WallTime position() const { return replay_state_.position().value_or(options_.replay->begin); }
 
   batch::SchedulerOptions scheduler_options() const {
@@ -267,7 +276,16 @@ Supervisor::Supervisor(const Pipeline& pipeline, Surroundings surroundings, Supe
 Supervisor::~Supervisor() = default;
 
 Summary Supervisor::run(const std::stop_token& drain, const std::stop_token& hurry) {
-  return Session(state_->pipeline, state_->surroundings, state_->options, state_->market).run(drain, hurry);
+  try {
+    Session session(state_->pipeline, state_->surroundings, state_->options, state_->market, drain);
+    return session.run(drain, hurry);
+  } catch (const Error& error) {
+    const bool stood_by = state_->options.standby && error.code() == Code::cancelled && drain.stop_requested();
+    if (!stood_by) throw;
+  }
+  Summary nothing;
+  nothing.pipeline = state_->pipeline.settings.name;
+  return nothing;
 }
 
 Summary Supervisor::run_once(const std::string& name, const std::stop_token& drain, const std::stop_token& hurry) {

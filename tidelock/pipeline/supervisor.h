@@ -33,6 +33,8 @@ struct Surroundings {
 
 struct SupervisorOptions {
   std::optional<Replay> replay{};  // Empty: the real time.
+  // While another process runs the pipeline: wait, and take over when it ends or dies. Else: error AlreadyRuns.
+  bool standby = false;
 };
 
 // Used by one task. Borrows the pipeline and the surroundings.

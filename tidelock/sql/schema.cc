@@ -38,6 +38,13 @@ std::span<const std::string_view> steps_after(std::int64_t version, const Schema
   return schema.steps.subspan(static_cast<std::size_t>(version));
 }
 
+void check_is_known(std::int64_t version, const Schema& schema, std::string_view where) {
+  if (steps_after(version, schema, where).empty()) return;
+  throw Error(Code::unsupported, fmt::format("the {} tables in {} are of version {}, and this program reads version "
+                                             "{}: they are brought up to date when they are first written",
+                                             schema.room, where, version, schema.steps.size()));
+}
+
 // Room for the name of a room: engines of servers want to know how long a key may become.
 constexpr std::string_view kSchemaTable =
     "create table if not exists tidelock_schema (room varchar(64) primary key not null, version integer not null)";
@@ -77,14 +84,12 @@ void migrate(Transaction& transaction, const Schema& schema) {
 
 bool has_tables(Database& database, const Schema& schema, base::Deadline deadline) {
   const auto found = find_version(database, schema, deadline);
-  if (!found) return false;
-  if (!steps_after(*found, schema, database.name()).empty()) {
-    throw Error(Code::unsupported,
-                fmt::format("the {} tables in {} are of version {}, and this program reads version {}: "
-                            "they are brought up to date when they are first written",
-                            schema.room, database.name(), *found, schema.steps.size()));
-  }
-  return true;
+  if (found) check_is_known(*found, schema, database.name());
+  return found.has_value();
+}
+
+void check_version(Executor& executor, const Schema& schema) {
+  check_is_known(executor.maybe<std::int64_t>(kVersion, schema.room).value_or(0), schema, "this database");
 }
 
 void migrate(Database& database, const Schema& schema, base::Deadline deadline) {
@@ -111,7 +116,11 @@ void migrate(Database& database, const Schema& schema, base::Deadline deadline) 
     once();
   } catch (const Error& error) {
     // Another process made the same tables meanwhile, and its commit came first: now they are there.
-    if (error.code() != Code::constraint_violation && error.code() != Code::already_exists) throw;
+    // Servers refuse the second table in different words; what was no such race fails again.
+    if (error.code() != Code::constraint_violation && error.code() != Code::already_exists &&
+        error.code() != Code::statement_invalid) {
+      throw;
+    }
     once();
   }
 }

@@ -32,6 +32,10 @@ void migrate(Transaction& transaction, const Schema& schema);
 // which migrate() brings up to date.
 bool has_tables(Database& database, const Schema& schema, base::Deadline deadline);
 
+// For tables that are there, by whoever uses them in a transaction: that they are those of this schema. Only reads.
+// Errors: newer_schema; unsupported for tables of an older version.
+void check_version(Executor& executor, const Schema& schema);
+
 // The steps of one engine, by its name in Dialect::engine.
 struct EngineSteps {
   std::string_view engine;

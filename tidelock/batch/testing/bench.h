@@ -1,4 +1,4 @@
-// A state database, an arbiter and a business database to run jobs on, in SQLite files of one process.
+// A state database, an arbiter and a business database to run jobs on.
 #pragma once
 
 #include <memory>
@@ -16,18 +16,32 @@ inline void write_file(base::Files& files, const base::Path& path, std::string_v
   files.write_atomically(path, text);
 }
 
+// Where each of the three is.
+struct BenchUrls {
+  base::Url state;
+  base::Url locks;
+  base::Url store;
+};
+
+// Files in one folder; `engine` is that of the store.
+inline BenchUrls bench_files(const base::Path& folder, const std::string& engine = "sqlite") {
+  const auto in_folder = [&](const std::string& scheme, const char* name) {
+    return base::Url::parse(scheme + ":" + (folder / name).string());
+  };
+  return {.state = in_folder("sqlite", "state.db"),
+          .locks = in_folder("sqlite", "state.db"),
+          .store = engine == "sqlite" ? in_folder(engine, "shop.db") : in_folder(engine, "shop.duckdb")};
+}
+
 class Bench {
  public:
   Bench(base::Runtime& runtime, base::Files& files, const base::Path& folder = "/",
         const std::string& engine = "sqlite")
-      : runtime_(runtime), files_(files) {
-    files.create_folders(folder);
-    const auto in_folder = [&](const char* name) { return "sqlite:" + (folder / name).string(); };
-    state_ = sql::open(runtime, files, base::Url::parse(in_folder("state.db")));
-    locks_ = lock::open_backend(runtime, files, base::Url::parse(in_folder("state.db")));
-    store_ = sql::open(
-        runtime, files,
-        base::Url::parse(engine == "sqlite" ? in_folder("shop.db") : engine + ":" + (folder / "shop.duckdb").string()));
+      : Bench(runtime, files, (files.create_folders(folder), bench_files(folder, engine))) {}
+  Bench(base::Runtime& runtime, base::Files& files, const BenchUrls& urls) : runtime_(runtime), files_(files) {
+    state_ = sql::open(runtime, files, urls.state);
+    locks_ = lock::open_backend(runtime, files, urls.locks);
+    store_ = sql::open(runtime, files, urls.store);
     runner_ = std::make_unique<Runner>(context());
   }
 

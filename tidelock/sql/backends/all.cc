@@ -60,12 +60,10 @@ std::unique_ptr<Driver> make_driver([[maybe_unused]] base::Runtime& runtime, [[m
   if (url.scheme == "duckdb") return make_duckdb_driver(runtime, files, url, params, options);
 #endif
 #if TIDELOCK_HAVE_MARIADB
-  if (url.scheme == "mariadb" || url.scheme == "mysql") return mariadb::make_driver(runtime, url, params, options);
+  if (engine_of(url.scheme) == "mariadb") return mariadb::make_driver(runtime, url, params, options);
 #endif
 #if TIDELOCK_HAVE_POSTGRES
-  if (url.scheme == "postgres" || url.scheme == "postgresql") {
-    return postgres::make_driver(runtime, url, params, options);
-  }
+  if (engine_of(url.scheme) == "postgres") return postgres::make_driver(runtime, url, params, options);
 #endif
   std::vector<std::string> known;
   for (const auto& engine : engines()) known.push_back(engine.scheme + ":");
@@ -92,6 +90,12 @@ std::vector<Engine> engines() {
   all.push_back({"sqlite", sqlite::version(), true, ""});
 #endif
   return all;
+}
+
+std::string engine_of(std::string_view scheme) {
+  if (scheme == "mysql") return "mariadb";
+  if (scheme == "postgresql") return "postgres";
+  return std::string(scheme);
 }
 
 std::unique_ptr<Database> open(base::Runtime& runtime, base::Files& files, const base::Url& url,

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tidelock/base/files.h"
@@ -22,6 +23,9 @@ struct Engine {
 
 // All that are compiled in, by scheme. Cheap: opens nothing, and loads a library only to find out whether there is one.
 std::vector<Engine> engines();
+
+// The engine that URLs of this scheme name, which may have several: "mysql" is "mariadb". Another word stays as it is.
+std::string engine_of(std::string_view scheme);
 
 // Opens one connection, so that a wrong path or a damaged file is found here; until the deadline, or for the
 // checkout_timeout. Borrows runtime and files.

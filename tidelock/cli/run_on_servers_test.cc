@@ -1,0 +1,198 @@
+// `tidelock run` with real processes, whose state and store are a database of a server.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidelock/cli/testing/program.h"
+#include "tidelock/sql/testing/own_database.h"
+
+namespace tidelock::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::eventually;
+using ::testing::HasSubstr;
+using testing::Running;
+
+constexpr int kJobs = 4;
+constexpr int kRows = 1500;
+
+class RunOnServersTest : public testing::ProgramTest, public ::testing::WithParamInterface<std::string> {
+ protected:
+  void SetUp() override {
+    if (const auto reason = sql::testing::why_not_here(GetParam()); !reason.empty()) GTEST_SKIP() << reason;
+    own_.emplace(runtime_, files_, GetParam());
+    db_ = sql::open(runtime_, files_, own_->url());
+  }
+
+  void write(const std::string& name, std::string_view text) { files_.write_atomically(folder_ / name, text); }
+
+  std::string head(std::string_view name) const {
+    return fmt::format("[pipeline]\nname = \"{0}\"\nstate = \"{1}\"\n\n[store.shop]\nurl = \"{1}\"\n", name,
+                       own_->url().to_string());
+  }
+
+  // Jobs that are due each second, and note the moment that they stand for.
+  void write_ticking(const std::string& name) {
+    auto text = head(name);
+    for (int job = 1; job <= kJobs; ++job) {
+      write(fmt::format("tick{}.sql", job), fmt::format("insert into ticks (job, at) values ({}, $now);", job));
+      text += fmt::format(
+          "\n[job.tick{0}]\nschedule = \"every 1s\"\nstore = \"shop\"\nmissed = \"all\"\n"
+          "[[job.tick{0}.step]]\nname = \"tick\"\nsql = \"tick{0}.sql\"\n",
+          job);
+    }
+    write(name + ".toml", text);
+  }
+  void make_ticks() {
+    db_->execute(
+        fmt::format("create table ticks (job integer, at {})", db_->dialect().column_type(sql::Kind::timestamp)));
+  }
+
+  std::int64_t count(std::string_view sql) { return db_->one<std::int64_t>(sql); }
+  std::int64_t ticks() { return count("select count(*) from ticks"); }
+  // Until so many were noted, or a minute is over.
+  void await_ticks(std::int64_t wanted, const Running& running) {
+    const auto deadline = runtime_.in(60s);
+    while (ticks() < wanted) {
+      ASSERT_FALSE(deadline.passed(runtime_.now())) << ticks() << " of " << wanted << ": " << running.err();
+      runtime_.sleep_for(20ms);
+    }
+  }
+
+  // Each moment of each job once, none left out between the first and the last.
+  void check_ticks() {
+    for (int job = 1; job <= kJobs; ++job) {
+      auto connection = db_->connect();
+      std::vector<sql::Timestamp> at;
+      for (const auto row : connection.query("select at from ticks where job = ? order by at", job)) {
+        at.push_back(row.get<sql::Timestamp>(0));
+      }
+      for (std::size_t i = 1; i < at.size(); ++i) EXPECT_EQ(at[i] - at[i - 1], 1s) << "job " << job << ", tick " << i;
+    }
+    const auto completed = count("select count(*) from tidelock_run where status = 'completed'");
+    EXPECT_EQ(ticks(), completed);
+    EXPECT_EQ(count("select count(*) from tidelock_run where status not in ('completed', 'queued', 'interrupted')"), 0);
+  }
+
+  bool says(const Running& running, const std::string& text) {
+    const auto said = eventually(runtime_, [&] { return running.err().find(text) != std::string::npos; });
+    if (!said) ADD_FAILURE() << "did not say " << text << ": " << running.err();
+    return static_cast<bool>(said);
+  }
+  void end(Running& running) {
+    running.child().signal(SIGTERM);
+    const auto ended = running.wait();
+    EXPECT_TRUE(ended.status.ok()) << ended.status.to_string() << ended.err;
+  }
+
+  std::optional<sql::testing::OwnDatabase> own_;
+  std::unique_ptr<sql::Database> db_;
+};
+
+TEST_P(RunOnServersTest, TwoSchedulersOnOneStateStartEachDueRunOnceAlsoWhenOneIsKilled) {
+  make_ticks();
+  write_ticking("north");
+  write_ticking("south");
+  auto north = start(tidelock({"run", "north.toml"}));
+  auto south = start(tidelock({"run", "south.toml"}));
+  await_ticks(6 * kJobs, south);
+  north.child().signal(SIGKILL);
+  north.wait();
+  await_ticks(25 * kJobs, south);  // Among them those whose runs the dead one had begun.
+  end(south);
+  check_ticks();
+}
+
+TEST_P(RunOnServersTest, AStandbyTakesOverWhenTheOneThatRunsIsKilled) {
+  make_ticks();
+  write_ticking("shop");
+  auto first = start(tidelock({"run", "shop.toml", "--standby"}));
+  await_ticks(3 * kJobs, first);
+  auto second = start(tidelock({"run", "shop.toml", "--standby"}));
+  ASSERT_TRUE(says(second, fmt::format("stands by: the pipeline is run by process {} on ", first.child().pid())));
+  const auto refused = run(tidelock({"run", "shop.toml"}));
+  EXPECT_EQ(refused.status.code, 75);
+  EXPECT_THAT(refused.err, HasSubstr("--standby"));
+  first.child().signal(SIGKILL);
+  first.wait();
+  const auto before = ticks();
+  await_ticks(before + 10 * kJobs, second);
+  end(second);
+  check_ticks();
+}
+
+TEST_P(RunOnServersTest, AStandbyEndsWhenItIsTold) {
+  make_ticks();
+  write_ticking("shop");
+  auto first = start(tidelock({"run", "shop.toml"}));
+  await_ticks(1, first);
+  auto second = start(tidelock({"run", "shop.toml", "--standby"}));
+  ASSERT_TRUE(says(second, "stands by: "));
+  end(second);
+  end(first);
+}
+
+TEST_P(RunOnServersTest, ARunThatIsKilledInAChunkGoesOnAndNoRowIsThereTwiceOrMissing) {
+  std::string csv = "id,amount\n";
+  for (int id = 1; id <= kRows; ++id) csv += fmt::format("{},{}.50\n", id, id);
+  write("sales.csv", csv);
+  // No key: a row that was written twice would be there twice.
+  db_->execute("create table sales (id integer, amount decimal(12, 2))");
+  write("shop.toml", head("shop") +
+                         "[record.sale]\nfields = [\"id integer\", \"amount decimal\"]\n"
+                         "[job.load]\nschedule = \"@first\"\nstore = \"shop\"\n"
+                         "[[job.load.step]]\nname = \"sales\"\ncsv = \"sales.csv\"\nrecord = \"sale\"\n"
+                         "insert = \"sales\"\nchunk = 1\n");
+  const auto sales = [&] { return count("select count(*) from sales"); };
+  std::int64_t before = 0;
+  for (int kill = 0; kill < 3; ++kill) {
+    auto running = start(tidelock({"run", "shop.toml"}));
+    ASSERT_TRUE(eventually(runtime_, [&] { return sales() > before + 20; })) << running.err();
+    running.child().signal(SIGKILL);
+    running.wait();
+    before = sales();
+    ASSERT_LT(before, kRows);
+  }
+  auto running = start(tidelock({"run", "shop.toml"}));
+  ASSERT_TRUE(says(running, "run 1, which was running, is continued"));
+  ASSERT_TRUE(says(running, "load: run 1 completed"));
+  end(running);
+  EXPECT_EQ(sales(), kRows);
+  EXPECT_EQ(count("select count(distinct id) from sales"), kRows);
+  EXPECT_EQ(count("select executions from tidelock_run where id = 1"), 4);
+  EXPECT_EQ(count("select rows_written from tidelock_step where run = 1 and place = 0"), kRows);
+}
+
+TEST_P(RunOnServersTest, TheBatchCommandsReadAndStopWhatIsThere) {
+  make_ticks();
+  write("one.sql", "insert into ticks (job, at) values (1, $now);");
+  write("pipeline.toml", head("shop") +
+                             "[job.one]\nstore = \"shop\"\n[[job.one.step]]\nname = \"one\"\nsql = \"one.sql\"\n"
+                             "[job.slow]\n[[job.slow.step]]\nname = \"sleep\"\ncommand = [\"sleep\", \"1000\"]\n");
+  EXPECT_TRUE(run(tidelock({"batch", "run", "one"})).status.ok());
+  auto slow = start(tidelock({"batch", "run", "slow"}));
+  ASSERT_TRUE(eventually(runtime_, [&] {
+    return count("select count(*) from tidelock_step where name = 'sleep' and status = 'running'") == 1;
+  })) << slow.err();
+  EXPECT_THAT(run(tidelock({"batch", "history", "--json"})).out, HasSubstr("\"running\""));
+  EXPECT_THAT(run(tidelock({"batch", "list"})).out, HasSubstr("slow"));
+  EXPECT_THAT(run(tidelock({"batch", "show", "1"})).out, HasSubstr("completed"));
+  EXPECT_THAT(run(tidelock({"batch", "stop", "2"})).out, HasSubstr("was asked to stop"));
+  slow.wait();
+  EXPECT_EQ(db_->one<std::string>("select status from tidelock_run where id = 2"), "stopped");
+}
+
+INSTANTIATE_TEST_SUITE_P(Servers, RunOnServersTest, ::testing::Values("postgres", "mariadb"),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace tidelock::cli
