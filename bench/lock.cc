@@ -16,7 +16,7 @@
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/lock/backends/all.h"
-#include "tidelock/lock/backends/sql/statements.h"
+#include "tidelock/lock/backends/sql/sqlite_statements.h"
 #include "tidelock/lock/mutex.h"
 
 namespace tidelock::lock {

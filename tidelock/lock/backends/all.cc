@@ -18,6 +18,19 @@ std::unique_ptr<Backend> open_memory(base::Runtime& runtime, const base::Url& ur
   return std::make_unique<MemoryBackend>(runtime);
 }
 
+bool is_kept_in_tables([[maybe_unused]] std::string_view scheme) {
+#if TIDELOCK_HAVE_SQLITE
+  if (scheme == "sqlite") return true;
+#endif
+#if TIDELOCK_HAVE_POSTGRES
+  if (scheme == "postgres" || scheme == "postgresql") return true;
+#endif
+#if TIDELOCK_HAVE_MARIADB
+  if (scheme == "mariadb" || scheme == "mysql") return true;
+#endif
+  return false;
+}
+
 }  // namespace
 
 std::vector<std::string> backend_schemes() {
@@ -26,15 +39,19 @@ std::vector<std::string> backend_schemes() {
 #if TIDELOCK_HAVE_SQLITE
         "sqlite",
 #endif
+#if TIDELOCK_HAVE_POSTGRES
+        "postgres",
+#endif
+#if TIDELOCK_HAVE_MARIADB
+        "mariadb",
+#endif
   };
 }
 
 std::unique_ptr<Backend> open_backend(base::Runtime& runtime, base::Files& files, const base::Url& url,
                                       [[maybe_unused]] const OpenOptions& options) {
   if (url.scheme == "memory") return open_memory(runtime, url);
-#if TIDELOCK_HAVE_SQLITE
-  if (url.scheme == "sqlite") return std::make_unique<SqlBackend>(runtime, files, url, options);
-#endif
+  if (is_kept_in_tables(url.scheme)) return std::make_unique<SqlBackend>(runtime, files, url, options);
   const auto known = backend_schemes();
   const auto nearest = base::nearest_name(url.scheme, known);
   throw Error(Code::invalid_argument,

@@ -23,8 +23,9 @@ WORLD_TEST(Backends, AnUnknownSchemeListsTheKnownOnes) {
   const auto refusal = [&](const char* url) {
     return base::testing::error_text([&] { open_backend(runtime, files, base::Url::parse(url)); });
   };
-  EXPECT_EQ(refusal("sqlit:/x.db"), "no locks are kept in sqlit: (did you mean sqlite:?); there are memory and sqlite");
-  EXPECT_EQ(refusal("gopher:x"), "no locks are kept in gopher:; there are memory and sqlite");
+  EXPECT_EQ(refusal("sqlit:/x.db"),
+            "no locks are kept in sqlit: (did you mean sqlite:?); there are memory, sqlite, postgres and mariadb");
+  EXPECT_EQ(refusal("gopher:x"), "no locks are kept in gopher:; there are memory, sqlite, postgres and mariadb");
   EXPECT_EQ(refusal("memory:x"), "memory:x: memory: has nothing behind it");
   EXPECT_THROW_CODE(open_backend(runtime, files, base::Url::parse("memory:?x=1")), Code::invalid_argument);
 }

@@ -4,39 +4,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "tidelock/base/time.h"
 #include "tidelock/base/uuid.h"
-#include "tidelock/lock/backends/sql/statements.h"
-#include "tidelock/sql/executor.h"
 
 namespace tidelock::lock {
-
-// By which a row is judged: an expiry of another boot is over.
-struct BootTime {
-  std::string_view boot;
-  base::Instant now;
-
-  bool over(std::string_view other_boot, std::int64_t expires_boot_ns) const {
-    return other_boot != boot || expires_boot_ns <= in_ns(now);
-  }
-  static std::int64_t in_ns(base::Instant moment) { return moment.time_since_epoch().count(); }
-};
 
 struct KeyRows {
   struct Row {
     base::Uuid claim;
     std::string owner;
     std::uint32_t permits;
-    base::Instant expires;
+    base::Instant expires;  // On the clock of this process.
     std::int64_t token;     // Of a lease.
-    std::int64_t presence;  // Of a waiter.
+    std::int64_t presence;  // Of a waiter; see Presence.
   };
-
-  static KeyRows read(sql::Executor& executor, const Statements& statements, std::string_view key,
-                      const BootTime& time);
 
   const Row* find_holder(const base::Uuid& claim) const;
   std::size_t find_waiter(const base::Uuid& claim) const;  // waiters.size() when it is none.

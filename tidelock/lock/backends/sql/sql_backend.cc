@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "tidelock/base/error.h"
+#include "tidelock/base/retry.h"
+#include "tidelock/lock/backends/sql/state_file.h"
+#include "tidelock/lock/backends/sql/state_server.h"
 #include "tidelock/lock/owner.h"
 #include "tidelock/lock/refusals.h"
+#include "tidelock/sql/transact.h"
 
 namespace tidelock::lock {
 namespace {
@@ -19,88 +22,139 @@ using namespace std::chrono_literals;
 constexpr base::Duration kPatience = 5s;           // With the database, where the caller gives no deadline.
 constexpr std::uint32_t kGrantsPerTidying = 1000;  // Rows of the dead are swept, and keys forgotten, so often.
 constexpr base::Duration kTidyPatience = 100ms;    // Nobody waits for it.
-constexpr auto kKeyForgottenAfter = std::chrono::microseconds(24h);
-
-std::int64_t in_us(base::WallTime time) { return time.time_since_epoch().count(); }
+// Of a request that lost against another one and was rolled back.
+constexpr base::RetryPolicy kReruns{.max_attempts = 10, .backoff = {.base = 1ms, .cap = 100ms}};
 
 void check_owner(std::string_view asker, std::string_view owner, std::string_view key) {
   if (!acts_for(asker, owner)) throw not_holder(key, owner, asker);
 }
 
+std::unique_ptr<StateSource> open_source(base::Runtime& runtime, base::Files& files, base::Url url,
+                                         const OpenOptions& options) {
+  if (url.scheme == "sqlite") return std::make_unique<StateFile>(runtime, files, std::move(url), options);
+  return std::make_unique<StateServer>(runtime, files, std::move(url), options);
+}
+
 }  // namespace
 
 SqlBackend::SqlBackend(base::Runtime& runtime, base::Files& files, base::Url url, const OpenOptions& options)
+    : SqlBackend(runtime, open_source(runtime, files, std::move(url), options), options) {}
+
+SqlBackend::SqlBackend(base::Runtime& runtime, std::unique_ptr<StateSource> source, const OpenOptions& options)
     : runtime_(runtime),
-      guarantees_{.fencing_tokens = true,
-                  .fifo = true,
-                  .waiters_visible = true,
-                  .whose_clock = "this machine's boot clock",
-                  .note =
-                      "Excludes all processes of one machine that open the same file, which must be on a local "
-                      "disk. Who deletes the file frees all its locks."},
       read_only_(options.read_only),
-      state_file_(runtime, files, std::move(url), options),
-      watcher_(runtime, files, state_file_, [this](std::string_view key) { return find_turns(key); }) {
-  state_file_.get(runtime.in(options.patience));
-  if (!read_only_) tidy_up(runtime.in(kTidyPatience));
-}
-
-sql::Transaction SqlBackend::begin(sql::Connection& connection, bool read_only, base::Deadline deadline) {
-  const auto timeout = deadline.is_never() ? sql::kNoTimeout : deadline.left(runtime_.now());
-  if (timeout == base::Duration::zero()) throw Error(Code::timeout, "the deadline passed before the request was made");
-  return connection.begin({.isolation = std::nullopt, .read_only = read_only, .timeout = timeout, .stop = {}});
-}
-
-// Runs unit(Request&) in a transaction that excludes all other writers, and commits it.
-template <typename Unit>
-auto SqlBackend::write(base::Deadline deadline, Unit&& unit) {
-  if (read_only_) throw Error(Code::misuse, "the state of the locks was opened for reading");
-  const auto state = state_file_.get(deadline);
-  auto connection = state->database->connect(deadline);
-  auto tx = begin(connection, false, deadline);
-  Request request{tx, state->statements, boot_time(), state->presence.get()};
-  if constexpr (std::is_void_v<std::invoke_result_t<Unit&, Request&>>) {
-    unit(request);
-    tx.commit();
+      source_(std::move(source)),
+      guarantees_(source_->guarantees()),
+      watcher_(runtime, *source_, [this](std::string_view key) { return find_turns(key); }) {
+  const auto state = source_->get(runtime.in(options.patience));
+  if (read_only_) return;
+  if (state->tables().has_quick()) {
+    grants_ = static_cast<std::uint32_t>(runtime.random() % kGrantsPerTidying);  // Of many short users one tidies up.
   } else {
-    auto result = unit(request);
-    tx.commit();
-    return result;
+    tidy_up();
+  }
+}
+
+base::Duration SqlBackend::time_left(base::Deadline deadline) {
+  const auto left = deadline.is_never() ? sql::kNoTimeout : deadline.left(runtime_.now());
+  if (left == base::Duration::zero()) throw Error(Code::timeout, "the deadline passed before the request was made");
+  return left;
+}
+
+std::shared_ptr<const State> SqlBackend::state_to_write(base::Deadline deadline) {
+  if (read_only_) throw Error(Code::misuse, "the state of the locks was opened for reading");
+  return source_->get(deadline);
+}
+
+// Runs unit(Request&) in a transaction that excludes all other writers of the key, and commits it.
+template <typename Unit>
+auto SqlBackend::write(const State& state, std::string_view key, base::Deadline deadline, Unit&& unit) {
+  const auto left = time_left(deadline);
+  sql::TransactOptions options{.isolation = state.tables().isolation(), .timeout = left, .retry = kReruns};
+  if (left != sql::kNoTimeout) options.retry.total_limit = left;
+  return sql::transact(state.database(), options, [&](sql::Transaction& tx) {
+    Request request{tx, state.tables(), state.tables().enter(tx, key), state.presence()};
+    return unit(request);
+  });
+}
+
+// The same for one statement that is committed by itself.
+template <typename Call>
+auto SqlBackend::quick(const State& state, base::Deadline deadline, Call&& call) {
+  decltype(call(std::declval<sql::Connection&>())) done{};
+  if (!state.tables().has_quick()) return done;
+  const base::RetryObserver nobody;
+  const std::stop_token never;
+  base::RetryState reruns(runtime_, kReruns, never, nobody);
+  for (;;) {
+    try {
+      auto connection = state.database().connect(deadline);
+      if (!deadline.is_never()) connection.set_statement_timeout(time_left(deadline));
+      return call(connection);
+    } catch (const Error& error) {
+      if (error.disposition() != Disposition::rerun_unit || !reruns.again(error)) throw;
+    }
+    reruns.pause();
   }
 }
 
 Attempt SqlBackend::try_acquire(const Claim& claim, Queue queue, base::Deadline deadline) {
-  const auto attempt = write(deadline, [&](Request& request) -> Attempt {
-    auto& [tx, statements, time, presence] = request;
-    auto rows = KeyRows::read(tx, statements, claim.key, time);
-    const auto now_ns = BootTime::in_ns(time.now);
-    if (rows.any_lease_over) tx.execute(statements.sweep_leases_of_key, claim.key, time.boot, now_ns);
-    if (rows.any_waiter_over) tx.execute(statements.sweep_waiters_of_key, claim.key, time.boot, now_ns);
-    const bool all_agree = std::ranges::all_of(rows.waiters, [&](auto& row) { return row.permits == claim.permits; });
-    const bool some_free = rows.holders.size() < claim.permits;
-    if (!all_agree || (some_free && rows.find_waiter(claim.id) > 0)) drop_gone(request, claim.key, rows);
-    for (const auto* list : {&rows.holders, &rows.waiters}) {
-      for (const auto& row : *list) {
-        if (row.permits != claim.permits) {
-          throw permits_differ(claim.key, row.permits, row.owner, claim.permits, claim.owner);
-        }
+  const auto state = state_to_write(deadline);
+  Attempt done;
+  done.token = quick(*state, deadline, [&](sql::Connection& on) { return state->tables().quick_grant(on, claim); });
+  done.granted = done.token.has_value();
+  if (!done.granted && queue == Queue::no && state->tables().has_quick()) {
+    if (auto refused = refusal(*state, claim, deadline)) return *refused;
+  }
+  if (!done.granted) {
+    done = write(*state, claim.key, deadline, [&](Request& request) { return attempt(request, claim, queue); });
+  }
+  if (done.granted && ++grants_ % kGrantsPerTidying == 0) tidy_up();
+  return done;
+}
+
+// Refuses without writing, where one look shows that nothing is free; a transaction tells otherwise.
+std::optional<Attempt> SqlBackend::refusal(const State& state, const Claim& claim, base::Deadline deadline) {
+  auto connection = state.database().connect(deadline);
+  const auto rows = state.tables().look(connection, claim.key);
+  const auto place = rows.find_waiter(claim.id);
+  const auto agrees = [&](const KeyRows::Row& row) { return row.permits == claim.permits; };
+  if (rows.is_turn_of(place, claim.permits) || place < rows.waiters.size() || rows.find_holder(claim.id) != nullptr ||
+      !std::ranges::all_of(rows.holders, agrees) || !std::ranges::all_of(rows.waiters, agrees)) {
+    return std::nullopt;
+  }
+  return Attempt{.granted = false, .token = std::nullopt, .retry_at = rows.next_expiry(place)};
+}
+
+Attempt SqlBackend::attempt(Request& request, const Claim& claim, Queue queue) {
+  auto& [tx, tables, now, presence] = request;
+  auto rows = tables.read(tx, claim.key, now);
+  tables.sweep(tx, claim.key, rows, now);
+  const bool all_agree = std::ranges::all_of(rows.waiters, [&](auto& row) { return row.permits == claim.permits; });
+  const bool some_free = rows.holders.size() < claim.permits;
+  if (!all_agree || (some_free && rows.find_waiter(claim.id) > 0)) drop_gone(request, claim.key, rows);
+  for (const auto* list : {&rows.holders, &rows.waiters}) {
+    for (const auto& row : *list) {
+      if (row.permits != claim.permits) {
+        throw permits_differ(claim.key, row.permits, row.owner, claim.permits, claim.owner);
       }
     }
-    if (const auto* mine = rows.find_holder(claim.id)) {
-      tx.execute(statements.renew_lease, claim.owner, BootTime::in_ns(time.now + claim.ttl), claim.key, claim.id);
-      return {.granted = true, .token = FencingToken{mine->token}};
-    }
-    const auto place = rows.find_waiter(claim.id);
-    const bool has_place = place < rows.waiters.size();
-    if (rows.is_turn_of(place, claim.permits)) {
-      if (has_place) tx.execute(statements.delete_waiter, claim.key, claim.id);
-      return grant(request, claim);
-    }
-    if (queue == Queue::yes) enqueue(request, claim, has_place);
-    return {.granted = false, .token = std::nullopt, .retry_at = rows.next_expiry(place)};
-  });
-  if (attempt.granted && ++grants_ % kGrantsPerTidying == 0) tidy_up(runtime_.in(kTidyPatience));
-  return attempt;
+  }
+  const auto* mine = rows.find_holder(claim.id);
+  if (mine != nullptr && tables.extend(tx, claim, claim.owner, now)) {
+    return {.granted = true, .token = FencingToken{mine->token}};
+  }
+  const auto place = rows.find_waiter(claim.id);
+  const bool has_place = place < rows.waiters.size();
+  if (rows.is_turn_of(place, claim.permits)) {
+    if (has_place) tables.drop_waiter(tx, claim.key, claim.id);
+    const bool alone = rows.holders.empty() && rows.waiters.size() == (has_place ? 1U : 0U);
+    return {.granted = true, .token = tables.grant(tx, claim, now, alone)};
+  }
+  if (queue == Queue::yes) {
+    tables.enqueue(tx, claim, presence == nullptr ? 0 : presence->mine(), has_place, now);
+  }
+  return {.granted = false, .token = std::nullopt, .retry_at = rows.next_expiry(place)};
 }
 
 void SqlBackend::wait(const Claim& claim, base::Deadline deadline, const std::stop_token& stop) {
@@ -108,113 +162,59 @@ void SqlBackend::wait(const Claim& claim, base::Deadline deadline, const std::st
 }
 
 void SqlBackend::renew(const Claim& claim, base::Deadline deadline) {
-  write(deadline, [&](Request& request) {
-    auto& [tx, statements, time, presence] = request;
-    std::string owner;
-    bool held = false;
-    for (const auto row : tx.query(statements.lease, claim.key, claim.id)) {
-      owner = row.get<std::string>(0);
-      held = (!claim.token || claim.token->value == row.get<std::int64_t>(1)) &&
-             !time.over(row.get<std::string_view>(2), row.get<std::int64_t>(3));
-    }
-    if (!held) throw lease_lost(claim.key);
-    check_owner(claim.owner, owner, claim.key);
-    tx.execute(statements.renew_lease, owner, BootTime::in_ns(time.now + claim.ttl), claim.key, claim.id);
+  const auto state = state_to_write(deadline);
+  if (quick(*state, deadline, [&](sql::Connection& on) { return state->tables().quick_extend(on, claim); })) return;
+  write(*state, claim.key, deadline, [&](Request& request) {
+    auto& [tx, tables, now, presence] = request;
+    const auto lease = tables.find_lease(tx, claim.key, claim.id, now);
+    if (!lease || lease->over || (claim.token && claim.token->value != lease->token)) throw lease_lost(claim.key);
+    check_owner(claim.owner, lease->owner, claim.key);
+    if (!tables.extend(tx, claim, lease->owner, now)) throw lease_lost(claim.key);
   });
 }
 
 void SqlBackend::release(const Claim& claim, base::Deadline deadline) {
-  write(deadline, [&](Request& request) {
-    auto& [tx, statements, time, presence] = request;
-    for (const auto row : tx.query(statements.lease, claim.key, claim.id)) {
-      check_owner(claim.owner, row.get<std::string_view>(0), claim.key);
-      if (claim.token && claim.token->value != row.get<std::int64_t>(1)) return;
-    }
-    if (tx.execute(statements.delete_lease, claim.key, claim.id) != 0) return;
-    if (const auto owner = tx.maybe<std::string>(statements.waiter, claim.key, claim.id)) {
+  const auto state = state_to_write(deadline);
+  if (quick(*state, deadline, [&](sql::Connection& on) { return state->tables().quick_drop(on, claim); })) return;
+  write(*state, claim.key, deadline, [&](Request& request) {
+    auto& [tx, tables, now, presence] = request;
+    if (const auto lease = tables.find_lease(tx, claim.key, claim.id, now)) {
+      check_owner(claim.owner, lease->owner, claim.key);
+      if (!claim.token || claim.token->value == lease->token) tables.drop_lease(tx, claim.key, claim.id);
+    } else if (const auto owner = tables.find_waiter(tx, claim.key, claim.id)) {
       check_owner(claim.owner, *owner, claim.key);
-      tx.execute(statements.delete_waiter, claim.key, claim.id);
+      tables.drop_waiter(tx, claim.key, claim.id);
     }
+    tables.leave(tx, claim.key);
   });
   watcher_.look(claim.key);
 }
 
 std::vector<KeyState> SqlBackend::snapshot(std::optional<std::string_view> key, base::Deadline deadline) {
-  const auto state = state_file_.get(deadline);
+  const auto state = source_->get(deadline);
   if (state == nullptr) return {};
-  auto connection = state->database->connect(deadline);
-  auto tx = begin(connection, true, deadline);
-  Presence::Look look(state->presence.get());
-  const auto time = boot_time();
-  std::map<std::string, KeyState, std::less<>> states;
-  const auto read = [&](std::string_view statement, std::vector<ClaimState> KeyState::*list, bool holders) {
-    for (const auto row : tx.query(statement)) {
-      const auto name = row.get<std::string_view>(0);
-      if (key && *key != name) continue;
-      if (!holders && look.gone(row.get<std::int64_t>(9))) continue;
-      auto& of_key = states[std::string(name)];
-      of_key.key = name;
-      const auto expires_boot_ns = row.get<std::int64_t>(8);
-      const bool over = time.over(row.get<std::string_view>(7), expires_boot_ns);
-      (of_key.*list)
-          .push_back(
-              {.key = of_key.key,
-               .id = row.get<base::Uuid>(1),
-               .owner = row.get<std::string>(2),
-               .host = row.get<std::string>(3),
-               .pid = row.get<std::int64_t>(4),
-               .token = holders ? std::optional(FencingToken{row.get<std::int64_t>(9)}) : std::nullopt,
-               .since = base::WallTime(std::chrono::microseconds(row.get<std::int64_t>(6))),
-               .expires_in = over ? base::Duration::zero() : base::Instant(base::Duration(expires_boot_ns)) - time.now,
-               .permits = row.get<std::uint32_t>(5)});
-    }
-  };
-  read(state->statements.all_leases, &KeyState::holders, true);
-  read(state->statements.all_waiters, &KeyState::waiters, false);
-  std::vector<KeyState> sorted;
-  for (auto& [name, of_key] : states) sorted.push_back(std::move(of_key));
-  return sorted;
+  auto connection = state->database().connect(deadline);
+  Presence::Look look(state->presence());
+  auto keys = state->tables().look_at_all(connection, deadline, [&](std::int64_t byte) { return look.gone(byte); });
+  if (key) std::erase_if(keys, [&](const KeyState& state) { return state.key != *key; });
+  return keys;
 }
 
 std::size_t SqlBackend::break_claims(std::string_view key, std::span<const base::Uuid> claims,
                                      base::Deadline deadline) {
-  const auto broken = write(deadline, [&](Request& request) {
+  const auto state = state_to_write(deadline);
+  const auto broken = write(*state, key, deadline, [&](Request& request) {
     std::size_t count = 0;
     for (const auto& claim : claims) {
-      const auto leases = request.tx.execute(request.statements.delete_lease, key, claim);
-      const auto waiters = request.tx.execute(request.statements.delete_waiter, key, claim);
-      count += leases + waiters != 0 ? 1U : 0U;
+      const bool held = request.tables.drop_lease(request.tx, key, claim);
+      const bool waited = request.tables.drop_waiter(request.tx, key, claim);
+      count += held || waited ? 1U : 0U;
     }
+    request.tables.leave(request.tx, key);
     return count;
   });
   watcher_.look(key);
   return broken;
-}
-
-FencingToken SqlBackend::next_token(Request& request, std::string_view key) {
-  return {request.tx.one<std::int64_t>(request.statements.next_token, key, in_us(runtime_.wall_now()))};
-}
-
-Attempt SqlBackend::grant(Request& request, const Claim& claim) {
-  const auto& [tx, statements, time, presence] = request;
-  const auto& identity = runtime_.identity();
-  const auto token = next_token(request, claim.key);
-  tx.execute(statements.insert_lease, claim.key, claim.id, claim.owner, identity.host, identity.pid, token.value,
-             claim.permits, in_us(runtime_.wall_now()), time.boot, BootTime::in_ns(time.now + claim.ttl));
-  return {.granted = true, .token = token};
-}
-
-void SqlBackend::enqueue(Request& request, const Claim& claim, bool has_place) {
-  const auto& [tx, statements, time, presence] = request;
-  const auto& identity = runtime_.identity();
-  const auto byte = presence == nullptr ? 0 : presence->mine();
-  const auto expires_boot_ns = BootTime::in_ns(time.now + claim.ttl);
-  if (has_place) {
-    tx.execute(statements.refresh_waiter, claim.owner, expires_boot_ns, byte, claim.key, claim.id);
-  } else {
-    tx.execute(statements.insert_waiter, claim.key, claim.id, claim.owner, identity.host, identity.pid, claim.permits,
-               in_us(runtime_.wall_now()), time.boot, expires_boot_ns, byte);
-  }
 }
 
 // The place of somebody who ended is given up for him.
@@ -226,17 +226,17 @@ void SqlBackend::drop_gone(Request& request, std::string_view key, KeyRows& rows
       ++place;
       continue;
     }
-    request.tx.execute(request.statements.delete_waiter, key, waiter.claim);
+    request.tables.drop_waiter(request.tx, key, waiter.claim);
     rows.drop_waiter(place);
   }
 }
 
 std::vector<base::Uuid> SqlBackend::find_turns(std::string_view key) {
   const auto deadline = runtime_.in(kPatience);
-  const auto state = state_file_.get(deadline);
-  auto connection = state->database->connect(deadline);
-  const auto rows = KeyRows::read(connection, state->statements, key, boot_time());
-  Presence::Look look(state->presence.get());
+  const auto state = source_->get(deadline);
+  auto connection = state->database().connect(deadline);
+  const auto rows = state->tables().look(connection, key);
+  Presence::Look look(state->presence());
   std::vector<base::Uuid> turns;
   for (const auto& waiter : rows.waiters) {
     if (!rows.is_turn_of(turns.size(), waiter.permits)) break;
@@ -245,19 +245,12 @@ std::vector<base::Uuid> SqlBackend::find_turns(std::string_view key) {
   return turns;
 }
 
-// What the dead left behind goes away. Nothing depends on it.
-void SqlBackend::tidy_up(base::Deadline deadline) {
+// Nothing depends on it: what fails is left to the next one.
+void SqlBackend::tidy_up() {
   try {
-    write(deadline, [&](Request& request) {
-      auto& [tx, statements, time, presence] = request;
-      const auto now_ns = BootTime::in_ns(time.now);
-      tx.execute(statements.sweep_leases, time.boot, now_ns);
-      tx.execute(statements.sweep_waiters, time.boot, now_ns);
-      const auto idle_since = in_us(runtime_.wall_now() - kKeyForgottenAfter);
-      tx.execute(statements.raise_token_floor, idle_since);
-      tx.execute(statements.forget_keys, idle_since);
-    });
-  } catch (const Error&) {  // The next one does it.
+    const auto state = source_->get(runtime_.in(kTidyPatience));
+    state->tables().tidy(state->database(), kTidyPatience);
+  } catch (const Error&) {
   }
 }
 

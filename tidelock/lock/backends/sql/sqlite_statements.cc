@@ -1,7 +1,7 @@
 // The tables of locks in SQLite, and all that is asked of them. docs/schema.md describes the columns.
-#include <array>
+#include "tidelock/lock/backends/sql/sqlite_statements.h"
 
-#include "tidelock/lock/backends/sql/statements.h"
+#include <array>
 
 namespace tidelock::lock {
 namespace {
@@ -46,7 +46,7 @@ create table tidelock_waiter (
 
 }  // namespace
 
-const Statements kSqliteStatements = {
+const SqliteStatements kSqliteStatements = {
     .schema = {.room = "lock", .steps = kSteps},
 
     .leases_of_key = "select claim, owner, permits, boot, expires_boot_ns, token from tidelock_lease where key = ?",

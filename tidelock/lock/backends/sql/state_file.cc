@@ -10,7 +10,6 @@
 #include "tidelock/base/error.h"
 #include "tidelock/base/real_path.h"
 #include "tidelock/sql/backends/all.h"
-#include "tidelock/sql/schema.h"
 
 namespace tidelock::lock {
 namespace {
@@ -25,21 +24,30 @@ base::Path with_suffix(base::Path path, std::string_view suffix) {
   return path;
 }
 
-// Asks for every column once: tables that only have our names are found out here.
-void check_tables(sql::Database& database, const Statements& statements, base::Deadline deadline) {
-  auto connection = database.connect(deadline);
-  for (const auto& statement : {statements.leases_of_key, statements.waiters_of_key}) {
-    for ([[maybe_unused]] const auto row : connection.query(statement, "")) {
-    }
+class FileChanges final : public Changes {
+ public:
+  explicit FileChanges(std::unique_ptr<base::Watch> watch) : watch_(std::move(watch)) {}
+  std::optional<std::string> wait(base::Deadline deadline, const std::stop_token& stop) override {
+    watch_->wait(deadline, stop);
+    return std::nullopt;
   }
-}
 
-Error not_our_tables(const sql::Database& database, const Error& error) {
-  return Error(Code::not_a_database, fmt::format("{} has tables named as those of Tidelock that are others: {}",
-                                                 database.name(), error.what()));
-}
+ private:
+  std::unique_ptr<base::Watch> watch_;
+};
 
 }  // namespace
+
+std::unique_ptr<Changes> FileState::watch() const {
+  if (path.empty()) return nullptr;
+  for (const auto& place : {with_suffix(path, "-wal"), base::folder_of(path)}) {
+    try {
+      return std::make_unique<FileChanges>(files.watch(place));
+    } catch (const Error&) {  // The system has no watch to give.
+    }
+  }
+  return nullptr;
+}
 
 StateFile::StateFile(base::Runtime& runtime, base::Files& files, base::Url url, const OpenOptions& options)
     : runtime_(runtime),
@@ -50,8 +58,18 @@ StateFile::StateFile(base::Runtime& runtime, base::Files& files, base::Url url, 
   sql::check_url(runtime_, files_, url_);
 }
 
+Guarantees StateFile::guarantees() const {
+  return {.fencing_tokens = true,
+          .fifo = true,
+          .waiters_visible = true,
+          .whose_clock = "this machine's boot clock",
+          .note =
+              "Excludes all processes of one machine that open the same file, which must be on a local disk. Who "
+              "deletes the file frees all its locks."};
+}
+
 std::shared_ptr<const State> StateFile::get(base::Deadline deadline) {
-  std::shared_ptr<const State> seen;
+  std::shared_ptr<const FileState> seen;
   {
     const base::LocalGuard guard(mutex_);
     seen = state_;
@@ -75,28 +93,24 @@ std::shared_ptr<const State> StateFile::get(base::Deadline deadline) {
   return state_;  // Of several who opened it at once, the first was quick enough.
 }
 
-StateFile::Found StateFile::look(const State& state) {
+StateFile::Found StateFile::look(const FileState& state) {
   if (!has_file_) return Found::same;
   const auto now = inodes_of(state.path);
   if (now == state.inodes) return Found::same;
   return now.file != state.inodes.file || state.anchor == nullptr ? Found::other : Found::torn;
 }
 
-std::shared_ptr<State> StateFile::open_database(const base::Url& url, base::Deadline deadline) {
-  auto database = sql::open(runtime_, files_, url, {.must_exist = has_file_}, deadline);
-  const auto& statements = statements_for(database->dialect());
-  const base::Path path = has_file_ ? base::Path(url.path) : base::Path();
-  auto presence = has_file_ ? std::make_unique<Presence>(runtime_, files_, with_suffix(path, "-waiting")) : nullptr;
-  return std::make_shared<State>(State{.database = std::move(database),
-                                       .anchor = nullptr,
-                                       .statements = statements,
-                                       .path = path,
-                                       .inodes = {},
-                                       .presence = std::move(presence)});
+std::shared_ptr<FileState> StateFile::open_database(const base::Url& url, base::Deadline deadline) {
+  auto state = std::make_shared<FileState>(runtime_, files_);
+  state->opened = sql::open(runtime_, files_, url, {.must_exist = has_file_}, deadline);
+  if (!has_file_) return state;
+  state->path = base::Path(url.path);
+  state->waiting = std::make_unique<Presence>(runtime_, files_, with_suffix(state->path, "-waiting"));
+  return state;
 }
 
 // `again`: it was there, so that its folder is made anew when that was deleted too.
-std::shared_ptr<const State> StateFile::open(base::Deadline deadline, bool again) {
+std::shared_ptr<const FileState> StateFile::open(base::Deadline deadline, bool again) {
   auto url = url_;
   if (has_file_) url.path = base::real_path(files_, url_.path).string();
   if (may_make()) url.params.erase("mode");
@@ -106,7 +120,7 @@ std::shared_ptr<const State> StateFile::open(base::Deadline deadline, bool again
     const auto before = has_file_ ? inode_of(url.path) : std::nullopt;
     try {
       auto state = open_database(url, deadline);
-      make_tables(*state, deadline);
+      make_tables(state->database(), state->tables(), deadline);
       if (!has_file_) return state;
       state->anchor = sql::open(runtime_, files_, url, {.must_exist = true}, deadline);
       state->inodes = inodes_of(state->path);
@@ -119,7 +133,7 @@ std::shared_ptr<const State> StateFile::open(base::Deadline deadline, bool again
   throw Error(Code::unavailable, fmt::format("{} is replaced again and again while it is opened", url.path));
 }
 
-std::shared_ptr<const State> StateFile::open_to_read(base::Deadline deadline) {
+std::shared_ptr<const FileState> StateFile::open_to_read(base::Deadline deadline) {
   auto url = url_;
   if (has_file_) {
     const auto path = base::real_path(files_, url_.path);
@@ -129,13 +143,7 @@ std::shared_ptr<const State> StateFile::open_to_read(base::Deadline deadline) {
     if (is_at_rest(path)) url.params["immutable"] = "yes";
   }
   const auto state = open_database(url, deadline);
-  if (!sql::has_tables(*state->database, state->statements.schema, deadline)) return nullptr;
-  try {
-    check_tables(*state->database, state->statements, deadline);
-  } catch (const Error& error) {
-    if (error.code() == Code::statement_invalid) throw not_our_tables(*state->database, error);
-    throw;
-  }
+  if (!find_tables(state->database(), state->tables(), deadline)) return nullptr;
   if (has_file_) state->inodes = inodes_of(state->path);
   return state;
 }
@@ -151,16 +159,6 @@ bool StateFile::is_at_rest(const base::Path& path) {
     return files_.open(path, base::OpenMode::read)->read_at(kReadVersion, version) == 1 && version[0] == kWriteAhead;
   } catch (const Error&) {  // Who opens the database says why.
     return false;
-  }
-}
-
-void StateFile::make_tables(const State& state, base::Deadline deadline) {
-  try {
-    sql::migrate(*state.database, state.statements.schema, deadline);
-    check_tables(*state.database, state.statements, deadline);
-  } catch (const Error& error) {
-    if (error.code() == Code::statement_invalid) throw not_our_tables(*state.database, error);
-    throw;
   }
 }
 
@@ -189,7 +187,7 @@ std::unique_ptr<base::File> StateFile::start_making(const base::Path& path, base
   return lock;
 }
 
-State::Inodes StateFile::inodes_of(const base::Path& path) {
+FileState::Inodes StateFile::inodes_of(const base::Path& path) {
   return {
       .file = inode_of(path), .log = inode_of(with_suffix(path, "-wal")), .index = inode_of(with_suffix(path, "-shm"))};
 }

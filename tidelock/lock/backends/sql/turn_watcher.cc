@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 constexpr base::Duration kLook = 1s;         // At the latest, although nothing was seen to change.
 constexpr base::Duration kBlindLook = 50ms;  // The same, where nothing can be seen.
 constexpr base::Duration kRest = 1ms;        // After a look: of many commits in a row not each is looked at.
+constexpr base::Duration kKept = 10s;        // What is heard with, when nobody waits any more.
 constexpr base::Duration kPatience = 1s;     // With the database.
 
 }  // namespace
@@ -62,10 +63,9 @@ class TurnWatcher::Registration {
   Waiter& waiter_;
 };
 
-TurnWatcher::TurnWatcher(base::Runtime& runtime, base::Files& files, StateFile& state_file, FindTurns find_turns)
+TurnWatcher::TurnWatcher(base::Runtime& runtime, StateSource& source, FindTurns find_turns)
     : runtime_(runtime),
-      files_(files),
-      state_file_(state_file),
+      source_(source),
       find_turns_(std::move(find_turns)),
       arrived_(runtime.make_signal("somebody who waits for a lock")) {}
 
@@ -79,10 +79,10 @@ void TurnWatcher::wait(const Claim& claim, base::Deadline deadline, const std::s
   waiter.turn->wait(seen, deadline, stop);
 }
 
-void TurnWatcher::look(std::string_view key) {
+bool TurnWatcher::look(std::string_view key) {
   {
     const base::LocalGuard guard(mutex_);
-    if (std::ranges::find(waiters_, key, &Waiter::key) == waiters_.end()) return;
+    if (std::ranges::find(waiters_, key, &Waiter::key) == waiters_.end()) return false;
   }
   std::optional<std::vector<base::Uuid>> turns;
   try {
@@ -94,32 +94,44 @@ void TurnWatcher::look(std::string_view key) {
     if (waiter->key != key) continue;
     if (!turns || std::ranges::find(*turns, waiter->claim) != turns->end()) waiter->turn->notify_all();
   }
+  return true;
 }
 
 void TurnWatcher::run(const std::stop_token& stop) {
   runtime_.context().reset();  // It serves every waiter, not the unit of work that happened to start it.
   std::shared_ptr<const State> watched;
-  std::unique_ptr<base::Watch> watch;
+  std::unique_ptr<Changes> changes;  // Goes before the state that it is of.
+  auto next_look = runtime_.now();
   while (!stop.stop_requested()) {
     const auto seen = arrived_->count();
     if (keys().empty()) {
-      arrived_->wait(seen, base::Deadline::never(), stop);
+      if (arrived_->wait(seen, runtime_.in(changes == nullptr ? base::Duration::max() : kKept), stop)) continue;
+      changes = nullptr;  // It may hold a connection.
+      watched = nullptr;
       continue;
     }
+    std::optional<std::string> changed;
     try {
-      const auto state = state_file_.get(runtime_.in(kPatience));
-      if (state != watched || watch == nullptr) {
-        watched = state;
-        watch = make_watch(*state);
+      auto state = source_.get(runtime_.in(kPatience));
+      if (state != watched || changes == nullptr) {
+        changes = nullptr;
+        watched = std::move(state);
+        changes = watched->watch();
         look_at_all();  // At what was committed before there was a watch.
+        next_look = runtime_.now() + jittered(kLook);
       }
-      if (watch != nullptr) watch->wait(runtime_.in(jittered(kLook)), stop);
-    } catch (const Error&) {  // The state cannot be opened now, or its folder is gone.
-      watch = nullptr;
+      if (changes != nullptr) changed = changes->wait(next_look, stop);
+    } catch (const Error&) {  // The state cannot be opened now, or is not there any more.
+      changes = nullptr;
     }
-    if (watch == nullptr) runtime_.sleep_for(jittered(kBlindLook), stop);
+    if (changes == nullptr) runtime_.sleep_for(jittered(kBlindLook), stop);
     if (stop.stop_requested()) break;
-    look_at_all();
+    if (changed && runtime_.now() < next_look) {
+      if (!look(*changed)) continue;  // Nobody here waits for it.
+    } else {
+      look_at_all();
+      next_look = runtime_.now() + jittered(kLook);
+    }
     runtime_.sleep_for(kRest, stop);
   }
 }
@@ -133,21 +145,6 @@ std::vector<std::string> TurnWatcher::keys() {
   const base::LocalGuard guard(mutex_);
   for (const auto* waiter : waiters_) keys.insert(waiter->key);
   return {keys.begin(), keys.end()};
-}
-
-// Every commit writes to the log; the folder does where there is none yet. Null when the system has no watch to give.
-std::unique_ptr<base::Watch> TurnWatcher::make_watch(const State& state) {
-  if (state.path.empty()) return nullptr;
-  auto log = state.path;
-  log += "-wal";
-  const auto folder = base::folder_of(state.path);
-  for (const auto& path : {log, folder}) {
-    try {
-      return files_.watch(path);
-    } catch (const Error&) {
-    }
-  }
-  return nullptr;
 }
 
 base::Duration TurnWatcher::jittered(base::Duration most) {

@@ -1,15 +1,14 @@
-// What the SQL backend says to an engine. A further engine is one more file of these.
+// What is asked of the tables of locks in SQLite.
 #pragma once
 
 #include <string_view>
 
-#include "tidelock/sql/dialect.h"
 #include "tidelock/sql/schema.h"
 
 namespace tidelock::lock {
 
 // Times: `boot` and expires_boot_ns are a boot of a machine and its boot clock; since_us is the wall clock.
-struct Statements {
+struct SqliteStatements {
   sql::Schema schema;
 
   std::string_view leases_of_key;   // (key) → claim, owner, permits, boot, expires_boot_ns, token
@@ -41,9 +40,6 @@ struct Statements {
   std::string_view all_waiters;  // By key and place.
 };
 
-// Error: unsupported for an engine that has none.
-const Statements& statements_for(const sql::Dialect& dialect);
-
-extern const Statements kSqliteStatements;
+extern const SqliteStatements kSqliteStatements;
 
 }  // namespace tidelock::lock

@@ -1,0 +1,68 @@
+// What is asked of the tables of locks on a server. A further engine is one more file of these.
+//
+// A key is *quiet* while at most one claim holds it and nobody waits: then its row in tidelock_lock says all about it,
+// and one statement acquires, renews or releases. Else it is *crowded*, and its holders and waiters are rows of their
+// own, which only a transaction touches that has locked the key's row.
+#pragma once
+
+#include <string_view>
+
+#include "tidelock/sql/schema.h"
+
+namespace tidelock::lock {
+
+// Times are microseconds since 1970 in UTC by the server's clock, read while the statement runs or before: an early
+// reading frees nothing too soon, and makes leases shorter, never longer. {now} stands for it.
+struct ServerStatements {
+  sql::Schema schema;
+  std::string_view now;         // The clock.
+  std::string_view is_standby;  // () → whether the server only follows another one.
+
+  // (key, claim, owner, host, pid, permits, ttl) → token, claim. Not granted: no row, or another claim.
+  std::string_view quick_grant;
+  std::string_view quick_extend;  // (ttl, key, claim, token or null, owner, owner) → a row changed, when it was so.
+  std::string_view quick_drop;    // (key, claim, token or null, owner, owner) → the same.
+
+  std::string_view lock_key;    // (key) → now, crowded, token; none without such a key.
+  std::string_view insert_key;  // (key); does nothing when there is one.
+  // Makes the key crowded: what its row says of a holder becomes a row of its own.
+  std::string_view move_holder;  // (key)
+  std::string_view set_crowded;  // (key)
+  std::string_view set_quiet;    // (key, key, key) → a row changed, when there are no rows of this key.
+  std::string_view notify;       // (key): tells the waiters, if there are any. Empty: nobody can be told.
+
+  // (key, key, key) → role (0: holder, 1: waiter), claim, owner, permits, expires, token, place, now; in order.
+  std::string_view rows_of_key;
+  std::string_view lease;   // (key, claim) → owner, token, expires
+  std::string_view waiter;  // (key, claim) → owner
+
+  // Of a key that is locked.
+  std::string_view set_token;       // (token, key)
+  std::string_view set_holder;      // (token, claim, owner, host, pid, permits, since, expires, key); it is quiet then
+  std::string_view insert_lease;    // (key, claim, owner, host, pid, token, permits, since, expires)
+  std::string_view extend_lease;    // (owner, expires, key, claim)
+  std::string_view delete_lease;    // (key, claim)
+  std::string_view insert_waiter;   // (key, claim, owner, host, pid, permits, since, expires)
+  std::string_view refresh_waiter;  // (owner, expires, key, claim)
+  std::string_view delete_waiter;   // (key, claim)
+  std::string_view sweep_leases_of_key;   // (key, now)
+  std::string_view sweep_waiters_of_key;  // (key, now)
+
+  // () → role, key, claim, owner, host, pid, permits, since, expires, token, place, now; waiters in order.
+  std::string_view all_rows;
+
+  std::string_view sweep_leases;   // ()
+  std::string_view sweep_waiters;  // ()
+  std::string_view left_keys;      // (age) → some keys that are crowded, have no rows, and gave no token lately
+  std::string_view raise_floor;    // (age) → token: each later one of a key that is made anew is above
+  std::string_view forget_keys;    // (token): those that are quiet and free, and gave no token since
+};
+
+#if TIDELOCK_HAVE_POSTGRES
+extern const ServerStatements kPostgresStatements;
+#endif
+#if TIDELOCK_HAVE_MARIADB
+extern const ServerStatements kMariadbStatements;
+#endif
+
+}  // namespace tidelock::lock

@@ -1,0 +1,262 @@
+#include "tidelock/lock/backends/sql/server_tables.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "tidelock/base/error.h"
+#include "tidelock/lock/backends/sql/server_statements.h"
+#include "tidelock/sql/transact.h"
+
+namespace tidelock::lock {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int64_t kForgottenAfter_us = std::chrono::microseconds(24h).count();
+
+std::int64_t in_us(base::Duration duration) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+}
+
+std::optional<std::int64_t> token_of(const Claim& claim) {
+  return claim.token ? std::optional(claim.token->value) : std::nullopt;
+}
+
+std::string filled_in(std::string_view text, std::string_view now) {
+  constexpr std::string_view kClock = "{now}";
+  std::string out;
+  for (auto at = text.find(kClock); at != text.npos; at = text.find(kClock)) {
+    out.append(text.substr(0, at)).append(now);
+    text.remove_prefix(at + kClock.size());
+  }
+  return out.append(text);
+}
+
+}  // namespace
+
+struct ServerTables::Texts {
+  Texts(const ServerStatements& say, std::string_view now)
+      : quick_grant(filled_in(say.quick_grant, now)),
+        quick_extend(filled_in(say.quick_extend, now)),
+        lock_key(filled_in(say.lock_key, now)),
+        rows_of_key(filled_in(say.rows_of_key, now)),
+        all_rows(filled_in(say.all_rows, now)),
+        sweep_leases(filled_in(say.sweep_leases, now)),
+        sweep_waiters(filled_in(say.sweep_waiters, now)),
+        left_keys(filled_in(say.left_keys, now)),
+        raise_floor(filled_in(say.raise_floor, now)),
+        forget_keys(filled_in(say.forget_keys, now)) {}
+
+  std::string quick_grant, quick_extend, lock_key, rows_of_key, all_rows;
+  std::string sweep_leases, sweep_waiters, left_keys, raise_floor, forget_keys;
+};
+
+ServerTables::ServerTables(base::Runtime& runtime, const ServerStatements& statements, std::string now)
+    : runtime_(runtime),
+      say_(statements),
+      with_clock_(std::make_unique<Texts>(statements, now.empty() ? statements.now : std::string_view(now))) {}
+
+ServerTables::~ServerTables() = default;
+
+const sql::Schema& ServerTables::schema() const { return say_.schema; }
+
+void ServerTables::require_primary(sql::Connection& connection) const {
+  if (!connection.one<bool>(say_.is_standby)) return;
+  throw Error(Code::read_only_server,
+              "the server is a standby or replica, or is kept read-only: locks are kept on the primary");
+}
+
+void ServerTables::check(sql::Connection& connection) const { look_at_key(connection, "", nullptr); }
+
+// --- Of one key ---------------------------------------------------------------------------------------------------
+
+std::optional<Moment> ServerTables::lock_key(sql::Transaction& tx, std::string_view key, bool& crowded) const {
+  std::optional<Moment> now;
+  for (const auto row : tx.query(with_clock_->lock_key, key)) {
+    now = {.tables = row.get<std::int64_t>(0), .here = {}, .last_token = row.get<std::int64_t>(2)};
+    crowded = row.get<bool>(1);
+  }
+  if (now) now->here = runtime_.now();
+  return now;
+}
+
+Moment ServerTables::enter(sql::Transaction& tx, std::string_view key) const {
+  bool crowded = false;
+  auto now = lock_key(tx, key, crowded);
+  while (!now) {  // The key is new, or was forgotten just now.
+    tx.execute(say_.insert_key, key);
+    now = lock_key(tx, key, crowded);
+  }
+  if (!crowded) {
+    tx.execute(say_.move_holder, key);
+    tx.execute(say_.set_crowded, key);
+  }
+  return *now;
+}
+
+// `now`: of the look itself when null.
+KeyRows ServerTables::look_at_key(sql::Executor& executor, std::string_view key, const Moment* now) const {
+  KeyRows found;
+  std::optional<Moment> here;
+  if (now != nullptr) here = *now;
+  for (const auto row : executor.query(with_clock_->rows_of_key, key, key, key)) {
+    if (!here) here = {.tables = row.get<std::int64_t>(7), .here = runtime_.now()};
+    const bool waits = row.get<std::int64_t>(0) != 0;
+    const auto expires_us = row.get<std::int64_t>(4);
+    if (expires_us <= here->tables) {
+      (waits ? found.any_waiter_over : found.any_lease_over) = true;
+      continue;
+    }
+    (waits ? found.waiters : found.holders)
+        .push_back({.claim = row.get<base::Uuid>(1),
+                    .owner = row.get<std::string>(2),
+                    .permits = row.get<std::uint32_t>(3),
+                    .expires = here->here + std::chrono::microseconds(expires_us - here->tables),
+                    .token = row.get<std::int64_t>(5),
+                    .presence = 0});
+  }
+  return found;
+}
+
+KeyRows ServerTables::read(sql::Transaction& tx, std::string_view key, Moment now) const {
+  return look_at_key(tx, key, &now);
+}
+
+KeyRows ServerTables::look(sql::Connection& connection, std::string_view key) const {
+  return look_at_key(connection, key, nullptr);
+}
+
+std::optional<HeldLease> ServerTables::find_lease(sql::Transaction& tx, std::string_view key, const base::Uuid& claim,
+                                                  Moment now) const {
+  std::optional<HeldLease> found;
+  for (const auto row : tx.query(say_.lease, key, claim)) {
+    found = {.owner = row.get<std::string>(0),
+             .token = row.get<std::int64_t>(1),
+             .over = row.get<std::int64_t>(2) <= now.tables};
+  }
+  return found;
+}
+
+std::optional<std::string> ServerTables::find_waiter(sql::Transaction& tx, std::string_view key,
+                                                     const base::Uuid& claim) const {
+  return tx.maybe<std::string>(say_.waiter, key, claim);
+}
+
+FencingToken ServerTables::grant(sql::Transaction& tx, const Claim& claim, Moment now, bool alone) const {
+  const auto& who = runtime_.identity();
+  const auto token = std::max(now.last_token + 1, now.tables);
+  const auto expires_us = now.tables + in_us(claim.ttl);
+  if (alone) {
+    tx.execute(say_.set_holder, token, claim.id, claim.owner, who.host, who.pid, claim.permits, now.tables, expires_us,
+               claim.key);
+  } else {
+    tx.execute(say_.set_token, token, claim.key);
+    tx.execute(say_.insert_lease, claim.key, claim.id, claim.owner, who.host, who.pid, token, claim.permits, now.tables,
+               expires_us);
+  }
+  return {token};
+}
+
+bool ServerTables::extend(sql::Transaction& tx, const Claim& claim, std::string_view owner, Moment now) const {
+  return tx.execute(say_.extend_lease, owner, now.tables + in_us(claim.ttl), claim.key, claim.id) != 0;
+}
+
+bool ServerTables::drop_lease(sql::Transaction& tx, std::string_view key, const base::Uuid& claim) const {
+  return tx.execute(say_.delete_lease, key, claim) != 0;
+}
+
+void ServerTables::enqueue(sql::Transaction& tx, const Claim& claim, std::int64_t, bool has_place, Moment now) const {
+  const auto& who = runtime_.identity();
+  const auto expires_us = now.tables + in_us(claim.ttl);
+  if (has_place && tx.execute(say_.refresh_waiter, claim.owner, expires_us, claim.key, claim.id) != 0) return;
+  tx.execute(say_.insert_waiter, claim.key, claim.id, claim.owner, who.host, who.pid, claim.permits, now.tables,
+             expires_us);
+}
+
+bool ServerTables::drop_waiter(sql::Transaction& tx, std::string_view key, const base::Uuid& claim) const {
+  return tx.execute(say_.delete_waiter, key, claim) != 0;
+}
+
+void ServerTables::sweep(sql::Transaction& tx, std::string_view key, const KeyRows& rows, Moment now) const {
+  if (rows.any_lease_over) tx.execute(say_.sweep_leases_of_key, key, now.tables);
+  if (rows.any_waiter_over) tx.execute(say_.sweep_waiters_of_key, key, now.tables);
+}
+
+void ServerTables::leave(sql::Transaction& tx, std::string_view key) const {
+  if (tx.execute(say_.set_quiet, key, key, key) != 0 || say_.notify.empty()) return;
+  for ([[maybe_unused]] const auto row : tx.query(say_.notify, key)) {
+  }
+}
+
+// --- In one statement ---------------------------------------------------------------------------------------------
+
+std::optional<FencingToken> ServerTables::quick_grant(sql::Connection& connection, const Claim& claim) const {
+  const auto& who = runtime_.identity();
+  std::optional<FencingToken> token;
+  for (const auto row : connection.query(with_clock_->quick_grant, claim.key, claim.id, claim.owner, who.host, who.pid,
+                                         claim.permits, in_us(claim.ttl))) {
+    if (row.get<std::optional<base::Uuid>>(1) == claim.id) token = FencingToken{row.get<std::int64_t>(0)};
+  }
+  return token;
+}
+
+bool ServerTables::quick_extend(sql::Connection& connection, const Claim& claim) const {
+  return connection.execute(with_clock_->quick_extend, in_us(claim.ttl), claim.key, claim.id, token_of(claim),
+                            claim.owner, claim.owner) != 0;
+}
+
+bool ServerTables::quick_drop(sql::Connection& connection, const Claim& claim) const {
+  return connection.execute(say_.quick_drop, claim.key, claim.id, token_of(claim), claim.owner, claim.owner) != 0;
+}
+
+// --- Of all keys --------------------------------------------------------------------------------------------------
+
+std::vector<KeyState> ServerTables::look_at_all(sql::Connection& connection, base::Deadline deadline,
+                                                const Gone&) const {
+  if (!deadline.is_never()) {
+    connection.set_statement_timeout(std::max(deadline.left(runtime_.now()), base::Duration(1ms)));
+  }
+  Collector collector;
+  for (const auto row : connection.query(with_clock_->all_rows)) {
+    const bool waits = row.get<std::int64_t>(0) != 0;
+    const auto left_us = row.get<std::int64_t>(8) - row.get<std::int64_t>(11);
+    collector.add({.key = row.get<std::string>(1),
+                   .id = row.get<base::Uuid>(2),
+                   .owner = row.get<std::string>(3),
+                   .host = row.get<std::string>(4),
+                   .pid = row.get<std::int64_t>(5),
+                   .token = waits ? std::nullopt : std::optional(FencingToken{row.get<std::int64_t>(9)}),
+                   .since = base::WallTime(std::chrono::microseconds(row.get<std::int64_t>(7))),
+                   .expires_in = std::chrono::microseconds(std::max<std::int64_t>(left_us, 0)),
+                   .permits = row.get<std::uint32_t>(6)},
+                  waits ? &KeyState::waiters : &KeyState::holders);
+  }
+  return std::move(collector).sorted();
+}
+
+void ServerTables::tidy(sql::Database& database, base::Duration timeout) const {
+  const sql::TransactOptions once{.isolation = isolation(), .timeout = timeout, .retry = {.max_attempts = 1}};
+  std::vector<std::string> left;
+  {
+    auto connection = database.connect(runtime_.in(timeout));
+    connection.set_statement_timeout(timeout);
+    connection.execute(with_clock_->sweep_leases);
+    connection.execute(with_clock_->sweep_waiters);
+    for (const auto row : connection.query(with_clock_->left_keys, kForgottenAfter_us)) {
+      left.push_back(row.get<std::string>(0));
+    }
+  }
+  for (const auto& key : left) {
+    sql::transact(database, once, [&](sql::Transaction& tx) {
+      bool crowded = false;
+      if (lock_key(tx, key, crowded) && crowded) leave(tx, key);
+    });
+  }
+  sql::transact(database, once, [&](sql::Transaction& tx) {
+    const auto floor = tx.one<std::int64_t>(with_clock_->raise_floor, kForgottenAfter_us);
+    tx.execute(with_clock_->forget_keys, floor);
+  });
+}
+
+}  // namespace tidelock::lock

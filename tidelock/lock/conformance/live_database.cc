@@ -1,0 +1,93 @@
+#include "tidelock/lock/conformance/live_database.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdlib>
+
+#include "tidelock/base/error.h"
+#include "tidelock/lock/backends/sql/state_server.h"
+#include "tidelock/sql/backends/all.h"
+
+namespace tidelock::lock::conformance {
+
+std::string ServerKind::why_missing() const {
+  if (std::getenv(variable) != nullptr) return {};
+  return std::string(variable) + " names no server: scripts/services up starts one";
+}
+
+std::vector<ServerKind> server_kinds() {
+  return {
+#if TIDELOCK_HAVE_POSTGRES
+    {.name = "postgres",
+     .variable = "TIDELOCK_TEST_POSTGRES",
+     .standby = "TIDELOCK_TEST_POSTGRES_STANDBY",
+     .drop = "drop database if exists {} with (force)",
+     .clock = "test_clock()",
+     .make_clock =
+         "create table test_offset (us bigint); insert into test_offset values (0); "
+         "create function test_clock() returns bigint volatile language sql as $$ "
+         "select (extract(epoch from clock_timestamp()) * 1000000)::bigint + us from test_offset $$",
+     .sessions =
+         "select pid::bigint from pg_stat_activity where datname = current_database() "
+         "and pid <> pg_backend_pid()",
+     .kill = "select pg_terminate_backend({})"},
+#endif
+#if TIDELOCK_HAVE_MARIADB
+        {.name = "mariadb",
+         .variable = "TIDELOCK_TEST_MARIADB",
+         .standby = "TIDELOCK_TEST_MARIADB_REPLICA",
+         .drop = "drop database if exists {}",
+         .clock = "test_clock()",
+         .make_clock =
+             "create table test_offset (us bigint); insert into test_offset values (0); "
+             "create function test_clock() returns bigint not deterministic reads sql data "
+             "return timestampdiff(microsecond, timestamp'1970-01-01 00:00:00', utc_timestamp(6)) + "
+             "(select us from test_offset)",
+         .sessions = "select id from information_schema.processlist where db = database() and id <> connection_id()",
+         .kill = "kill {}"},
+#endif
+  };
+}
+
+LiveDatabase::LiveDatabase(base::Runtime& runtime, base::Files& files, const ServerKind& kind)
+    : files_(files), kind_(kind), url_(base::Url::parse(std::getenv(kind.variable))) {
+  admin_ = sql::open(runtime, files, url_, {.max_connections = 1});
+  url_.path = fmt::format("/tidelock_{}", runtime.random());
+  database_ = sql::open(runtime, files, url_, {.max_connections = 4});
+}
+
+LiveDatabase::~LiveDatabase() {
+  database_.reset();
+  try {
+    admin_->execute(fmt::format(fmt::runtime(kind_.drop), url_.path.substr(1)));
+  } catch (const Error&) {  // The server of a test that broke it.
+  }
+}
+
+std::unique_ptr<SqlBackend> LiveDatabase::locks_on_own_clock(base::Runtime& runtime) {
+  if (!has_clock_) database_->script(kind_.make_clock);
+  has_clock_ = true;
+  return std::make_unique<SqlBackend>(runtime,
+                                      std::make_unique<StateServer>(runtime, files_, url_, OpenOptions{}, kind_.clock));
+}
+
+void LiveDatabase::move_clock(base::Duration by) {
+  database_->execute("update test_offset set us = us + ?",
+                     std::chrono::duration_cast<std::chrono::microseconds>(by).count());
+}
+
+std::size_t LiveDatabase::kill_sessions() {
+  std::vector<std::int64_t> ids;
+  auto connection = database_->connect();
+  for (const auto row : connection.query(kind_.sessions)) ids.push_back(row.get<std::int64_t>(0));
+  for (const auto id : ids) {
+    try {
+      connection.script(fmt::format(fmt::runtime(kind_.kill), id));
+    } catch (const Error&) {  // It went by itself.
+    }
+  }
+  return ids.size();
+}
+
+}  // namespace tidelock::lock::conformance

@@ -1,0 +1,65 @@
+// A database of its own on a live server, for tests of locks; and what tests do to such a server.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "tidelock/base/files.h"
+#include "tidelock/base/runtime.h"
+#include "tidelock/base/url.h"
+#include "tidelock/lock/backends/sql/sql_backend.h"
+#include "tidelock/sql/database.h"
+
+namespace tidelock::lock::conformance {
+
+// One kind of server, as its statements differ.
+struct ServerKind {
+  std::string name;      // "postgres"
+  const char* variable;  // In the environment: its URL. Not set: no such server here.
+  const char* standby;   // The same of one that follows it.
+  std::string drop;      // {} is the database.
+  // A clock that tests move: its microseconds since 1970, as an expression, and what makes it.
+  std::string clock;
+  std::string make_clock;
+  std::string sessions;  // () → ids of the sessions on this database, but this one
+  std::string kill;      // {} is such an id.
+
+  std::string why_missing() const;  // Empty: it is there.
+  friend std::ostream& operator<<(std::ostream& out, const ServerKind& kind) { return out << kind.name; }
+};
+
+// Those that are compiled in.
+std::vector<ServerKind> server_kinds();
+
+// Made and dropped with this object. Thread-safe.
+class LiveDatabase {
+ public:
+  LiveDatabase(base::Runtime& runtime, base::Files& files, const ServerKind& kind);
+  ~LiveDatabase();
+  LiveDatabase(const LiveDatabase&) = delete;
+  LiveDatabase& operator=(const LiveDatabase&) = delete;
+
+  const base::Url& url() const { return url_; }
+  sql::Database& database() { return *database_; }
+
+  // Locks that expire by a clock of this database which begins as the server's and which move_clock() moves.
+  std::unique_ptr<SqlBackend> locks_on_own_clock(base::Runtime& runtime);
+  void move_clock(base::Duration by);
+
+  // Ends all other sessions of this database, as a server does that goes down. Returns how many.
+  std::size_t kill_sessions();
+
+ private:
+  base::Files& files_;
+  const ServerKind& kind_;
+  base::Url url_;
+  std::unique_ptr<sql::Database> admin_;     // Of the server.
+  std::unique_ptr<sql::Database> database_;  // This one.
+  bool has_clock_ = false;
+};
+
+}  // namespace tidelock::lock::conformance
