@@ -1,11 +1,18 @@
 #include "tidelock/lock/conformance/arbiters.h"
 
+#include <map>
 #include <utility>
 
+#include "tidelock/base/error.h"
+#include "tidelock/base/real_files.h"
+#include "tidelock/base/real_runtime.h"
 #include "tidelock/lock/backends/memory/memory_backend.h"
 #if TIDELOCK_HAVE_SQLITE
 #include "tidelock/lock/backends/sql/sql_backend.h"
 #endif
+#include "tidelock/lock/conformance/live_clock.h"
+#include "tidelock/lock/conformance/live_database.h"
+#include "tidelock/world/testing.h"
 
 namespace tidelock::lock::conformance {
 namespace {
@@ -36,23 +43,43 @@ class MemoryLine final : public Backend {
   std::shared_ptr<std::shared_ptr<MemoryBackend>> arbiter_;
 };
 
-class MemoryArbiter final : public Arbiter {
+// In virtual time. What belongs to an arbiter of such a stage: how it is reached, and how it is made to forget.
+class WorldStage : public Stage {
  public:
-  explicit MemoryArbiter(world::World& world) : process_(world.process("arbiter")) { lose_state(); }
-  std::unique_ptr<Backend> connect(world::Process&) override { return std::make_unique<MemoryLine>(arbiter_); }
-  void lose_state() override { *arbiter_ = std::make_shared<MemoryBackend>(process_); }
+  explicit WorldStage(world::World& world) : world_(world) {}
+
+  base::Runtime& process(std::string_view name) override { return world_.process(name); }
+  base::Instant now() override { return world_.machine().now(); }
+  void advance(base::Duration time) override { world_.runtime().sleep_for(time); }
+  void step_wall_clock(base::Duration by) override { world_.machine().step_wall_clock(by); }
+  void pause(std::string_view process) override { world_.process(process).pause(); }
+  void resume(std::string_view process) override { world_.process(process).resume(); }
+  void crash(std::string_view process) override { world_.process(process).crash(); }
+
+ protected:
+  world::World& world_;
+};
+
+class MemoryStage final : public WorldStage {
+ public:
+  explicit MemoryStage(world::World& world) : WorldStage(world), arbiter_process_(world.process("arbiter")) {
+    lose_state();
+  }
+  std::unique_ptr<Backend> connect(std::string_view) override { return std::make_unique<MemoryLine>(arbiter_); }
+  void lose_state() override { *arbiter_ = std::make_shared<MemoryBackend>(arbiter_process_); }
 
  private:
-  world::Process& process_;
+  world::Process& arbiter_process_;
   std::shared_ptr<std::shared_ptr<MemoryBackend>> arbiter_ = std::make_shared<std::shared_ptr<MemoryBackend>>();
 };
 
 #if TIDELOCK_HAVE_SQLITE
 // The shipped SQLite, on the model disk of the machine.
-class SqliteArbiter final : public Arbiter {
+class SqliteStage final : public WorldStage {
  public:
-  explicit SqliteArbiter(world::World& world) : files_(world.process("operator").files()) {}
-  std::unique_ptr<Backend> connect(world::Process& process) override {
+  explicit SqliteStage(world::World& world) : WorldStage(world), files_(world.process("operator").files()) {}
+  std::unique_ptr<Backend> connect(std::string_view name) override {
+    auto& process = world_.process(name);
     return std::make_unique<SqlBackend>(process, process.files(), base::Url::parse("sqlite:/locks.db"));
   }
   void lose_state() override { files_.remove("/locks.db"); }
@@ -62,15 +89,76 @@ class SqliteArbiter final : public Arbiter {
 };
 #endif
 
+template <typename Kind>
+void run_in_world(const std::function<void(Stage&)>& body) {
+  world::passes_in_world(world::number_from_environment("TIDELOCK_SEED").value_or(1), [&](world::World& world) {
+    world.run([&] {
+      Kind stage(world);
+      body(stage);
+    });
+  });
+}
+
+// The shipped server, by a clock of the test.
+class ServerStage final : public Stage {
+ public:
+  explicit ServerStage(const ServerKind& kind)
+      : kind_(kind),
+        database_(runtime_, files_, kind),
+        clock_([this](base::Duration by) { database_.move_clock(by); }, kind.settle) {}
+
+  base::Runtime& process(std::string_view name) override {
+    auto& process = processes_[std::string(name)];
+    if (process == nullptr)
+      process = std::make_unique<LiveProcess>(clock_, std::string(name), wall_, kind_.listening_task);
+    return *process;
+  }
+  std::unique_ptr<Backend> connect(std::string_view name) override {
+    return database_.locks_on_own_clock(process(name));
+  }
+  void lose_state() override { database_.lose_locks(); }
+  base::Instant now() override { return clock_.now(); }
+  void advance(base::Duration time) override { process("main").sleep_for(time); }
+  void step_wall_clock(base::Duration by) override {
+    database_.move_clock(by);
+    for (auto& [name, process] : processes_) process->step_wall_clock(by);
+  }
+
+ private:
+  const ServerKind& kind_;
+  base::RealRuntime runtime_;
+  base::RealFiles files_{runtime_};
+  LiveDatabase database_;
+  const base::WallTime wall_ = database_.clock();
+  LiveClock clock_;
+  std::map<std::string, std::unique_ptr<LiveProcess>, std::less<>> processes_;
+};
+
 }  // namespace
 
+void Stage::pause(std::string_view) { throw Error(Code::internal, "no process can be stopped here"); }
+void Stage::resume(std::string_view) { throw Error(Code::internal, "no process can be stopped here"); }
+void Stage::crash(std::string_view) { throw Error(Code::internal, "no process can be killed here"); }
+
 std::vector<ArbiterCase> arbiters() {
-  return {
+  std::vector<ArbiterCase> cases {
 #if TIDELOCK_HAVE_SQLITE
-    {"sqlite", [](world::World& world) { return std::make_unique<SqliteArbiter>(world); }},
+    {.name = "sqlite", .run = run_in_world<SqliteStage>},
 #endif
-        {"memory", [](world::World& world) { return std::make_unique<MemoryArbiter>(world); }},
+        {.name = "memory", .run = run_in_world<MemoryStage>},
   };
+  for (const auto& kind : server_kinds()) {
+    cases.push_back({.name = kind.name,
+                     .run =
+                         [kind](const std::function<void(Stage&)>& body) {
+                           ServerStage stage(kind);
+                           body(stage);
+                         },
+                     .unavailable = kind.why_missing(),
+                     .no_stopping = "its processes are threads of the test, which cannot be stopped one by one",
+                     .instant = kind.wakes_within});
+  }
+  return cases;
 }
 
 }  // namespace tidelock::lock::conformance

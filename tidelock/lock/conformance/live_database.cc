@@ -11,6 +11,8 @@
 
 namespace tidelock::lock::conformance {
 
+using namespace std::chrono_literals;
+
 std::string ServerKind::why_missing() const {
   if (std::getenv(variable) != nullptr) return {};
   return std::string(variable) + " names no server: scripts/services up starts one";
@@ -25,9 +27,12 @@ std::vector<ServerKind> server_kinds() {
      .drop = "drop database if exists {} with (force)",
      .clock = "test_clock()",
      .make_clock =
-         "create table test_offset (us bigint); insert into test_offset values (0); "
-         "create function test_clock() returns bigint volatile language sql as $$ "
-         "select (extract(epoch from clock_timestamp()) * 1000000)::bigint + us from test_offset $$",
+         "create table test_time as select (extract(epoch from clock_timestamp()) * 1000000)::bigint as us;"
+         "create function test_clock() returns bigint volatile language sql as "
+         "$$ select us from test_time $$",
+     .listening_task = "watch of locks",
+     .settle = 20ms,
+     .wakes_within = 20ms,
      .sessions =
          "select pid::bigint from pg_stat_activity where datname = current_database() "
          "and pid <> pg_backend_pid()",
@@ -40,10 +45,13 @@ std::vector<ServerKind> server_kinds() {
          .drop = "drop database if exists {}",
          .clock = "test_clock()",
          .make_clock =
-             "create table test_offset (us bigint); insert into test_offset values (0); "
+             "create table test_time as select timestampdiff(microsecond, timestamp'1970-01-01 00:00:00', "
+             "utc_timestamp(6)) as us; "
              "create function test_clock() returns bigint not deterministic reads sql data "
-             "return timestampdiff(microsecond, timestamp'1970-01-01 00:00:00', utc_timestamp(6)) + "
-             "(select us from test_offset)",
+             "return (select us from test_time)",
+         .listening_task = "",
+         .settle = 0ms,
+         .wakes_within = 450ms,  // It polls.
          .sessions = "select id from information_schema.processlist where db = database() and id <> connection_id()",
          .kill = "kill {}"},
 #endif
@@ -55,6 +63,7 @@ LiveDatabase::LiveDatabase(base::Runtime& runtime, base::Files& files, const Ser
   admin_ = sql::open(runtime, files, url_, {.max_connections = 1});
   url_.path = fmt::format("/tidelock_{}", runtime.random());
   database_ = sql::open(runtime, files, url_, {.max_connections = 4});
+  database_->script(kind_.make_clock);
 }
 
 LiveDatabase::~LiveDatabase() {
@@ -66,15 +75,23 @@ LiveDatabase::~LiveDatabase() {
 }
 
 std::unique_ptr<SqlBackend> LiveDatabase::locks_on_own_clock(base::Runtime& runtime) {
-  if (!has_clock_) database_->script(kind_.make_clock);
-  has_clock_ = true;
   return std::make_unique<SqlBackend>(runtime,
                                       std::make_unique<StateServer>(runtime, files_, url_, OpenOptions{}, kind_.clock));
 }
 
+base::WallTime LiveDatabase::clock() {
+  return base::WallTime(std::chrono::microseconds(database_->one<std::int64_t>("select us from test_time")));
+}
+
 void LiveDatabase::move_clock(base::Duration by) {
-  database_->execute("update test_offset set us = us + ?",
+  database_->execute("update test_time set us = us + ?",
                      std::chrono::duration_cast<std::chrono::microseconds>(by).count());
+}
+
+void LiveDatabase::lose_locks() {
+  for (const auto* table : {"tidelock_waiter", "tidelock_lease", "tidelock_lock"}) {
+    database_->execute(fmt::format("delete from {} where 0 = 0", table));
+  }
 }
 
 std::size_t LiveDatabase::kill_sessions() {

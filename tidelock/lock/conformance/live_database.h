@@ -25,8 +25,11 @@ struct ServerKind {
   // A clock that tests move: its microseconds since 1970, as an expression, and what makes it.
   std::string clock;
   std::string make_clock;
-  std::string sessions;  // () → ids of the sessions on this database, but this one
-  std::string kill;      // {} is such an id.
+  std::string listening_task;   // Of a backend, which hears what the server tells; empty: nothing is told.
+  base::Duration settle;        // What the server tells has arrived after this time; see LiveClock.
+  base::Duration wakes_within;  // A waiter that is served is on its way after this time.
+  std::string sessions;         // () → ids of the sessions on this database, but this one
+  std::string kill;             // {} is such an id.
 
   std::string why_missing() const;  // Empty: it is there.
   friend std::ostream& operator<<(std::ostream& out, const ServerKind& kind) { return out << kind.name; }
@@ -46,9 +49,11 @@ class LiveDatabase {
   const base::Url& url() const { return url_; }
   sql::Database& database() { return *database_; }
 
-  // Locks that expire by a clock of this database which begins as the server's and which move_clock() moves.
+  // Locks that expire by a clock of this database, which begins with the server's time and stands until move_clock().
   std::unique_ptr<SqlBackend> locks_on_own_clock(base::Runtime& runtime);
+  base::WallTime clock();
   void move_clock(base::Duration by);
+  void lose_locks();  // As somebody does who empties the tables.
 
   // Ends all other sessions of this database, as a server does that goes down. Returns how many.
   std::size_t kill_sessions();
@@ -59,7 +64,6 @@ class LiveDatabase {
   base::Url url_;
   std::unique_ptr<sql::Database> admin_;     // Of the server.
   std::unique_ptr<sql::Database> database_;  // This one.
-  bool has_clock_ = false;
 };
 
 }  // namespace tidelock::lock::conformance

@@ -1,4 +1,4 @@
-// The contract of mutex.h for one attempt, renewal and release. Time is virtual: nothing sleeps.
+// The contract of mutex.h for one attempt, renewal and release. Nothing sleeps.
 #include <array>
 
 #include "tidelock/lock/conformance/lock_conformance.h"
@@ -84,7 +84,7 @@ TEST_P(MutexConformance, TheArbiterWaitsForTheMarginBeforeItLetsGo) {
     advance(lease->expires - now());
     EXPECT_FALSE(lease->valid(now()));
     EXPECT_FALSE(bob().try_acquire());
-    advance(sent + 10s + kInstant - now());
+    advance(sent + 10s + instant() - now());
     EXPECT_TRUE(bob().try_acquire());
   });
 }
@@ -334,7 +334,7 @@ TEST_P(MutexConformance, TokensGrowWhenTheWallClockIsSetBack) {
     const auto first = alice().try_acquire();
     ASSERT_TRUE(first);
     alice().release(*first);
-    the_world().machine().step_wall_clock(-24h);
+    stage().step_wall_clock(-24h);
     const auto second = bob().try_acquire();
     ASSERT_TRUE(second);
     EXPECT_GT(second->token, first->token);
@@ -350,7 +350,7 @@ TEST_P(MutexConformance, TokensGrowAfterTheStateWasLost) {
       alice().release(*first);
     }
     advance(1s);
-    arbiter_->lose_state();
+    stage().lose_state();
     const auto second = bob().try_acquire();
     ASSERT_TRUE(second);
     EXPECT_GT(second->token, first->token);
@@ -362,7 +362,7 @@ TEST_P(MutexConformance, ALeaseIsLostWithTheState) {
     const auto lease = alice().try_acquire();
     ASSERT_TRUE(lease);
     advance(1s);
-    arbiter_->lose_state();
+    stage().lose_state();
     EXPECT_THROW_CODE(alice().mutex.renew(*lease, alice().soon()), Code::lease_lost);
     EXPECT_NO_THROW(alice().release(*lease));
     const auto next = bob().try_acquire();
@@ -431,9 +431,9 @@ TEST_P(MutexConformance, ASnapshotShowsWhoHoldsSinceWhen) {
     EXPECT_EQ(holder.token, lease->token);
     EXPECT_TRUE(holder.owner.starts_with(alice().process.identity().owner));
     EXPECT_GE(holder.since, wall);
-    EXPECT_LT(holder.since, wall + kInstant);
-    EXPECT_GT(holder.expires_in, 6s - kInstant);
-    EXPECT_LE(holder.expires_in, 6s + kInstant);
+    EXPECT_LT(holder.since, wall + instant());
+    EXPECT_GT(holder.expires_in, 6s - instant());
+    EXPECT_LE(holder.expires_in, 6s + instant());
     EXPECT_EQ(holder.permits, 1u);
     EXPECT_TRUE(carol().backend->snapshot("y", carol().soon()).empty());
     EXPECT_EQ(carol().backend->snapshot("x", carol().soon()).size(), 1u);
@@ -441,7 +441,7 @@ TEST_P(MutexConformance, ASnapshotShowsWhoHoldsSinceWhen) {
 }
 
 TEST_P(MutexConformance, AHolderThatWasPausedSeesThatItsLeaseIsOver) {
-  run([&] {
+  run_stopping([&] {
     std::optional<Lease> lease;
     bool valid_when_back = true;
     auto task = spawn(alice(), [&] {
@@ -450,10 +450,10 @@ TEST_P(MutexConformance, AHolderThatWasPausedSeesThatItsLeaseIsOver) {
       valid_when_back = lease->valid(alice().process.now());
     });
     advance(500ms);
-    alice().process.pause();
+    alice().pause();
     advance(20s);
     EXPECT_TRUE(bob().try_acquire());
-    alice().process.resume();
+    alice().resume();
     task.join();
     EXPECT_FALSE(valid_when_back);
   });

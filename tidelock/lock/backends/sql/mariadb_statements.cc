@@ -7,14 +7,15 @@
 namespace tidelock::lock {
 namespace {
 
-// Keys are compared byte by byte, also the spaces at their ends. Each statement is committed by itself: it does no harm
-// to run them again. The row of the floor is there from the start: who reads it would lock the gap without it.
+// A claim is text: the server's own type refuses some UUIDs. Keys are compared byte by byte, also the spaces at their
+// ends. Each statement is committed by itself: it does no harm to run them again. The row of the floor is there from
+// the start: who reads it would lock the gap without it.
 constexpr std::array<std::string_view, 1> kSteps = {R"sql(
 create table if not exists tidelock_lock (
   `key` varchar(255) character set utf8mb4 collate utf8mb4_nopad_bin primary key,
   token bigint not null,
   crowded boolean not null default false,
-  claim uuid,
+  claim char(36) character set ascii collate ascii_bin,
   owner varchar(1024) character set utf8mb4 collate utf8mb4_nopad_bin,
   host varchar(255) character set utf8mb4 collate utf8mb4_nopad_bin,
   pid bigint,
@@ -25,7 +26,7 @@ create table if not exists tidelock_lock (
 
 create table if not exists tidelock_lease (
   `key` varchar(255) character set utf8mb4 collate utf8mb4_nopad_bin not null,
-  claim uuid not null,
+  claim char(36) character set ascii collate ascii_bin not null,
   owner varchar(1024) character set utf8mb4 collate utf8mb4_nopad_bin not null,
   host varchar(255) character set utf8mb4 collate utf8mb4_nopad_bin not null,
   pid bigint not null,
@@ -39,7 +40,7 @@ create table if not exists tidelock_lease (
 create table if not exists tidelock_waiter (
   place bigint not null auto_increment,
   `key` varchar(255) character set utf8mb4 collate utf8mb4_nopad_bin not null,
-  claim uuid not null,
+  claim char(36) character set ascii collate ascii_bin not null,
   owner varchar(1024) character set utf8mb4 collate utf8mb4_nopad_bin not null,
   host varchar(255) character set utf8mb4 collate utf8mb4_nopad_bin not null,
   pid bigint not null,

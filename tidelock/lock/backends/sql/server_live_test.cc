@@ -75,6 +75,24 @@ TEST_P(ServerLocks, TwoBackendsExcludeEachOtherAndHandOver) {
   EXPECT_TRUE(alice.try_acquire(soon()));
 }
 
+TEST_P(ServerLocks, EveryClaimIdIsTaken) {
+  const auto locks = open();
+  for (const auto* text : {"f60c4582-089c-808b-8096-13d4afc1c42a", "00000000-0000-0000-0000-000000000000",
+                           "ffffffff-ffff-ffff-ffff-ffffffffffff"}) {
+    const Claim claim{.key = text, .id = base::Uuid::parse(text), .owner = "a", .ttl = 10s, .token = {}};
+    EXPECT_TRUE(locks->try_acquire(claim, Backend::Queue::no, soon()).granted) << text;
+    EXPECT_NO_THROW(locks->renew(claim, soon())) << text;
+    EXPECT_EQ(locks->snapshot(text, soon()).at(0).holders.at(0).id, claim.id);
+    EXPECT_NO_THROW(locks->release(claim, soon())) << text;
+  }
+}
+
+TEST_P(ServerLocks, AStandbyIsRefused) {
+  const char* const url = std::getenv(GetParam().standby);
+  if (url == nullptr) GTEST_SKIP() << GetParam().standby << " names no server";
+  EXPECT_THROW_CODE(SqlBackend(runtime_, files_, base::Url::parse(url)), Code::read_only_server);
+}
+
 INSTANTIATE_TEST_SUITE_P(Servers, ServerLocks, ::testing::ValuesIn(conformance::server_kinds()),
                          [](const auto& info) { return info.param.name; });
 

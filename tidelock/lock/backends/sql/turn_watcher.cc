@@ -13,11 +13,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr base::Duration kLook = 1s;         // At the latest, although nothing was seen to change.
-constexpr base::Duration kBlindLook = 50ms;  // The same, where nothing can be seen.
-constexpr base::Duration kRest = 1ms;        // After a look: of many commits in a row not each is looked at.
-constexpr base::Duration kKept = 10s;        // What is heard with, when nobody waits any more.
-constexpr base::Duration kPatience = 1s;     // With the database.
+constexpr base::Duration kLook = 1s;             // At the latest, although nothing was heard.
+constexpr base::Duration kBlindLook = 50ms;      // Where nothing can be heard, after somebody came or got a turn, …
+constexpr base::Duration kBlindLookMax = 400ms;  // … and twice as long each time, up to this.
+constexpr base::Duration kRest = 1ms;            // After a look: of many commits in a row not each is looked at.
+constexpr base::Duration kKept = 10s;            // What is heard with, when nobody waits any more.
+constexpr base::Duration kPatience = 1s;         // With the database.
 
 }  // namespace
 
@@ -102,6 +103,7 @@ void TurnWatcher::run(const std::stop_token& stop) {
   std::shared_ptr<const State> watched;
   std::unique_ptr<Changes> changes;  // Goes before the state that it is of.
   auto next_look = runtime_.now();
+  auto blind_look = kBlindLook;
   while (!stop.stop_requested()) {
     const auto seen = arrived_->count();
     if (keys().empty()) {
@@ -117,20 +119,27 @@ void TurnWatcher::run(const std::stop_token& stop) {
         changes = nullptr;
         watched = std::move(state);
         changes = watched->watch();
-        look_at_all();  // At what was committed before there was a watch.
-        next_look = runtime_.now() + jittered(kLook);
+        if (changes != nullptr) {
+          look_at_all();  // At what was committed before there was a watch.
+          next_look = runtime_.now() + jittered(kLook);
+        }
       }
       if (changes != nullptr) changed = changes->wait(next_look, stop);
     } catch (const Error&) {  // The state cannot be opened now, or is not there any more.
       changes = nullptr;
     }
-    if (changes == nullptr) runtime_.sleep_for(jittered(kBlindLook), stop);
+    if (changes == nullptr && arrived_->wait(seen, next_look, stop)) {
+      blind_look = kBlindLook;
+      next_look = std::min(next_look, runtime_.now() + jittered(blind_look));
+      continue;
+    }
     if (stop.stop_requested()) break;
     if (changed && runtime_.now() < next_look) {
       if (!look(*changed)) continue;  // Nobody here waits for it.
     } else {
       look_at_all();
-      next_look = runtime_.now() + jittered(kLook);
+      next_look = runtime_.now() + jittered(changes != nullptr ? kLook : blind_look);
+      if (changes == nullptr) blind_look = std::min(2 * blind_look, kBlindLookMax);
     }
     runtime_.sleep_for(kRest, stop);
   }
