@@ -149,6 +149,40 @@ WORLD_TEST(SqlPool, AWaiterThatGaveUpTakesNothing) {
   EXPECT_EQ(db->pool_state().waiting, 0U);
 }
 
+WORLD_TEST(SqlPool, AWaiterThatIsStoppedIsToldSoAtOnce) {
+  Script script;
+  const auto db = make(runtime, script, {.max_connections = 1});
+  const auto held = db->connect();
+  auto waiter = runtime.spawn("waiter", [&](const std::stop_token& stop) {
+    EXPECT_THROW_CODE(db->connect(base::Deadline::never(), stop), Code::cancelled);
+  });
+  while (db->pool_state().waiting == 0) runtime.yield();
+  const auto begin = runtime.now();
+  waiter.request_stop();
+  waiter.join();
+  EXPECT_EQ(runtime.now(), begin);
+  EXPECT_EQ(db->pool_state().waiting, 0U);
+}
+
+WORLD_TEST(SqlPool, WhoGaveAConnectionBackWaitsBehindThoseWhoWaitAlready) {
+  Script script;
+  const auto db = make(runtime, script, {.max_connections = 1});
+  std::string turns;
+  std::vector<base::Task> tasks;
+  for (const char who : {'a', 'b', 'c'}) {
+    tasks.push_back(runtime.spawn("user", [&, who](const std::stop_token&) {
+      for (int i = 0; i < 3; ++i) {
+        const auto mine = db->connect();
+        turns += who;
+        runtime.sleep_for(1ms);
+      }
+    }));
+    while (turns.size() + db->pool_state().waiting < tasks.size()) runtime.yield();
+  }
+  for (auto& task : tasks) task.join();
+  EXPECT_EQ(turns, "abcabcabc");
+}
+
 WORLD_TEST(SqlPool, ASessionThatTheServerClosedIsReplaced) {
   Script script{.is_server = true};
   const auto db = make(runtime, script);

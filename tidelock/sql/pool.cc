@@ -97,26 +97,26 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline, const std::stop_tok
   const auto task = runtime_.current_task();
   const auto now = runtime_.now();
   const auto until = deadline ? *deadline : base::later(now, options_.checkout_timeout);
-  Link* link = nullptr;
+  Slot* slot = nullptr;
+  Waiter* waiter = nullptr;
   {
     const base::LocalGuard guard(mutex_);
-    if (!idle_.empty()) [[likely]] {
-      auto& slot = *idle_.back();
-      idle_.pop_back();
-      link = &lend(slot, task, now);
-    }
+    slot = take_idle(task, now);
+    if (slot == nullptr) [[unlikely]]
+      waiter = &enqueue(task, now);
   }
-  if (link == nullptr) {
-    auto& slot = wait(until, stop);
-    const auto got = runtime_.now();
-    const base::LocalGuard guard(mutex_);
-    link = &lend(slot, task, got);
-    if (measures_) measures_->waits.observe(got - now);
-  }
-  auto& slot = slot_of(*link);
-  if (dialect_.is_server || !link->is_open()) [[unlikely]]
-    make_ready(slot, dialect_.is_server && !deadline ? base::Deadline::never() : until);
-  return *link;
+  if (waiter != nullptr) slot = &wait(*waiter, until, stop);
+  if (dialect_.is_server || !slot->link.is_open()) [[unlikely]]
+    make_ready(*slot, dialect_.is_server && !deadline ? base::Deadline::never() : until);
+  return slot->link;
+}
+
+Pool::Slot* Pool::take_idle(std::uint64_t task, base::Instant now) {
+  if (idle_.empty()) return nullptr;
+  auto& slot = *idle_.back();
+  idle_.pop_back();
+  lend(slot, task, now);
+  return &slot;
 }
 
 // A session that is worth handing out: the one it has, or a new one.
@@ -191,49 +191,47 @@ Pool::Slot* Pool::take_unused(base::Instant now) noexcept {
   return slot;
 }
 
-// Sessions that nobody has needed for long; the one used last stays.
-void Pool::close_unused() noexcept {
-  const auto now = runtime_.now();
-  for (;;) {
-    Slot* slot = nullptr;
+// Sessions that nobody has needed for long, from this one on; the one used last stays.
+void Pool::close_unused(Slot* slot, base::Instant now) noexcept {
+  while (slot != nullptr) {
+    slot->link.close();
+    base::Signal* woken = nullptr;
     {
       const base::LocalGuard guard(mutex_);
+      if (measures_) measures_->unused.add();
+      woken = pass_on(*slot);
       slot = take_unused(now);
     }
-    if (slot == nullptr) return;
-    slot->link.close();
-    const base::LocalGuard guard(mutex_);
-    if (measures_) measures_->unused.add();
-    pass_on(*slot);
+    if (woken != nullptr) woken->notify_all();
   }
 }
 
-Pool::Slot& Pool::wait(base::Deadline deadline, const std::stop_token& stop) {
-  Waiter waiter{.signal = runtime_.make_signal("a connection of " + name_)};
-  {
-    const base::LocalGuard guard(mutex_);
-    if (!idle_.empty()) {  // Came back meanwhile.
-      auto* const slot = idle_.back();
-      idle_.pop_back();
-      return *slot;
-    }
-    waiters_.push_back(&waiter);
-    ++waited_;
+Pool::Waiter& Pool::enqueue(std::uint64_t task, base::Instant now) {
+  if (spare_waiters_.empty()) {
+    all_waiters_.push_back(std::make_unique<Waiter>());
+    all_waiters_.back()->signal = runtime_.make_signal("a connection of " + name_);
+    spare_waiters_.reserve(all_waiters_.size());  // So that none is lost for want of memory when it is put back.
+    spare_waiters_.push_back(all_waiters_.back().get());
   }
+  auto& waiter = *spare_waiters_.back();
+  waiters_.push_back(&waiter);
+  spare_waiters_.pop_back();
+  waiter.task = task;
+  waiter.since = now;
+  waiter.granted.store(nullptr, std::memory_order_relaxed);
+  ++waited_;
+  return waiter;
+}
+
+Pool::Slot& Pool::wait(Waiter& waiter, base::Deadline deadline, const std::stop_token& stop) {
   try {
     for (;;) {
       const auto seen = waiter.signal->count();
-      {
-        const base::LocalGuard guard(mutex_);
-        if (waiter.granted != nullptr) return *waiter.granted;
-      }
-      if (!waiter.signal->wait(seen, deadline, stop)) break;
+      if (waiter.granted.load(std::memory_order_acquire) != nullptr) break;
+      if (!waiter.signal->wait(seen, deadline, stop) || stop.stop_requested()) break;
     }
   } catch (...) {  // A World stops the task.
-    if (auto* const slot = leave(waiter)) {
-      const base::LocalGuard guard(mutex_);
-      pass_on(*slot);
-    }
+    if (auto* const slot = leave(waiter)) put_back(*slot);
     throw;
   }
   if (auto* const slot = leave(waiter)) return *slot;
@@ -243,8 +241,10 @@ Pool::Slot& Pool::wait(base::Deadline deadline, const std::stop_token& stop) {
 
 Pool::Slot* Pool::leave(Waiter& waiter) {
   const base::LocalGuard guard(mutex_);
-  std::erase(waiters_, &waiter);
-  return waiter.granted;
+  auto* const granted = waiter.granted.load(std::memory_order_relaxed);
+  if (granted == nullptr) std::erase(waiters_, &waiter);
+  spare_waiters_.push_back(&waiter);
+  return granted;
 }
 
 void Pool::throw_exhausted() {
@@ -272,7 +272,6 @@ void Pool::give_back(Link& link) noexcept {
     count(&Measures::broken);
   }
   put_back(slot_of(link));
-  if (dialect_.is_server) close_unused();
 }
 
 void Pool::expire(Link& link) noexcept {
@@ -281,27 +280,40 @@ void Pool::expire(Link& link) noexcept {
 }
 
 void Pool::put_back(Slot& slot) noexcept {
-  if (dialect_.is_server) slot.idle_since = runtime_.now();
-  const base::LocalGuard guard(mutex_);
-  slot.lease = 0;
-  --in_use_;
-  pass_on(slot);
-  if (measures_) [[unlikely]]
-    report();
+  const auto now = dialect_.is_server ? runtime_.now() : base::Instant{};
+  base::Signal* woken = nullptr;
+  Slot* unused = nullptr;
+  {
+    const base::LocalGuard guard(mutex_);
+    slot.idle_since = now;
+    slot.lease = 0;
+    --in_use_;
+    woken = pass_on(slot);
+    if (dialect_.is_server) unused = take_unused(now);
+    if (measures_) [[unlikely]]
+      report();
+  }
+  if (woken != nullptr) woken->notify_all();
+  close_unused(unused, now);
 }
 
 // To who waits longest, or to the idle ones.
-void Pool::pass_on(Slot& slot) noexcept {
+base::Signal* Pool::pass_on(Slot& slot) noexcept {
   if (!waiters_.empty()) {
     auto& waiter = *waiters_.front();
     waiters_.pop_front();
-    waiter.granted = &slot;
-    waiter.signal->notify_all();  // Under the mutex: the waiter, and its signal, may be gone right after.
-  } else if (slot.link.is_open()) {
+    const auto now = runtime_.now();
+    if (measures_) measures_->waits.observe(now - waiter.since);
+    lend(slot, waiter.task, now);
+    waiter.granted.store(&slot, std::memory_order_release);
+    return waiter.signal.get();
+  }
+  if (slot.link.is_open()) {
     idle_.push_back(&slot);
   } else {
     idle_.insert(idle_.begin(), &slot);
   }
+  return nullptr;
 }
 
 void Pool::cancel(Link& link, std::uint64_t lease) noexcept {

@@ -54,9 +54,13 @@ class Pool {
     base::Instant old_at{};      // Past its max_lifetime.
     Slot(Pool& pool, std::uint64_t id, std::size_t statement_cache) : link(pool, id, statement_cache) {}
   };
+  // A task in wait(). Kept for the next one: who grants it a connection wakes it after the mutex, when the task that
+  // was granted may have gone on already.
   struct Waiter {
     std::unique_ptr<base::Signal> signal;
-    Slot* granted = nullptr;
+    std::uint64_t task = 0;
+    base::Instant since{};
+    std::atomic<Slot*> granted = nullptr;  // Lent to it.
   };
 
   // What a Metrics is told, once there is one.
@@ -73,17 +77,19 @@ class Pool {
 
   void report() TIDELOCK_REQUIRES(mutex_);
   Link& lend(Slot& slot, std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
-  Slot& wait(base::Deadline deadline, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
+  Slot* take_idle(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
+  Waiter& enqueue(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
+  Slot& wait(Waiter& waiter, base::Deadline deadline, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
   Slot* leave(Waiter& waiter) TIDELOCK_EXCLUDES(mutex_);  // What was granted to it, if anything.
   void make_ready(Slot& slot, base::Deadline until) TIDELOCK_EXCLUDES(mutex_);
   void open(Slot& slot, base::Deadline until);
   base::CircuitBreaker::Permit permit_to_open(base::Deadline until);
   void close_if_spent(Slot& slot) noexcept TIDELOCK_EXCLUDES(mutex_);
-  void close_unused() noexcept TIDELOCK_EXCLUDES(mutex_);
+  void close_unused(Slot* slot, base::Instant now) noexcept TIDELOCK_EXCLUDES(mutex_);
   Slot* take_unused(base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
   void count(base::Counter Measures::*what) noexcept TIDELOCK_EXCLUDES(mutex_);
   void put_back(Slot& slot) noexcept TIDELOCK_EXCLUDES(mutex_);
-  void pass_on(Slot& slot) noexcept TIDELOCK_REQUIRES(mutex_);
+  base::Signal* pass_on(Slot& slot) noexcept TIDELOCK_REQUIRES(mutex_);  // Whom to wake after the mutex; null: nobody.
   [[noreturn]] void throw_exhausted() TIDELOCK_EXCLUDES(mutex_);
   Slot& slot_of(Link& link) { return *slots_[link.id() - 1]; }
 
@@ -100,6 +106,8 @@ class Pool {
   std::vector<std::unique_ptr<Slot>> slots_;                 // All of them, made at the start; constant.
   std::vector<Slot*> idle_ TIDELOCK_GUARDED_BY(mutex_);      // Used last: last. Those without a session come first.
   std::deque<Waiter*> waiters_ TIDELOCK_GUARDED_BY(mutex_);  // Not empty only while nothing is idle.
+  std::vector<std::unique_ptr<Waiter>> all_waiters_ TIDELOCK_GUARDED_BY(mutex_);
+  std::vector<Waiter*> spare_waiters_ TIDELOCK_GUARDED_BY(mutex_);
   std::uint64_t waited_ TIDELOCK_GUARDED_BY(mutex_) = 0;
   std::size_t in_use_ TIDELOCK_GUARDED_BY(mutex_) = 0;
   std::optional<Measures> measures_ TIDELOCK_GUARDED_BY(mutex_);

@@ -270,9 +270,8 @@ Error Client::error(const PGresult* result, std::string_view about) const {
 bool Client::has_hung_up() {
   for (;;) {
     if (!is_good()) return true;
-    base::Poll poll(runtime_);
-    poll.add(PQsocket(get()), POLLIN);
-    if (!poll.wait(base::Instant::min())) return false;
+    char byte;
+    if (::recv(PQsocket(get()), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN) return false;
     if (PQconsumeInput(get()) != 1) return true;
     if (PQisBusy(get()) == 1) continue;
     if (PQstatus(get()) == CONNECTION_BAD) return true;
