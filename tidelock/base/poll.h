@@ -20,6 +20,8 @@ class Poll {
 
   // Returns the index to ask ready() with. `events` as for poll(2).
   std::size_t add(int descriptor, short events = POLLIN);
+  // Waits for this instead from here on.
+  void change(std::size_t index, int descriptor, short events) { entries_[index] = {descriptor, events, 0}; }
   // No longer waits for it; ready() is false from here on.
   void ignore(std::size_t index);
 

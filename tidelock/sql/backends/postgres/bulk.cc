@@ -1,5 +1,6 @@
 #include "tidelock/sql/backends/postgres/bulk.h"
 
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -64,7 +65,7 @@ void PostgresBulk::append(std::span<const ValueView> row) {
     append_network(buffer_, std::int32_t{0});
     append_column(buffer_, row[i], types_[i], columns_[i]);
     const auto size = to_network(static_cast<std::int32_t>(buffer_.size() - at - sizeof(std::int32_t)));
-    buffer_.replace(at, sizeof size, reinterpret_cast<const char*>(&size), sizeof size);
+    std::memcpy(buffer_.data() + at, &size, sizeof size);
   }
   if (buffer_.size() >= kSendBytes) send();
 }

@@ -7,23 +7,21 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
-#include <type_traits>
 
 namespace tidelock::sql::postgres {
 
 template <std::integral T>
 T to_network(T value) {
-  using Unsigned = std::make_unsigned_t<T>;
-  auto bits = static_cast<Unsigned>(value);
-  if constexpr (std::endian::native == std::endian::little && sizeof(T) > 1) {
-    Unsigned swapped = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-      swapped = static_cast<Unsigned>(swapped << 8 | (bits & 0xff));
-      bits = static_cast<Unsigned>(bits >> 8);
-    }
-    bits = swapped;
+  if constexpr (std::endian::native == std::endian::big || sizeof(T) == 1) {
+    return value;
+  } else if constexpr (sizeof(T) == 2) {
+    return static_cast<T>(__builtin_bswap16(static_cast<std::uint16_t>(value)));
+  } else if constexpr (sizeof(T) == 4) {
+    return static_cast<T>(__builtin_bswap32(static_cast<std::uint32_t>(value)));
+  } else {
+    static_assert(sizeof(T) == 8);
+    return static_cast<T>(__builtin_bswap64(static_cast<std::uint64_t>(value)));
   }
-  return static_cast<T>(bits);
 }
 
 // `bytes`: at least sizeof(T) of them.

@@ -57,9 +57,11 @@ class Trace {
 }  // namespace
 
 Client::Client(base::Runtime& runtime, const Settings& settings, base::Deadline deadline)
-    : runtime_(runtime), where_(settings.where), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    : runtime_(runtime), where_(settings.where), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), poll_(runtime) {
   if (!wake_) throw base::errno_error(errno, {}, "no event descriptor could be made");
   connect(settings, std::min(deadline, base::Deadline(base::later(runtime.now(), settings.connect_timeout))));
+  socket_ = poll_.add(PQsocket(get()));
+  woken_ = poll_.add(wake_.get());
 }
 
 void Client::connect(const Settings& settings, base::Deadline deadline) {
@@ -142,24 +144,22 @@ void Client::cancel() noexcept {
 
 // Until the socket is ready. Sends the interrupts that become due meanwhile.
 void Client::wait(short events) {
-  base::Poll poll(runtime_);
-  const auto socket = poll.add(PQsocket(get()), events);
-  const auto wake = poll.add(wake_.get());
+  poll_.change(socket_, PQsocket(get()), events);
   for (;;) {
     look();
     const bool interrupted = reason_ != Reason::none;
-    if (!poll.wait(interrupted ? std::min(patience_, base::Deadline(again_)) : deadline_)) {
+    if (!poll_.wait(interrupted ? std::min(patience_, base::Deadline(again_)) : deadline_)) {
       if (!cancellable_ || (interrupted && patience_.passed(runtime_.now()))) {
         throw_lost("the server did not answer in time");
       }
       interrupted ? send_cancel_again() : interrupt(Reason::timeout);
       continue;
     }
-    if (poll.ready(wake)) {
+    if (poll_.ready(woken_)) {
       std::uint64_t count = 0;
       [[maybe_unused]] const auto got = ::read(wake_.get(), &count, sizeof count);
     }
-    if (poll.ready(socket)) return;
+    if (poll_.ready(socket_)) return;
   }
 }
 

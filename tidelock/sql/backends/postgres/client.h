@@ -84,6 +84,9 @@ class Client {
   ConnectionHandle connection_;
   std::int32_t cancel_key_ = 0;
   base::Descriptor wake_;  // An eventfd: cancel() writes it.
+  base::Poll poll_;        // Of the socket and wake_, once connected.
+  std::size_t socket_ = 0;
+  std::size_t woken_ = 0;
   std::atomic<bool> cancelled_ = false;
   bool cancellable_ = true;
   bool lost_ = false;

@@ -208,6 +208,11 @@ bool append_binary(std::string& out, const ValueView& value, Oid type) {
   }
 }
 
+// The binary form of these is the text itself.
+bool is_text(Oid type) {
+  return type == kText || type == kVarchar || type == kBpchar || type == kName || type == kChar || type == kUnknown;
+}
+
 [[noreturn]] void refuse_column(const ValueView& value, std::string_view column) {
   throw Error(Code::statement_invalid, "a " + std::string(name(kind(value))) + " does not go into the column " +
                                            base::quoted(column) + ": " + base::quoted(to_text(value)));
@@ -367,29 +372,20 @@ Form append_parameter(std::string& out, const ValueView& value, Oid type) {
 void append_column(std::string& out, const ValueView& value, Oid type, std::string_view column) {
   if (append_binary(out, value, type)) return;
   if (std::holds_alternative<BlobView>(value)) refuse_column(value, column);
+  if (is_text(type)) return append_text(out, value);
   std::string text;
   append_text(text, value);
-  switch (type) {
-    case kJsonb:
-      out += '\1';  // The version of its form.
-      [[fallthrough]];
-    case kJson:
-    case kText:
-    case kVarchar:
-    case kBpchar:
-    case kName:
-    case kChar:
-    case kUnknown:
-      out += text;
-      return;
-    case kNumeric:
-      if (!is_plain_decimal(text)) refuse_column(value, column);
-      return append_numeric_binary(out, text);
-    default: {
-      const auto known = converted(value, type, text);
-      if (!known || !append_binary(out, *known, type)) refuse_column(value, column);
-    }
+  if (type == kJson || type == kJsonb) {
+    if (type == kJsonb) out += '\1';  // The version of its form.
+    out += text;
+    return;
   }
+  if (type == kNumeric) {
+    if (!is_plain_decimal(text)) refuse_column(value, column);
+    return append_numeric_binary(out, text);
+  }
+  const auto known = converted(value, type, text);
+  if (!known || !append_binary(out, *known, type)) refuse_column(value, column);
 }
 
 Oid type_hint(const ValueView& value) {
