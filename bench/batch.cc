@@ -1,12 +1,17 @@
-// Loading a history of daily bars by a chunk step, with its checks and checkpoints, against DuckDB's own COPY FROM of
-// the same file into the same table: in turns, in files of their own, and the median of the ratios. By the wall's time,
-// since the engine works with threads of its own.
+// Loading a history of daily bars by a chunk step, with its checks and checkpoints, against the engine's own COPY of
+// the same file into the same table: in turns, into empty tables, and the median of the ratios. By the wall's time,
+// since the engine works beside. DuckDB, and the server that TIDELOCK_TEST_POSTGRES names (scripts/services run --
+// build/bench_batch).
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
+#ifdef TIDELOCK_HAVE_POSTGRES
+#include <libpq-fe.h>
+#endif
 #include <time.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
@@ -60,7 +65,9 @@ double seconds(Body&& body) {
 
 class Market {
  public:
-  Market() : folder_(std::filesystem::temp_directory_path() / "tidelock-bench-batch") {
+  // The store: empty for a DuckDB file.
+  explicit Market(std::string server = {})
+      : server_(std::move(server)), folder_(std::filesystem::temp_directory_path() / "tidelock-bench-batch") {
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directory(folder_);
     files_.write_atomically(csv(), bars_csv());
@@ -77,9 +84,14 @@ class Market {
 
   base::Path csv() const { return folder_ / "bars.csv"; }
 
-  // An empty table in a new file.
+  // An empty table, in a new file or of the server.
   sql::Database& begin() {
     store_.reset();
+    if (!server_.empty()) {
+      store_ = sql::open(runtime_, files_, base::Url::parse(server_));
+      store_->script(fmt::format("drop table if exists bars; {}", kTable));
+      return *store_;
+    }
     for (const auto* name : {"store.duckdb", "store.duckdb.wal"}) std::filesystem::remove(folder_ / name);
     store_ = sql::open(runtime_, files_, base::Url::parse("duckdb:" + (folder_ / "store.duckdb").string()));
     store_->execute(kTable);
@@ -109,6 +121,7 @@ class Market {
   }
 
  private:
+  const std::string server_;
   const std::filesystem::path folder_;
   base::RealRuntime runtime_;
   base::RealFiles files_{runtime_};
@@ -123,14 +136,15 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void load_history(benchmark::State& state) {
-  Market market;
+// `copy`: the engine's own way, of the file into the empty table.
+template <typename Copy>
+void in_turns(benchmark::State& state, Market& market, Copy&& copy) {
   std::vector<double> ours;
   std::vector<double> theirs;
   std::vector<double> ratios;
   for (auto _ : state) {
     auto& raw = market.begin();
-    theirs.push_back(seconds([&] { raw.execute(fmt::format("copy bars from '{}'", market.csv().string())); }));
+    theirs.push_back(seconds([&] { copy(raw); }));
     market.begin();
     ours.push_back(seconds([&] { market.load(static_cast<std::size_t>(state.range(0))); }));
     ratios.push_back(ours.back() / theirs.back());
@@ -141,6 +155,12 @@ void load_history(benchmark::State& state) {
   state.counters["copy_seconds"] = median(theirs);
   state.counters["ratio"] = median(ratios);
 }
+
+void load_history(benchmark::State& state) {
+  Market market;
+  in_turns(state, market,
+           [&](sql::Database& raw) { raw.execute(fmt::format("copy bars from '{}'", market.csv().string())); });
+}
 BENCHMARK(load_history)
     ->Arg(1'000)
     ->Arg(10'000)
@@ -148,6 +168,40 @@ BENCHMARK(load_history)
     ->Iterations(7)
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
+
+#ifdef TIDELOCK_HAVE_POSTGRES
+// As psql's \copy does it.
+void copy_csv(PGconn* connection, const std::string& text) {
+  constexpr std::size_t kPiece = 64 << 10;
+  PQclear(PQexec(connection, "copy bars from stdin (format csv, header)"));
+  for (std::size_t at = 0; at < text.size(); at += kPiece) {
+    if (PQputCopyData(connection, text.data() + at, static_cast<int>(std::min(kPiece, text.size() - at))) != 1) {
+      throw std::runtime_error(PQerrorMessage(connection));
+    }
+  }
+  PQputCopyEnd(connection, nullptr);
+  while (PGresult* const result = PQgetResult(connection)) {
+    const bool failed = PQresultStatus(result) != PGRES_COMMAND_OK;
+    PQclear(result);
+    if (failed) throw std::runtime_error(PQerrorMessage(connection));
+  }
+}
+
+void load_history_postgres(benchmark::State& state) {
+  const char* const url = std::getenv("TIDELOCK_TEST_POSTGRES");
+  if (url == nullptr) return state.SkipWithError("TIDELOCK_TEST_POSTGRES names no server");
+  Market market(url);
+  const auto text = bars_csv();
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectdb(url), PQfinish);
+  in_turns(state, market, [&](sql::Database&) { copy_csv(connection.get(), text); });
+}
+BENCHMARK(load_history_postgres)
+    ->Arg(10'000)
+    ->Arg(50'000)
+    ->Iterations(7)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+#endif
 
 }  // namespace
 }  // namespace tidelock::batch
