@@ -1,13 +1,21 @@
-// What a lock costs: in memory, handed from task to task, and in SQLite against the same transactions written bare.
+// What a lock costs: in memory, handed from task to task, and in a database against the same statements run bare. Those
+// of servers need TIDELOCK_TEST_POSTGRES and TIDELOCK_TEST_MARIADB (scripts/services run -- build/bench_lock).
 #include <benchmark/benchmark.h>
 #include <sqlite3.h>
 #include <time.h>
 
+#if TIDELOCK_HAVE_POSTGRES
+#include <libpq-fe.h>
+#endif
+
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <initializer_list>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +24,7 @@
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/lock/backends/all.h"
+#include "tidelock/lock/backends/sql/server_statements.h"
 #include "tidelock/lock/backends/sql/sqlite_statements.h"
 #include "tidelock/lock/mutex.h"
 
@@ -244,6 +253,113 @@ void sqlite_pair(benchmark::State& state) {
   state.counters["of_bare"] = median(ratios);
 }
 BENCHMARK(sqlite_pair)->MinTime(2);
+
+// --- On servers ---------------------------------------------------------------------------------------------------
+
+#if TIDELOCK_HAVE_POSTGRES
+// The two statements of an uncontended pair by libpq, on the tables that are there, and nothing else.
+class BarePostgresPair {
+ public:
+  explicit BarePostgresPair(const char* url) : connection_(PQconnectdb(url)) {
+    prepare("grant", kPostgresStatements.quick_grant);
+    prepare("drop", kPostgresStatements.quick_drop);
+  }
+  ~BarePostgresPair() { PQfinish(connection_); }
+  BarePostgresPair(const BarePostgresPair&) = delete;
+  BarePostgresPair& operator=(const BarePostgresPair&) = delete;
+
+  void pair() {
+    const char* const claim = "0190163d-8694-839b-8000-5be53271bb5c";
+    const char* const owner = "0190163d-8694-739b-aea5-966c26f8ad91/4711";
+    run("grant", std::array{"prices/bare", claim, owner, "host.example", "4711", "1", "10000000"});
+    run("drop", std::array{"prices/bare", claim, static_cast<const char*>(nullptr), owner, owner});
+  }
+
+ private:
+  static std::string written(std::string_view text) {
+    std::string out;
+    for (int number = 0; !text.empty(); text.remove_prefix(1)) {
+      if (text.starts_with("{now}")) {
+        out += kPostgresStatements.now;
+        text.remove_prefix(4);
+      } else if (text.front() == '?') {
+        out += "$" + std::to_string(++number);
+      } else {
+        out += text.front();
+      }
+    }
+    return out;
+  }
+  static void check(PGresult* result) {
+    const bool failed = PQresultStatus(result) == PGRES_FATAL_ERROR;
+    const std::string message = PQresultErrorMessage(result);
+    PQclear(result);
+    if (failed) throw std::runtime_error(message);
+  }
+  void prepare(const char* name, std::string_view text) {
+    check(PQprepare(connection_, name, written(text).c_str(), 0, nullptr));
+  }
+  template <std::size_t N>
+  void run(const char* name, const std::array<const char*, N>& values) {
+    check(PQexecPrepared(connection_, name, N, values.data(), nullptr, nullptr, 1));
+  }
+
+  PGconn* connection_;
+};
+
+double wall_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+}
+
+// An uncontended pair, in turns with the bare one; the server works beside, so it is the wall's time that counts.
+// `of_bare`: how much of its speed is left.
+void postgres_pair(benchmark::State& state) {
+  constexpr int kBatch = 200;
+  const char* const url = std::getenv("TIDELOCK_TEST_POSTGRES");
+  if (url == nullptr) return state.SkipWithError("TIDELOCK_TEST_POSTGRES names no server");
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  const auto backend = open_backend(runtime, files, base::Url::parse(url));
+  Mutex mutex(*backend, runtime, "prices/eurusd");
+  BarePostgresPair bare(url);
+  std::vector<double> ours_ns, bare_ns, ratios;
+  bool ours_first = false;
+  for (auto _ : state) {
+    const auto timed = [&](auto&& body) {
+      const double begin = wall_ns();
+      for (int i = 0; i < kBatch; ++i) body();
+      return wall_ns() - begin;
+    };
+    const auto run_ours = [&] {
+      return timed([&] { mutex.release(*mutex.try_acquire(runtime.in(std::chrono::seconds(5))), kNever); });
+    };
+    const auto run_bare = [&] { return timed([&] { bare.pair(); }); };
+    double first = ours_first ? run_ours() : run_bare();
+    double second = ours_first ? run_bare() : run_ours();
+    if (ours_first) std::swap(first, second);
+    ours_first = !ours_first;
+    bare_ns.push_back(first / kBatch);
+    ours_ns.push_back(second / kBatch);
+    ratios.push_back(first / second);
+  }
+  state.counters["bare_ns"] = median(bare_ns);
+  state.counters["ours_ns"] = median(ours_ns);
+  state.counters["of_bare"] = median(ratios);
+}
+BENCHMARK(postgres_pair)->MinTime(3)->UseRealTime();
+#endif
+
+void server_hand_over(benchmark::State& state, const char* variable) {
+  const char* const url = std::getenv(variable);
+  if (url == nullptr) return state.SkipWithError("no server is named");
+  hand_over(state, url);
+}
+void postgres_hand_over(benchmark::State& state) { server_hand_over(state, "TIDELOCK_TEST_POSTGRES"); }
+BENCHMARK(postgres_hand_over)->MinTime(2)->UseRealTime();
+void mariadb_hand_over(benchmark::State& state) { server_hand_over(state, "TIDELOCK_TEST_MARIADB"); }
+BENCHMARK(mariadb_hand_over)->MinTime(2)->UseRealTime();
 
 }  // namespace
 }  // namespace tidelock::lock

@@ -154,6 +154,7 @@ Parser::Parser() {
       "  tidelock lock run --group books -- ./fix.py             # never beside the jobs of pipeline.toml's group\n"
       "  tidelock lock run --group books --file /srv/shop.toml -- ./fix.py\n"
       "  tidelock lock run job --on sqlite:/srv/shared/locks.db -- sh -c 'echo $TIDELOCK_FENCING_TOKEN'\n"
+      "  tidelock lock run job --on postgres://app@db.example/shop -- ./job.sh    # between machines; or mariadb://\n"
       "\n" +
           exit_code_help());
   list_ = command(lock, "list", "List the locks that are held or waited for",

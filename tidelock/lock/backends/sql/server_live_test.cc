@@ -1,16 +1,18 @@
 // Locks on real servers: what the conformance suite does not ask.
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/lock/backends/sql/sql_backend.h"
+#include "tidelock/lock/backends/sql/state_server.h"
 #include "tidelock/lock/conformance/live_database.h"
+#include "tidelock/lock/keeper.h"
 #include "tidelock/lock/mutex.h"
 #include "tidelock/world/testing.h"
 
@@ -93,8 +95,208 @@ TEST_P(ServerLocks, AStandbyIsRefused) {
   EXPECT_THROW_CODE(SqlBackend(runtime_, files_, base::Url::parse(url)), Code::read_only_server);
 }
 
+// --- What is left behind ------------------------------------------------------------------------------------------
+
+TEST_P(ServerLocks, KeysAreForgottenButTheirTokensAreNot) {
+  const auto locks = place_->locks_on_own_clock(runtime_);
+  std::optional<FencingToken> last;
+  for (int i = 0; i < 20; ++i) {
+    Mutex mutex(*locks, runtime_, "key " + std::to_string(i), owner("a"));
+    const auto lease = mutex.try_acquire(soon());
+    ASSERT_TRUE(lease);
+    last = lease->token;
+    if (i % 2 == 0) mutex.release(*lease, soon());
+    const Claim waiter{.key = mutex.key(), .id = base::uuid_v7(runtime_), .owner = "b", .ttl = 10s, .token = {}};
+    if (i % 3 == 1) static_cast<void>(locks->try_acquire(waiter, Backend::Queue::yes, soon()));
+  }
+  place_->move_clock(25h);
+  StateServer source(runtime_, files_, place_->url(), {}, GetParam().clock);
+  const auto state = source.get(soon());
+  state->tables().tidy(state->database(), 10s);
+  EXPECT_EQ(place_->database().one<int>("select count(*) from tidelock_lock"), 1) << "only the floor for all of them";
+  EXPECT_EQ(place_->database().one<int>("select count(*) from tidelock_lease"), 0);
+  EXPECT_EQ(place_->database().one<int>("select count(*) from tidelock_waiter"), 0);
+  place_->move_clock(-48h);
+  for (const auto* key : {"key 7", "key 8", "new"}) {
+    const auto again = Mutex(*locks, runtime_, key, owner("a")).try_acquire(soon());
+    ASSERT_TRUE(again);
+    EXPECT_GT(again->token, last);
+  }
+}
+
+TEST_P(ServerLocks, WhatIsHeldOrWaitedForIsNotForgotten) {
+  const auto locks = place_->locks_on_own_clock(runtime_);
+  const LeaseOptions long_lease{.ttl = std::chrono::hours(48), .margin = 1s, .owner = "a"};
+  Mutex quiet(*locks, runtime_, "quiet", long_lease);
+  Mutex crowded(*locks, runtime_, "crowded", long_lease);
+  const auto first = quiet.try_acquire(soon());
+  const auto second = crowded.try_acquire(soon());
+  ASSERT_TRUE(first && second);
+  const Claim waiter{.key = "crowded", .id = base::uuid_v7(runtime_), .owner = "b", .ttl = 48h, .token = {}};
+  EXPECT_FALSE(locks->try_acquire(waiter, Backend::Queue::yes, soon()).granted);
+  place_->move_clock(25h);
+  StateServer source(runtime_, files_, place_->url(), {}, GetParam().clock);
+  const auto state = source.get(soon());
+  state->tables().tidy(state->database(), 10s);
+  EXPECT_EQ(locks->snapshot(std::nullopt, soon()).size(), 2U);
+  EXPECT_NO_THROW(quiet.release(*first, soon()));
+  EXPECT_NO_THROW(crowded.release(*second, soon()));
+  EXPECT_FALSE(crowded.try_acquire(soon())) << "it is the turn of the waiter";
+  EXPECT_TRUE(locks->try_acquire(waiter, Backend::Queue::yes, soon()).granted);
+}
+
+// --- Under attack -------------------------------------------------------------------------------------------------
+
+// Releases, whatever becomes of the connections meanwhile.
+void release_surely(Mutex& mutex, const Lease& lease, base::Runtime& runtime) {
+  for (const auto deadline = runtime.in(30s);;) {
+    try {
+      return mutex.release(lease, runtime.in(5s));
+    } catch (const Error& error) {
+      if (error.disposition() == Disposition::permanent || deadline.passed(runtime.now())) throw;
+    }
+    runtime.yield();
+  }
+}
+
+TEST_P(ServerLocks, WhoeverKillsTheSessionsLetsNobodyInTwice) {
+  std::atomic<int> inside = 0;
+  std::atomic<int> entered = 0;
+  std::vector<std::unique_ptr<SqlBackend>> backends;
+  for (int i = 0; i < 4; ++i) backends.push_back(open());
+  std::vector<base::Task> tasks;
+  for (int i = 0; i < 4; ++i) {
+    tasks.push_back(runtime_.spawn("worker", [&, i](const std::stop_token& stop) {
+      Mutex mutex(*backends[static_cast<std::size_t>(i)], runtime_, "x", owner("worker " + std::to_string(i)));
+      while (!stop.stop_requested()) {
+        const auto lease = mutex.acquire(runtime_.in(60s));
+        ASSERT_TRUE(lease);
+        EXPECT_EQ(++inside, 1);
+        runtime_.yield();
+        --inside;
+        ++entered;
+        release_surely(mutex, *lease, runtime_);
+      }
+    }));
+  }
+  std::size_t killed = 0;
+  for (const auto deadline = runtime_.in(30s); killed < 50 || entered < 20;) {
+    ASSERT_FALSE(deadline.passed(runtime_.now())) << killed << " killed, " << entered << " entered";
+    killed += place_->kill_sessions();
+    runtime_.sleep_for(200ms);
+  }
+  for (auto& task : tasks) task.request_stop();
+  for (auto& task : tasks) task.join();
+  EXPECT_TRUE(backends.front()->snapshot(std::nullopt, soon()).empty());
+}
+
+TEST_P(ServerLocks, EightWorkersLoseNoUpdate) {
+  auto& database = place_->database();
+  database.script("create table counter (value bigint); insert into counter values (0)");
+  std::atomic<int> done = 0;
+  std::vector<base::Task> tasks;
+  for (int i = 0; i < 8; ++i) {
+    tasks.push_back(runtime_.spawn("worker", [&, i](auto) {
+      const auto locks = open();
+      Mutex mutex(*locks, runtime_, "counter", owner("worker " + std::to_string(i)));
+      const auto end = runtime_.in(2s);
+      while (!end.passed(runtime_.now())) {
+        const auto lease = mutex.acquire(runtime_.in(60s));
+        ASSERT_TRUE(lease);
+        const auto value = database.one<std::int64_t>("select value from counter");
+        database.execute("update counter set value = ?", value + 1);
+        ++done;
+        mutex.release(*lease, soon());
+      }
+    }));
+  }
+  for (auto& task : tasks) task.join();
+  EXPECT_EQ(database.one<int>("select value from counter"), done);
+  EXPECT_GT(done, 8);
+}
+
+TEST_P(ServerLocks, WhileARenewalHangsTheHolderStopsInTimeAndTheNextGetsIn) {
+  const auto locks = open();
+  const LeaseOptions brief{.ttl = 1500ms, .margin = 300ms, .owner = "alice"};
+  Mutex alice(*locks, runtime_, "x", brief);
+  Mutex bob(*locks, runtime_, "x", owner("bob"));
+  const auto lease = alice.try_acquire(soon());
+  ASSERT_TRUE(lease);
+  {
+    auto connection = place_->database().connect();
+    auto blocking = connection.begin();
+    blocking.execute("update tidelock_lock set token = token + 1");
+    Keeper keeper(alice, *lease, Keeper::AtEnd::leave);
+    const auto stopped = runtime_.make_signal("the end of the lease");
+    std::stop_callback tell(keeper.stop_token(), [&] { stopped->notify_all(); });
+    EXPECT_TRUE(stopped->wait(0, runtime_.in(10s)));
+    EXPECT_TRUE(keeper.lost());
+    EXPECT_LT(runtime_.now(), lease->expires + 300ms);
+  }
+  const auto next = bob.acquire(runtime_.in(20s));
+  ASSERT_TRUE(next);
+  EXPECT_GT(next->token, lease->token);
+  EXPECT_THROW_CODE(alice.renew(*lease, soon()), Code::lease_lost);
+}
+
 INSTANTIATE_TEST_SUITE_P(Servers, ServerLocks, ::testing::ValuesIn(conformance::server_kinds()),
                          [](const auto& info) { return info.param.name; });
+
+#if TIDELOCK_HAVE_POSTGRES
+// A server by itself: the tests of it bear that another one crashes it.
+class PlainServerLocks : public ::testing::Test {
+ protected:
+  // Until the server is there.
+  template <typename Call>
+  auto again(Call&& call) {
+    for (const auto deadline = runtime_.in(60s);;) {
+      try {
+        return call();
+      } catch (const Error& error) {
+        if (error.disposition() == Disposition::permanent || deadline.passed(runtime_.now())) throw;
+      }
+      runtime_.yield();
+    }
+  }
+
+  base::RealRuntime runtime_;
+  base::RealFiles files_{runtime_};
+};
+
+// One backend dies by SIGKILL; the server then ends all others, recovers, and takes nobody for a while.
+TEST_F(PlainServerLocks, ACrashOfTheServerTakesNeitherTheLeaseNorThePlaceInTheQueue) {
+  auto kind = conformance::server_kinds().front();
+  kind.variable = "TIDELOCK_TEST_POSTGRES_PLAIN";
+  if (const auto why = kind.why_missing(); !why.empty()) GTEST_SKIP() << why;
+  std::optional<conformance::LiveDatabase> place;
+  again([&] { place.emplace(runtime_, files_, kind); });
+  const auto open = [&] { return again([&] { return std::make_unique<SqlBackend>(runtime_, files_, place->url()); }); };
+  const auto locks = open();
+  const auto others = open();
+  Mutex alice(*locks, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "alice"});
+  Mutex bob(*others, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "bob"});
+  Mutex carol(*others, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "carol"});
+  const auto lease = again([&] { return alice.try_acquire(runtime_.in(10s)); });
+  ASSERT_TRUE(lease);
+  std::optional<Lease> next;
+  auto waiting = runtime_.spawn("bob", [&](auto) { next = bob.acquire(runtime_.in(60s)); });
+  const auto waiters = [&] {
+    const auto keys = again([&] { return locks->snapshot("x", runtime_.in(10s)); });
+    return keys.empty() ? 0 : keys.front().waiters.size();
+  };
+  while (waiters() != 1) runtime_.yield();
+
+  const auto pid = again([&] { return place->database().one<int>("select pg_backend_pid()"); });
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  EXPECT_EQ(again([&] { return alice.renew(*lease, runtime_.in(10s)); }).token, lease->token);
+  EXPECT_EQ(waiters(), 1U);
+  EXPECT_FALSE(again([&] { return carol.try_acquire(runtime_.in(10s)); }));
+  again([&] { alice.release(*lease, runtime_.in(10s)); });
+  waiting.join();
+  ASSERT_TRUE(next);
+  EXPECT_GT(next->token, lease->token);
+}
+#endif
 
 }  // namespace
 }  // namespace tidelock::lock
