@@ -105,6 +105,8 @@ TEST_P(RunOnServersTest, TwoSchedulersOnOneStateStartEachDueRunOnceAlsoWhenOneIs
   auto north = start(tidelock({"run", "north.toml"}));
   auto south = start(tidelock({"run", "south.toml"}));
   await_ticks(6 * kJobs, south);
+  // Both are at it.
+  EXPECT_TRUE(eventually(runtime_, [&] { return count("select count(distinct pid) from tidelock_run") == 2; }));
   north.child().signal(SIGKILL);
   north.wait();
   await_ticks(25 * kJobs, south);  // Among them those whose runs the dead one had begun.

@@ -1,4 +1,5 @@
 // pipeline::load(): what a file may say, and what is said about one that is wrong.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <string>
@@ -190,6 +191,18 @@ WORLD_TEST(Loader, AStoreIsGuardedWhenItSaysSo) {
   EXPECT_FALSE(Folder(files).load(with(url, url + "\nguarded = false")).stores[0].guarded);
 }
 
+#if TIDELOCK_HAVE_POSTGRES && TIDELOCK_HAVE_MARIADB
+WORLD_TEST(Loader, StateAndStoresMayBeOnServersByAnyNameOfTheirEngines) {
+  for (const auto* const url : {"postgres://app@db/shop", "postgresql://app@db/shop", "mariadb://app@db/shop",
+                                "mysql://app@db/shop?ansi=false"}) {
+    const auto pipeline = Folder(files).load(
+        fmt::format("[pipeline]\nname = \"shop\"\nstate = \"{0}\"\n[store.shop]\nurl = \"{0}\"\n", url));
+    EXPECT_EQ(pipeline.settings.state, url);
+    EXPECT_EQ(pipeline.stores[0].url, url);
+  }
+}
+#endif
+
 WORLD_TEST(Loader, ARelativeUrlIsCountedFromTheFolderOfTheFile) {
   const auto pipeline = Folder(files).load(with("duckdb:{work}/market.db", "sqlite:data/market.db?mode=rwc"));
   EXPECT_EQ(pipeline.stores[0].url, "sqlite:/p/data/market.db?mode=rwc");
@@ -313,9 +326,11 @@ constexpr Broken kBroken[] = {
     {"[store.market]", "[store.other]\nurl = \"duckdb:work/market.db\"\n\n[store.market]",
      "pipeline.toml:9: store.market.url: is the file of store other too: one store a file"},
     {"timezone = \"America/New_York\"", "state = \"memory:\"",
-     "pipeline.toml:3: pipeline.state: the state is kept in a file"},
+     "pipeline.toml:3: pipeline.state: \"memory\" is no known kind of database: there are "},
+    {"timezone = \"America/New_York\"", "state = \"sqlite::memory:\"",
+     "pipeline.toml:3: pipeline.state: the state is kept where other processes see it: sqlite:{work}/state.db"},
     {"timezone = \"America/New_York\"", "state = \"duckdb:{work}/s.db\"",
-     "pipeline.toml:3: pipeline.state: the state is kept in SQLite: sqlite:{work}/state.db"},
+     "pipeline.toml:3: pipeline.state: the state is kept in SQLite, PostgreSQL or MariaDB: sqlite:{work}/state.db"},
     // Triggers.
     {"trigger = \"report\"", "trigger = \"close_day\"",
      "pipeline.toml:46: job.close_day.report.trigger: close_day → close_day never ends: take one of these triggers "

@@ -74,13 +74,13 @@ class Bench {
     return Supervisor(pipeline, surroundings(), std::move(options)).run(drain);
   }
   // For so long.
-  Summary run_for(base::Duration duration) {
+  Summary run_for(base::Duration duration, SupervisorOptions options = {}) {
     std::stop_source drain;
     const auto timer = runtime_.spawn("timer", [&](const std::stop_token& stop) {
       runtime_.sleep_for(duration, stop);
       drain.request_stop();
     });
-    return run(drain.get_token());
+    return run(drain.get_token(), std::move(options));
   }
   Summary replay(std::string_view days, base::Duration day = 2s) {
     return run({}, {.replay = Replay::parse(days, day, "UTC")});
@@ -312,6 +312,44 @@ WORLD_TEST(Supervisor, AKilledOneIsFollowedAtOnceAndNoMomentIsDoneTwice) {
   EXPECT_GE(notes.size(), 7U);
   EXPECT_EQ(std::set(notes.begin(), notes.end()).size(), notes.size());
   EXPECT_TRUE(std::is_sorted(notes.begin(), notes.end()));
+}
+
+// Nobody tells it that the first one is dead: the lease expires.
+WORLD_TEST(Supervisor, AStandbyTakesOverWhenTheFirstOneDiesAndNoMomentIsLeftOutOrDoneTwice) {
+  const auto jobs = noting("tick", "schedule = \"every 10s\"\nmissed = \"all\"");
+  auto& victim = world.process(world.machine(), "victim");
+  victim.start([&](world::Process& process) { Bench(process, process.files(), jobs).run({}, {.standby = true}); });
+  runtime.sleep_for(5s);
+  Bench bench(runtime, files, jobs);
+  Summary summary;
+  const auto standby =
+      runtime.spawn("standby", [&](const std::stop_token&) { summary = bench.run_for(200s, {.standby = true}); });
+  runtime.sleep_for(60s);
+  EXPECT_THAT(bench.said, ElementsAre(HasSubstr("stands by: the pipeline is run by process " +
+                                                std::to_string(victim.identity().pid))));
+  const auto before = bench.notes().size();
+  EXPECT_GE(before, 5U);
+  victim.crash();
+  victim.wait_for_end();
+  runtime.sleep_for(150s);
+  const auto notes = bench.notes();
+  EXPECT_GE(notes.size(), 19U);
+  EXPECT_EQ(std::set(notes.begin(), notes.end()).size(), notes.size());
+  EXPECT_TRUE(std::is_sorted(notes.begin(), notes.end()));
+  EXPECT_LE(summary.jobs.at("tick").completed, notes.size() - before + 1);
+}
+
+WORLD_TEST(Supervisor, AStandbyThatIsToldToStopHasDoneNothing) {
+  const auto jobs = noting("tick", "schedule = \"every 10s\"");
+  Bench bench(runtime, files, jobs);
+  std::stop_source drain;
+  const auto first = runtime.spawn("first", [&](const std::stop_token&) { bench.run(drain.get_token()); });
+  runtime.sleep_for(5s);
+  Bench other(runtime, files, jobs);
+  const auto summary = other.run_for(30s, {.standby = true});
+  EXPECT_EQ(summary.all().completed, 0U);
+  EXPECT_EQ(summary.pipeline, "shop");
+  drain.request_stop();
 }
 
 WORLD_TEST(Supervisor, AKilledOneLeavesNoPlaceInALineThatOthersWaitBehind) {
