@@ -55,6 +55,7 @@ td .soft { font-size: 13px; }
 td.left, th.left { text-align: left; }
 td.name b { font-weight: 600; }
 td.name .soft { margin-left: 6px; }
+#groups td.name { width: 99%; max-width: 0; overflow: hidden; text-overflow: ellipsis; }
 td.reason { white-space: normal; text-align: left; font-size: 13px; line-height: 1.4; min-width: 200px; }
 .before { display: none; color: var(--soft); font-size: 12px; line-height: 1.3; }
 
@@ -110,7 +111,8 @@ footer p + p { margin-top: 6px; }
   .before { display: block; }
   td.name .soft { display: block; margin-left: 0; line-height: 1.3; font-size: 12px; }
   th, td { padding-left: 4px; padding-right: 4px; }
-  .spark { width: 64px; }
+  .spark { width: 56px; }
+  #groups td.name .soft { overflow: hidden; text-overflow: ellipsis; }
   #watchlist table, #watchlist tbody { display: block; }
   #watchlist tr { display: grid; grid-template-columns: minmax(0, 1fr) 64px 58px 58px; align-items: center; gap: 0 12px;
     border-top: 1px solid var(--rule); padding: 8px 0; }
