@@ -101,7 +101,7 @@ TEST_F(DuckDbInstance, TwoRuntimesShareADatabaseToo) {
   base::RealRuntime other_runtime;
   base::RealFiles other_files(other_runtime);
   DuckDriver other(other_runtime, other_files, settings());
-  run(*other.open(kNever), "create table t as select 7::bigint as i");
+  run(*other.open(kNever, {}), "create table t as select 7::bigint as i");
   EXPECT_EQ(number(*session(), "select i from t"), 7);
 }
 

@@ -183,8 +183,8 @@ TEST_F(MariadbSessions, BulkIsStrict) {
     bulk.append(n, s);
     bulk.finish();
   };
-  EXPECT_THROW_CODE(load(1000, "ok"), Code::statement_invalid);
-  EXPECT_THROW_CODE(load(1, "long"), Code::statement_invalid);
+  EXPECT_THROW_CODE(load(1000, "ok"), Code::too_large);
+  EXPECT_THROW_CODE(load(1, "long"), Code::too_large);
   EXPECT_EQ(connection.one<int>("select count(*) from v"), 0);
   load(2, "ok");
   EXPECT_EQ(connection.one<int>("select count(*) from v"), 2);
@@ -336,6 +336,9 @@ TEST_F(MariadbSessions, AKilledConnectionIsToldAtEveryStep) {
 
 TEST_F(MariadbSessions, AWriteByItselfOnALostConnectionIsUnknownAndAReadIsNot) {
   const auto db = with_table("max_connections=2");
+  db->script(
+      "create function f() returns int deterministic modifies sql data begin insert into t values (3, 'x'); return 1; "
+      "end");
   {
     auto connection = db->connect();
     auto insert = connection.prepare("insert into t values (1, 'x')");
@@ -349,6 +352,12 @@ TEST_F(MariadbSessions, AWriteByItselfOnALostConnectionIsUnknownAndAReadIsNot) {
     kill(connection.session_id());
     EXPECT_THROW_CODE(connection.one<int>("select count(*) from t"), Code::connection_lost);
     EXPECT_THROW_CODE(connection.one<int>("select count(*) from t"), Code::connection_lost);
+  }
+  {
+    auto connection = db->connect();
+    auto query = connection.prepare("select f()");  // Committed by itself, as a statement that writes.
+    kill(connection.session_id());
+    EXPECT_THROW_CODE(query.execute(), Code::unknown_outcome);
   }
   EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
 }
