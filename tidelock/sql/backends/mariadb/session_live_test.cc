@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
+#include "tidelock/sql/testing/ledger.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/world/testing.h"
 
@@ -332,6 +333,51 @@ TEST_F(MariadbSessions, AKilledConnectionIsToldAtEveryStep) {
     }
   }
   EXPECT_EQ(db->one<int>("select 1"), 1);
+}
+
+// A server by itself, which other tests crash and which comes back.
+class MariadbCommits : public testing::MariadbTest {
+ protected:
+  MariadbCommits() : MariadbTest("TIDELOCK_TEST_MARIADB_PLAIN") {}
+};
+
+// In the middle of it: the server waits for a backup that lets nobody commit.
+TEST_F(MariadbCommits, ACommitWhoseConnectionIsKilledIsUnknown) {
+  const auto db = open("max_connections=1");
+  db->script("create table t (id bigint not null)");
+  sql::testing::Ledger ledger;
+  auto backup = admin_->connect();
+  backup.script("backup stage start; backup stage flush; backup stage block_ddl; backup stage block_commit");
+  base::Task killer;
+  const auto told = ledger.note(1, [&] {
+    auto connection = db->connect();
+    const auto session = connection.session_id();
+    auto tx = connection.begin();
+    tx.execute("insert into t values (1)");
+    killer = runtime_.spawn("killer", [&, session](const std::stop_token&) {
+      const auto waits = [&] {
+        return backup.one<int>(
+                   "select count(*) from information_schema.processlist where id = ? and info = 'commit' and state "
+                   "like "
+                   "'Waiting for%'",
+                   session) == 1;
+      };
+      for (const auto deadline = runtime_.in(30s); !waits() && !deadline.passed(runtime_.now());)
+        runtime_.sleep_for(1ms);
+      EXPECT_TRUE(waits());
+      backup.script("kill connection " + std::to_string(session));
+    });
+    tx.commit();
+  });
+  killer.join();
+  backup.script("backup stage end");
+  EXPECT_EQ(told, sql::testing::Told::unknown);
+  const auto others = "select count(*) from information_schema.processlist where db = '" + url_.path.substr(1) + "'";
+  for (const auto deadline = runtime_.in(30s); admin_->one<int>(others) != 0;) {
+    ASSERT_FALSE(deadline.passed(runtime_.now()));
+    runtime_.sleep_for(1ms);
+  }
+  ledger.expect_kept(*db);
 }
 
 TEST_F(MariadbSessions, AWriteByItselfOnALostConnectionIsUnknownAndAReadIsNot) {
