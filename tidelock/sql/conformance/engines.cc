@@ -253,19 +253,21 @@ Declared postgres() {
                                                     .grant = "grant {what} on t to {}",
                                                     .truncate = "truncate",
                                                     .drop = ""}},
-      .faults = Faults{.end_a_session =
-                           [](Database& by, std::uint64_t random) {
-                             by.one<std::int64_t>(
-                                 "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity where "
-                                 "datname = current_database() and pid <> pg_backend_pid() order by hashint8(pid::bigint + ?) "
-                                 "limit 1) as one",
-                                 static_cast<std::int64_t>(random >> 2));
-                           },
-                       .others = "select count(*) from pg_stat_activity where datname = current_database() and "
-                                 "pid <> pg_backend_pid() and backend_type = 'client backend'",
-                       .by_proxy = "sslmode=disable",
-                       .certificate = from_environment("TIDELOCK_TEST_POSTGRES_CERTIFICATE"),
-                       .stop = 2},
+      .faults =
+          Faults{
+              .end_a_session =
+                  [](Database& by, std::uint64_t random) {
+                    by.one<std::int64_t>(
+                        "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity where "
+                        "datname = current_database() and pid <> pg_backend_pid() order by hashint8(pid::bigint + ?) "
+                        "limit 1) as one",
+                        static_cast<std::int64_t>(random >> 2));
+                  },
+              .others = "select count(*) from pg_stat_activity where datname = current_database() and "
+                        "pid <> pg_backend_pid() and backend_type = 'client backend'",
+              .by_proxy = "sslmode=disable",
+              .certificate = from_environment("TIDELOCK_TEST_POSTGRES_CERTIFICATE"),
+              .stop = 2},
   };
 }
 
