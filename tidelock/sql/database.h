@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tidelock/base/metrics.h"
+#include "tidelock/base/resolver.h"
 #include "tidelock/base/runtime.h"
 #include "tidelock/base/time.h"
 #include "tidelock/base/url.h"
@@ -34,6 +35,7 @@ struct DatabaseOptions {
   // Of connections to a server, which are closed when they are older, or were idle for longer, and not in use.
   base::Duration max_lifetime = std::chrono::minutes(30);
   base::Duration max_idle = std::chrono::minutes(10);
+  std::shared_ptr<base::Resolver> resolver{};  // Of the names of hosts; null: the system's.
 
   // Takes the parameters above out of a URL; the engine reads its own from the same `params` and calls finish().
   // Error: invalid_argument.

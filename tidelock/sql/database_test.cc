@@ -69,7 +69,7 @@ class FakeDriver final : public Driver {
     dialect_.prepare_ends_connection = script.prepare_ends_connection;
   }
   const Dialect& dialect() const override { return dialect_; }
-  std::unique_ptr<Session> open(base::Deadline) override {
+  std::unique_ptr<Session> open(base::Deadline, const std::stop_token&) override {
     script_.on_open();
     ++script_.opened;
     return std::make_unique<FakeSession>(script_);

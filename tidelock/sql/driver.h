@@ -120,7 +120,8 @@ class Driver {
  public:
   virtual ~Driver() = default;
   virtual const Dialect& dialect() const = 0;
-  virtual std::unique_ptr<Session> open(base::Deadline deadline) = 0;
+  // Errors: those of the engine; timeout, cancelled when `stop` is requested meanwhile.
+  virtual std::unique_ptr<Session> open(base::Deadline deadline, const std::stop_token& stop) = 0;
 };
 
 }  // namespace tidelock::sql

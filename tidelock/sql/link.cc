@@ -99,7 +99,9 @@ Link::Link(Pool& pool, std::uint64_t id, std::size_t statement_cache)
     : pool_(pool), id_(id), statements_(statement_cache) {}
 Link::~Link() { close(); }
 
-void Link::open(base::Deadline deadline) { session_ = pool_.driver().open(deadline); }
+void Link::open(base::Deadline deadline, const std::stop_token& stop) {
+  session_ = pool_.driver().open(deadline, stop);
+}
 
 void Link::start_lease(std::uint64_t scope) {
   lease_ = scope_ = scope;

@@ -36,7 +36,7 @@ class Link {
   // For the Pool.
   bool is_open() const { return session_ != nullptr; }
   std::uint64_t lease() const { return lease_; }
-  void open(base::Deadline deadline);
+  void open(base::Deadline deadline, const std::stop_token& stop);
   void start_lease(std::uint64_t scope);
   bool end_lease() noexcept;  // Ends what runs and rolls back. False: close it.
   bool has_hung_up() noexcept { return session_->has_hung_up(); }

@@ -107,7 +107,7 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline, const std::stop_tok
   }
   if (waiter != nullptr) slot = &wait(*waiter, until, stop);
   if (dialect_.is_server || !slot->link.is_open()) [[unlikely]]
-    make_ready(*slot, dialect_.is_server && !deadline ? base::Deadline::never() : until);
+    make_ready(*slot, dialect_.is_server && !deadline ? base::Deadline::never() : until, stop);
   return slot->link;
 }
 
@@ -120,11 +120,11 @@ Pool::Slot* Pool::take_idle(std::uint64_t task, base::Instant now) {
 }
 
 // A session that is worth handing out: the one it has, or a new one.
-void Pool::make_ready(Slot& slot, base::Deadline until) {
+void Pool::make_ready(Slot& slot, base::Deadline until, const std::stop_token& stop) {
   close_if_spent(slot);
   if (slot.link.is_open()) return;
   try {
-    open(slot, until);
+    open(slot, until, stop);
   } catch (...) {
     put_back(slot);
     throw;
@@ -139,21 +139,23 @@ void Pool::make_ready(Slot& slot, base::Deadline until) {
 }
 
 // While probes are under way it waits for them: they decide.
-base::CircuitBreaker::Permit Pool::permit_to_open(base::Deadline until) {
+base::CircuitBreaker::Permit Pool::permit_to_open(base::Deadline until, const std::stop_token& stop) {
   for (;;) {
     if (auto permit = breaker_->try_acquire()) return *std::move(permit);
     if (breaker_->state() != base::BreakerState::half_open || until.passed(runtime_.now())) return breaker_->acquire();
-    runtime_.sleep_for(kLookAtProbes);
+    if (!runtime_.sleep_for(kLookAtProbes, stop)) {
+      throw Error(Code::cancelled, "stopped while it waited for the server of " + name_);
+    }
   }
 }
 
 // A server that is down is asked by a probe now and then, not by every task that wants a connection.
-void Pool::open(Slot& slot, base::Deadline until) {
-  if (breaker_ == nullptr) return slot.link.open(until);
-  auto permit = permit_to_open(until);
+void Pool::open(Slot& slot, base::Deadline until, const std::stop_token& stop) {
+  if (breaker_ == nullptr) return slot.link.open(until, stop);
+  auto permit = permit_to_open(until, stop);
   const auto begun = runtime_.now();
   try {
-    slot.link.open(until);
+    slot.link.open(until, stop);
     permit.success();
   } catch (const Error& error) {
     // A caller without patience says nothing about the server.

@@ -81,9 +81,9 @@ class Pool {
   Waiter& enqueue(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
   Slot& wait(Waiter& waiter, base::Deadline deadline, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
   Slot* leave(Waiter& waiter) TIDELOCK_EXCLUDES(mutex_);  // What was granted to it, if anything.
-  void make_ready(Slot& slot, base::Deadline until) TIDELOCK_EXCLUDES(mutex_);
-  void open(Slot& slot, base::Deadline until);
-  base::CircuitBreaker::Permit permit_to_open(base::Deadline until);
+  void make_ready(Slot& slot, base::Deadline until, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
+  void open(Slot& slot, base::Deadline until, const std::stop_token& stop);
+  base::CircuitBreaker::Permit permit_to_open(base::Deadline until, const std::stop_token& stop);
   void close_if_spent(Slot& slot) noexcept TIDELOCK_EXCLUDES(mutex_);
   void close_unused(Slot* slot, base::Instant now) noexcept TIDELOCK_EXCLUDES(mutex_);
   Slot* take_unused(base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);

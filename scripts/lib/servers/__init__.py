@@ -5,6 +5,6 @@
     start       start(place: Place) -> dict[str, str]: starts it and returns the environment of its users
 """
 
-from . import mariadb, postgres
+from . import mariadb, pgbouncer, postgres
 
-ALL = {module.NAME: module for module in (postgres, mariadb)}
+ALL = {module.NAME: module for module in (postgres, mariadb, pgbouncer)}

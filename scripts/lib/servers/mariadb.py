@@ -1,4 +1,5 @@
-"""MariaDB: a primary and a replica that follows it by GTID."""
+"""MariaDB: a primary and a replica that follows it by GTID, and one by itself with the settings of a fresh installation,
+which tests crash and which comes back."""
 
 import os
 import shutil
@@ -35,22 +36,31 @@ def answers(place: Place, name: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).stdout.strip() == b"1"
 
 
-def serve(place: Place, name: str, port: int, server_id: int, key: Path, certificate: Path) -> None:
+def replicates(server_id: int, key: Path, certificate: Path) -> list[str]:
+    return [f"--server-id={server_id}", "--log-bin=bin", "--binlog-format=ROW", "--binlog-row-image=FULL",
+            "--binlog-row-metadata=FULL", "--log-slave-updates", "--gtid-strict-mode=1", "--relay-log=relay",
+            "--max-connections=200", "--max-allowed-packet=64M", "--local-infile=1",
+            "--character-set-server=utf8mb4", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
+            "--innodb-flush-log-at-trx-commit=2", "--performance-schema=off",
+            f"--ssl-cert={certificate}", f"--ssl-key={key}"]
+
+
+PLAIN = ["--skip-ssl", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=16M",
+         "--innodb-flush-log-at-trx-commit=2"]
+
+
+def serve(place: Place, name: str, port: int, options: list[str], always: bool = False) -> None:
     data, temp = place.folder / name, place.folder / f"{name}.tmp"
     place.run(["mkdir", str(temp)])
     user = ["--user=root"] if os.geteuid() == 0 else []
     place.run([find("mariadb-install-db"), "--no-defaults", *user, f"--datadir={data}", f"--tmpdir={temp}",
                "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"])
     log = f"{name}.log"
-    process = place.spawn(
+    spawn = place.spawn_always if always else place.spawn
+    process = spawn(
         [find("mariadbd"), "--no-defaults", *user, f"--datadir={data}", f"--tmpdir={temp}",
          f"--socket={place.folder / name}.sock", f"--pid-file={place.folder / name}.pid", f"--port={port}",
-         "--bind-address=127.0.0.1", "--skip-name-resolve", f"--server-id={server_id}", "--log-bin=bin",
-         "--binlog-format=ROW", "--binlog-row-image=FULL", "--binlog-row-metadata=FULL", "--log-slave-updates",
-         "--gtid-strict-mode=1", "--relay-log=relay", "--max-connections=200", "--max-allowed-packet=64M", "--local-infile=1",
-         "--character-set-server=utf8mb4", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
-         "--innodb-flush-log-at-trx-commit=2", "--performance-schema=off",
-         f"--ssl-cert={certificate}", f"--ssl-key={key}"], log)
+         "--bind-address=127.0.0.1", "--skip-name-resolve", *options], log)
     place.wait(process, lambda: answers(place, name), f"MariaDB's {name}", log)
 
 
@@ -68,11 +78,13 @@ create database test;
 
 def start(folder: Path) -> dict[str, str]:
     place = Place(folder)
-    port, replica_port = free_ports(2)
+    port, replica_port, plain_port = free_ports(3)
     key, certificate = place.certificate()
-    serve(place, "primary", port, 1, key, certificate)
+    serve(place, "primary", port, replicates(1, key, certificate))
     sql(place, "primary", USERS)
-    serve(place, "replica", replica_port, 2, key, certificate)
+    serve(place, "plain", plain_port, PLAIN, always=True)
+    sql(place, "plain", USERS)
+    serve(place, "replica", replica_port, replicates(2, key, certificate))
     sql(place, "replica", f"""
         set global gtid_slave_pos = '';
         change master to master_host = '127.0.0.1', master_port = {port}, master_user = 'replicator',
@@ -88,6 +100,8 @@ def start(folder: Path) -> dict[str, str]:
     return {
         "TIDELOCK_TEST_MARIADB": f"mariadb://root@127.0.0.1:{port}/test",
         "TIDELOCK_TEST_MARIADB_REPLICA": f"mariadb://app@127.0.0.1:{replica_port}/test",
+        "TIDELOCK_TEST_MARIADB_PLAIN": f"mariadb://root@127.0.0.1:{plain_port}/test",
+        "TIDELOCK_TEST_MARIADB_PLAIN_PID": str(folder / "plain.pid"),
         "TIDELOCK_TEST_MARIADB_CERTIFICATE": str(certificate),
         "TIDELOCK_TEST_MARIADB_DATA": str(folder / "primary"),
     }

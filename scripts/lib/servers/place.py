@@ -70,6 +70,12 @@ class Place:
             return subprocess.Popen(self.command(words), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                     cwd=self.folder, start_new_session=True, env=self.environment())
 
+    def spawn_always(self, words: list[str], log: str) -> subprocess.Popen:
+        """A server that is started again whenever it ends, as an init system does it: tests end it. Its keeper is what
+        is returned; stop_processes() ends both."""
+        keeper = "trap 'exit 0' INT TERM; while :; do \"$@\"; sleep 0.05; done"
+        return self.spawn(["sh", "-c", keeper, "keeper", *words], log)
+
     def wait(self, process: subprocess.Popen, ready, what: str, log: str) -> None:
         """Until it is ready; a StartError with the end of its log when it is not."""
         def answers() -> bool:

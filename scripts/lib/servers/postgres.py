@@ -1,5 +1,5 @@
 """PostgreSQL: a primary and a streaming standby, and one by itself with the settings of a fresh installation, which tests
-crash."""
+crash and which comes back."""
 
 import os
 import shutil
@@ -45,6 +45,7 @@ max_standby_streaming_delay = 5s
 PLAIN_SETTINGS = """
 listen_addresses = '127.0.0.1'
 port = {port}
+max_connections = 60
 unix_socket_directories = '{folder}'
 fsync = off
 full_page_writes = off
@@ -76,9 +77,10 @@ def sql(place: Place, port: int, text: str) -> str:
                       "-v", "ON_ERROR_STOP=1", "-f", "-"], text).strip()
 
 
-def serve(place: Place, data: Path, port: int, what: str) -> None:
+def serve(place: Place, data: Path, port: int, what: str, always: bool = False) -> None:
     log = f"{data.name}.log"
-    process = place.spawn([str(programs() / "postgres"), "-D", str(data)], log)
+    spawn = place.spawn_always if always else place.spawn
+    process = spawn([str(programs() / "postgres"), "-D", str(data)], log)
     place.wait(process, lambda: answers(place.folder, port), what, log)
 
 
@@ -93,7 +95,7 @@ def start(folder: Path) -> dict[str, str]:
     place.run(["cp", "-a", str(primary), str(plain)])
     with open(plain / "postgresql.conf", "a", encoding="utf-8") as file:
         file.write(PLAIN_SETTINGS.format(port=plain_port, folder=folder))
-    serve(place, plain, plain_port, "a plain PostgreSQL")
+    serve(place, plain, plain_port, "a plain PostgreSQL", always=True)
     with open(primary / "postgresql.conf", "a", encoding="utf-8") as file:
         file.write(SETTINGS.format(port=port, folder=folder, key=key, certificate=certificate))
     (primary / "pg_hba.conf").write_text(HBA, encoding="utf-8")
@@ -114,6 +116,7 @@ def start(folder: Path) -> dict[str, str]:
         "TIDELOCK_TEST_POSTGRES": f"postgres://postgres@127.0.0.1:{port}/test",
         "TIDELOCK_TEST_POSTGRES_STANDBY": f"postgres://postgres@127.0.0.1:{standby_port}/test",
         "TIDELOCK_TEST_POSTGRES_PLAIN": f"postgres://postgres@127.0.0.1:{plain_port}/postgres",
+        "TIDELOCK_TEST_POSTGRES_PLAIN_PID": str(plain / "postmaster.pid"),
         "TIDELOCK_TEST_POSTGRES_CERTIFICATE": str(certificate),
         "TIDELOCK_TEST_POSTGRES_DATA": os.fspath(primary),
     }

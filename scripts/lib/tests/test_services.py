@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 import services
-from servers.place import Place, StartError, at_path, free_ports, processes_in
+from servers.place import Place, StartError, at_path, free_ports, processes_in, wait_until
 
 
 def start(folder: Path) -> dict[str, str]:
@@ -102,6 +102,21 @@ class Services(unittest.TestCase):
             services.run(self.set, ["idle"], ["/no/such/program"])
         self.assertEqual(self.set.read(), {})
 
+    def test_a_server_that_is_kept_comes_back_until_its_set_goes_down(self):
+        def keep(folder: Path) -> dict[str, str]:
+            place = Place(folder)
+            process = place.spawn_always([sys.executable, "-c", "import time; time.sleep(1000)", str(folder / "x")], "log")
+            place.wait(process, lambda: len(processes_in(folder)) == 2, "the server", "log")
+            return {}
+        with mock.patch.dict(services.ALL, {"kept": server(keep)}):
+            self.set.up(["kept"])
+            place = self.place(self.set)
+            before = processes_in(place)
+            os.kill(max(before), signal.SIGKILL)
+            wait_until(lambda: len(processes_in(place)) == 2 and processes_in(place) != before, "its coming back")
+            self.set.down()
+            self.assertEqual(processes_in(place), [])
+
     def test_run_leaves_a_set_that_ran_before(self):
         self.set.up(["idle"])
         self.assertEqual(services.run(self.set, ["idle"], [sys.executable, "-c", ""]), 0)
@@ -128,7 +143,7 @@ class Places(unittest.TestCase):
     def test_the_command_explains_itself(self):
         script = Path(__file__).parents[2] / "services"
         told = subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout
-        for name in ("postgres", "mariadb"):
+        for name in ("postgres", "mariadb", "pgbouncer"):
             self.assertIn(f"\n                   {name} ", told)
         self.assertEqual(subprocess.run([script, "sideways"], capture_output=True, check=False).returncode, 2)
 

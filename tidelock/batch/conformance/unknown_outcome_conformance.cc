@@ -73,8 +73,8 @@ class LosingDriver final : public sql::Driver {
   LosingDriver(std::unique_ptr<sql::Driver> inner, Plan& plan) : inner_(std::move(inner)), plan_(plan) {}
 
   const sql::Dialect& dialect() const override { return inner_->dialect(); }
-  std::unique_ptr<sql::Session> open(base::Deadline deadline) override {
-    return std::make_unique<LosingSession>(inner_->open(deadline), plan_);
+  std::unique_ptr<sql::Session> open(base::Deadline deadline, const std::stop_token& stop) override {
+    return std::make_unique<LosingSession>(inner_->open(deadline, stop), plan_);
   }
 
  private:

@@ -17,11 +17,24 @@ std::int64_t rows_of(Executor& on) { return on.one<std::int64_t>("select count(*
 
 class SqlDeleting : public SqlConformance {
  protected:
-  void SetUp() override {
-    SqlConformance::SetUp();
-    if (!IsSkipped() && !declared().deleting) GTEST_SKIP() << "not told apart on this engine yet";
+  const Deleting& deleting() const { return declared().deleting; }
+
+  // In a transaction that is rolled back; where DDL would commit it, it is refused there.
+  void expect_rolled_back(const char* statement) const {
+    run([&](const Place& place) {
+      const auto db = place.open();
+      db->script(kTable);
+      auto connection = db->connect();
+      auto transaction = connection.begin();
+      if (db->dialect().transactional_ddl) {
+        transaction.execute(statement);
+      } else {
+        EXPECT_THROW_CODE(transaction.execute(statement), Code::unsupported);
+      }
+      transaction.rollback();
+      EXPECT_EQ(rows_of(connection), 3);
+    });
   }
-  const Deleting& deleting() const { return *declared().deleting; }
 };
 
 INSTANTIATE_TEST_SUITE_P(Engines, SqlDeleting, ::testing::ValuesIn(engines_to_test()),
@@ -54,34 +67,12 @@ TEST_P(SqlDeleting, DeleteTellsHowManyRowsThereWereAndIsRolledBack) {
   });
 }
 
-TEST_P(SqlDeleting, TruncateIsRolledBackOrNot) {
+TEST_P(SqlDeleting, TruncateIsRolledBackOrRefused) {
   if (!deleting().has_truncate) GTEST_SKIP() << "there is no TRUNCATE";
-  run([&](const Place& place) {
-    const auto db = place.open();
-    db->script(kTable);
-    auto connection = db->connect();
-    auto transaction = connection.begin();
-    transaction.execute(kTruncate);
-    transaction.rollback();
-    EXPECT_EQ(rows_of(connection), deleting().truncate_rolls_back ? 3 : 0);
-  });
+  expect_rolled_back(kTruncate);
 }
 
-TEST_P(SqlDeleting, DropIsRolledBackOrNot) {
-  run([&](const Place& place) {
-    const auto db = place.open();
-    db->script(kTable);
-    auto connection = db->connect();
-    auto transaction = connection.begin();
-    transaction.execute(kDrop);
-    transaction.rollback();
-    if (deleting().drop_rolls_back) {
-      EXPECT_EQ(rows_of(connection), 3);
-    } else {
-      EXPECT_THROW_CODE(rows_of(connection), Code::statement_invalid);
-    }
-  });
-}
+TEST_P(SqlDeleting, DropIsRolledBackOrRefused) { expect_rolled_back(kDrop); }
 
 class SqlDeletingNumbers : public SqlDeleting {
  protected:
@@ -113,6 +104,14 @@ TEST_P(SqlDeletingNumbers, GoOnOrBeginAnewAfterDrop) {
   expect_next(kDrop, deleting().next_after_drop, deleting().numbered_again);
 }
 
+// The level at which a transaction goes on seeing what it began with.
+Isolation snapshot_of(const Dialect& dialect) {
+  for (const auto level : {Isolation::snapshot, Isolation::repeatable_read}) {
+    if (dialect.has(level)) return level;
+  }
+  return Isolation::serializable;
+}
+
 class SqlDeletingBeside : public SqlDeleting {
  protected:
   // While a transaction has read the table.
@@ -121,7 +120,7 @@ class SqlDeletingBeside : public SqlDeleting {
       const auto db = place.open("busy_timeout=100ms");
       db->script(kTable);
       auto connection = db->connect();
-      auto reader = connection.begin({.read_only = true});
+      auto reader = connection.begin({.isolation = snapshot_of(db->dialect()), .read_only = true});
       EXPECT_EQ(rows_of(reader), 3);
       auto other = db->connect();
       if (waits) {
@@ -167,6 +166,24 @@ TEST_P(SqlDeletingBeside, AReaderTruncate) {
   beside_reader(kTruncate, deleting().truncate_waits_for_readers);
 }
 
+TEST_P(SqlDeletingBeside, ATruncateAndWhoBeganBeforeIt) {
+  if (!deleting().has_truncate) GTEST_SKIP() << "there is no TRUNCATE";
+  run([&](const Place& place) {
+    const auto db = place.open("busy_timeout=100ms");
+    db->script(kTable);
+    db->script("create table u (id integer)");
+    auto connection = db->connect();
+    auto reader = connection.begin({.isolation = snapshot_of(db->dialect()), .read_only = true});
+    EXPECT_EQ(reader.one<int>("select count(*) from u"), 0);  // It begins with its first look at anything.
+    db->connect().execute(kTruncate);
+    if (const auto code = deleting().truncated_fails_a_snapshot) {
+      EXPECT_THROW_CODE(rows_of(reader), *code);
+    } else {
+      EXPECT_EQ(rows_of(reader), deleting().truncated_for_a_snapshot);
+    }
+  });
+}
+
 TEST_P(SqlDeletingBeside, AReaderDrop) { beside_reader(kDrop, deleting().drop_waits_for_readers); }
 
 TEST_P(SqlDeletingBeside, AWriterDelete) { beside_writer(kDelete, deleting().delete_beside_writer, std::nullopt); }
@@ -178,6 +195,40 @@ TEST_P(SqlDeletingBeside, AWriterTruncate) {
 
 TEST_P(SqlDeletingBeside, AWriterDrop) {
   beside_writer(kDrop, deleting().drop_beside_writer, deleting().writer_beside_drop);
+}
+
+// Each statement by a user who may only read, then by one who was given the one privilege that it wants.
+TEST_P(SqlDeleting, EachWantsItsPrivilege) {
+  if (!deleting().privileges) GTEST_SKIP() << "the engine has no users";
+  run([&](const Place& place) {
+    const auto& privileges = *deleting().privileges;
+    const auto db = place.open();
+    db->script(kTable);
+    const auto user = "u" + std::to_string(place.runtime.random() % 1'000'000'000);
+    const auto script = [&](std::string text, const std::string& what = {}) {
+      for (const auto& [mark, value] : {std::pair<std::string, std::string>("{what}", what), {"{}", user}}) {
+        for (auto at = text.find(mark); at != text.npos; at = text.find(mark)) text.replace(at, mark.size(), value);
+      }
+      db->script(text);
+    };
+    script(privileges.make);
+    for (const auto& [statement, privilege] : {std::pair<const char*, std::string>(kDelete, "delete"),
+                                               {kTruncate, privileges.truncate},
+                                               {kDrop, privileges.drop}}) {
+      {
+        const auto other = place.open_as(user);
+        EXPECT_EQ(other->one<int>("select count(*) from t"), 3);
+        EXPECT_THROW_CODE(other->execute(statement), Code::permission_denied);
+      }
+      if (privilege.empty()) continue;  // Nobody but the owner.
+      script(privileges.grant, privilege);
+      place.open_as(user)->execute(statement);
+      script(privileges.unmake);
+      db->script(std::string("drop table if exists t; ") + kTable);
+      script(privileges.make);
+    }
+    script(privileges.unmake);
+  });
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "tidelock/sql/conformance/engines.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 
 #include "tidelock/base/real_files.h"
@@ -41,36 +42,45 @@ void run_in_worlds(const std::string& scheme, const Body& body) {
   }
 }
 
-// On a database of its own, which the first who opens it makes.
-void run_on_mariadb(const std::string&, const Body& body) {
-  base::RealRuntime runtime;
-  base::RealFiles files(runtime);
-  const auto server = base::Url::parse(std::getenv("TIDELOCK_TEST_MARIADB"));
-  auto own = server;
-  own.path = "/tidelock_" + std::to_string(runtime.random());
-  const std::string database = "`" + own.path.substr(1) + "`";
-  const auto admin = open(runtime, files, server);
-  struct Drop {
-    Database& admin;
-    const std::string& database;
-    ~Drop() { admin.execute("drop database if exists " + database); }
-  } const drop{*admin, database};
-  body(Place(runtime, files, own));
+std::string from_environment(const char* name) {
+  const char* const text = std::getenv(name);
+  return text == nullptr ? "" : text;
 }
 
-// On a database of its own, which the first who opens it makes.
-void run_on_postgres(const std::string&, const Body& body) {
+// Until a server that is being started again is there.
+template <typename Call>
+void once_there(base::Runtime& runtime, Call&& call) {
+  for (const auto deadline = runtime.in(std::chrono::seconds(60));;) {
+    try {
+      call();
+      return;
+    } catch (const Error& error) {
+      const bool away = error.disposition() != Disposition::permanent;
+      if (!away || deadline.passed(runtime.now())) throw;
+    }
+    runtime.sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
+// On a database of its own, which the first who opens it makes. `{}` in `drop` is its name.
+void run_on_server(const char* variable, const std::string& drop, const Body& body) {
   base::RealRuntime runtime;
   base::RealFiles files(runtime);
-  const auto server = base::Url::parse(std::getenv("TIDELOCK_TEST_POSTGRES"));
+  const auto server = base::Url::parse(std::getenv(variable));
   auto own = server;
   own.path = "/tidelock_" + std::to_string(runtime.random());
-  const auto admin = open(runtime, files, server);
+  auto text = drop;
+  text.replace(text.find("{}"), 2, own.path.substr(1));
+  std::unique_ptr<Database> admin;
+  once_there(runtime, [&] { admin = open(runtime, files, server, {.max_connections = 1}); });
   struct Drop {
+    base::Runtime& runtime;
     Database& admin;
-    std::string database;
-    ~Drop() { admin.execute("drop database if exists " + database + " with (force)"); }
-  } const drop{*admin, own.path.substr(1)};
+    const std::string& sql;
+    ~Drop() {
+      once_there(runtime, [&] { admin.execute(sql); });
+    }
+  } const dropped{runtime, *admin, text};
   body(Place(runtime, files, own));
 }
 
@@ -173,6 +183,42 @@ Declared mariadb() {
                                 .phantom = Outcome::not_seen,
                                 .lost_update = Outcome::second_fails,
                                 .write_skew = Outcome::happens}}},
+      .deleting =
+          Deleting{.numbered = "create table t (id integer primary key auto_increment, x integer)",
+                   .numbered_again = "create table t (id integer primary key auto_increment, x integer)",
+                   .truncate_counts = false,
+                   .next_after_truncate = 1,
+                   .delete_beside_writer = Code::database_locked,  // It waits for the row that is new.
+                   .truncate_beside_writer = Code::database_locked,
+                   .drop_beside_writer = Code::database_locked,
+                   .drop_waits_for_readers = true,
+                   .truncate_waits_for_readers = true,
+                   .truncated_fails_a_snapshot = Code::serialization_failure,
+                   .privileges = Privileges{.make = "create user {}@'127.0.0.1'; grant select on t to {}@'127.0.0.1'",
+                                            .unmake = "drop user {}@'127.0.0.1'",
+                                            .grant = "grant {what} on t to {}@'127.0.0.1'",
+                                            .truncate = "drop",
+                                            .drop = "drop"}},
+      .faults = Faults{.end_a_session =
+                           [](Database& by, std::uint64_t random) {
+                             const std::string others =
+                                 " from information_schema.processlist where db = database() and id <> connection_id()";
+                             auto connection = by.connect();
+                             const auto count = connection.one<std::uint64_t>("select count(*)" + others);
+                             if (count == 0) return;
+                             const auto id = connection.maybe<std::int64_t>(
+                                 "select id" + others + " order by id limit " + std::to_string(random % count) + ", 1");
+                             if (!id) return;
+                             try {
+                               connection.script("kill connection " + std::to_string(*id));
+                             } catch (const Error& error) {  // It has ended by itself.
+                               if (!error.native() || error.native()->code != 1094) throw;
+                             }
+                           },
+                       .others = "select count(*) from information_schema.processlist where db = database() and "
+                                 "id <> connection_id()",
+                       .by_proxy = "sslmode=disable&commit_timeout=2s",
+                       .certificate = from_environment("TIDELOCK_TEST_MARIADB_CERTIFICATE")},
   };
 }
 
@@ -194,8 +240,39 @@ Declared postgres() {
                                {Isolation::repeatable_read, kNotSeen, kNotSeen, kNotSeen, kFails, kHappens},
                                {Isolation::snapshot, kNotSeen, kNotSeen, kNotSeen, kFails, kHappens},
                                {Isolation::serializable, kNotSeen, kNotSeen, kNotSeen, kFails, kFails}}},
+      .deleting = Deleting{.numbered = "create table t (id integer generated always as identity, x integer)",
+                           .numbered_again = "create table t (id integer generated always as identity, x integer)",
+                           .truncate_counts = false,
+                           .truncate_beside_writer = Code::database_locked,
+                           .drop_beside_writer = Code::database_locked,
+                           .drop_waits_for_readers = true,
+                           .truncate_waits_for_readers = true,
+                           .truncated_for_a_snapshot = 0,
+                           .privileges = Privileges{.make = "create role {} login; grant select on t to {}",
+                                                    .unmake = "drop owned by {}; drop role {}",
+                                                    .grant = "grant {what} on t to {}",
+                                                    .truncate = "truncate",
+                                                    .drop = ""}},
+      .faults =
+          Faults{
+              .end_a_session =
+                  [](Database& by, std::uint64_t random) {
+                    by.one<std::int64_t>(
+                        "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity where "
+                        "datname = current_database() and pid <> pg_backend_pid() order by hashint8(pid::bigint + ?) "
+                        "limit 1) as one",
+                        static_cast<std::int64_t>(random >> 2));
+                  },
+              .others = "select count(*) from pg_stat_activity where datname = current_database() and "
+                        "pid <> pg_backend_pid() and backend_type = 'client backend'",
+              .by_proxy = "sslmode=disable",
+              .certificate = from_environment("TIDELOCK_TEST_POSTGRES_CERTIFICATE"),
+              .stop = 2},
   };
 }
+
+constexpr const char* kDropMariadb = "drop database if exists `{}`";
+constexpr const char* kDropPostgres = "drop database if exists {} with (force)";
 
 Engine engine(std::string name, Declared declared, void (*run)(const std::string&, const Body&), std::string scheme) {
   auto reason = why_unavailable(scheme);
@@ -205,13 +282,15 @@ Engine engine(std::string name, Declared declared, void (*run)(const std::string
           .unavailable = std::move(reason)};
 }
 
-Engine server(std::string name, Declared declared, void (*run)(const std::string&, const Body&), std::string scheme,
-              const char* variable) {
-  auto made = engine(std::move(name), std::move(declared), run, std::move(scheme));
-  if (made.unavailable.empty() && std::getenv(variable) == nullptr) {
-    made.unavailable = std::string(variable) + " names no server: scripts/services up starts one";
+Engine server(std::string name, Declared declared, const std::string& scheme, const char* variable, const char* drop) {
+  auto reason = why_unavailable(scheme);
+  if (reason.empty() && std::getenv(variable) == nullptr) {
+    reason = std::string(variable) + " names no server: scripts/services up starts one";
   }
-  return made;
+  return {.name = std::move(name),
+          .declared = std::move(declared),
+          .run = [variable, drop](const Body& body) { run_on_server(variable, drop, body); },
+          .unavailable = std::move(reason)};
 }
 
 Declared in_memory(Declared declared) {
@@ -240,11 +319,38 @@ std::ostream& operator<<(std::ostream& out, Outcome outcome) {
   return out;
 }
 
-std::unique_ptr<Database> Place::open(const std::string& parameters) const {
-  auto url = url_;
+namespace {
+
+base::Url with(base::Url url, const std::string& parameters) {
   for (auto& [name, value] : base::Url::parse("memory:" + (parameters.empty() ? "" : "?" + parameters)).params) {
     url.params[name] = value;
   }
+  return url;
+}
+
+}  // namespace
+
+std::unique_ptr<Database> Place::open(const std::string& parameters) const {
+  return sql::open(runtime, files, with(url_, parameters));
+}
+
+std::unique_ptr<Database> Place::open_at(std::uint16_t port, const std::string& parameters) const {
+  auto url = with(url_, parameters);
+  url.hosts.front().port = port;
+  return sql::open(runtime, files, url);
+}
+
+std::unique_ptr<Database> Place::open_by(const std::string& host, std::shared_ptr<base::Resolver> resolver,
+                                         const std::string& parameters) const {
+  auto url = with(url_, parameters);
+  url.hosts.front().name = host;
+  return sql::open(runtime, files, url, {.resolver = std::move(resolver)});
+}
+
+std::unique_ptr<Database> Place::open_as(const std::string& user) const {
+  auto url = with(url_, "mode=rw");
+  url.user = user;
+  url.password = {};
   return sql::open(runtime, files, url);
 }
 
@@ -256,8 +362,23 @@ std::vector<Engine> engines_to_test() {
       engine("SqliteInWorld", in_world(sqlite()), run_in_worlds, "sqlite"),
       engine("DuckdbFile", duckdb(), run_on_file, "duckdb"),
       engine("DuckdbMemory", in_memory(duckdb()), run_in_memory, "duckdb"),
-      server("Postgres", postgres(), run_on_postgres, "postgres", "TIDELOCK_TEST_POSTGRES"),
-      server("Mariadb", mariadb(), run_on_mariadb, "mariadb", "TIDELOCK_TEST_MARIADB"),
+      server("Postgres", postgres(), "postgres", "TIDELOCK_TEST_POSTGRES", kDropPostgres),
+      server("Mariadb", mariadb(), "mariadb", "TIDELOCK_TEST_MARIADB", kDropMariadb),
+  };
+}
+
+std::vector<Engine> servers_to_break() {
+  auto engines = engines_to_test();
+  std::erase_if(engines, [](const Engine& engine) { return !engine.declared.faults; });
+  return engines;
+}
+
+std::vector<Crashing> servers_to_crash() {
+  return {
+      {server("Postgres", postgres(), "postgres", "TIDELOCK_TEST_POSTGRES_PLAIN", kDropPostgres),
+       from_environment("TIDELOCK_TEST_POSTGRES_PLAIN_PID")},
+      {server("Mariadb", mariadb(), "mariadb", "TIDELOCK_TEST_MARIADB_PLAIN", kDropMariadb),
+       from_environment("TIDELOCK_TEST_MARIADB_PLAIN_PID")},
   };
 }
 

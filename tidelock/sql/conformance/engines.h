@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "tidelock/base/files.h"
+#include "tidelock/base/resolver.h"
 #include "tidelock/base/runtime.h"
 #include "tidelock/base/url.h"
 #include "tidelock/sql/backends/all.h"
@@ -40,14 +42,21 @@ struct Anomalies {
   Outcome write_skew;
 };
 
+// Who may do what, where the server has users. In scripts `{}` stands for the user's name.
+struct Privileges {
+  std::string make;      // Makes a user who may read the table t.
+  std::string unmake;    //
+  std::string grant;     // Gives that user the privilege `{what}` on t.
+  std::string truncate;  // The privilege that TRUNCATE wants.
+  std::string drop;      // The privilege that DROP TABLE wants; empty: only the owner may.
+};
+
 // DROP, TRUNCATE and DELETE of all rows, as docs/deleting.md tells them apart.
 struct Deleting {
   // A script that makes t (id, x), whose id the engine counts, and what undoes all of it but the rows.
   std::string numbered;
   std::string numbered_again;  // The same table once more, after DROP TABLE t.
   bool has_truncate = true;
-  bool drop_rolls_back = true;
-  bool truncate_rolls_back = true;
   bool truncate_counts = true;           // It tells how many rows there were.
   std::int64_t next_after_truncate = 3;  // The number that the row behind 1 and 2 gets.
   std::int64_t next_after_drop = 1;
@@ -59,12 +68,27 @@ struct Deleting {
   std::optional<Code> writer_beside_drop{};
   bool drop_waits_for_readers = false;      // Readers in a transaction, that is; else they go on seeing the rows.
   bool truncate_waits_for_readers = false;  //
+  // What a transaction that began before a TRUNCATE, and had not looked at the table, finds in it.
+  std::int64_t truncated_for_a_snapshot = 3;
+  std::optional<Code> truncated_fails_a_snapshot{};
+  std::optional<Privileges> privileges{};  // Empty: whoever may write the file may do all of it.
 };
 
 // At each level that the engine has, its default one first, as its documentation says.
 struct Isolations {
   std::string reference;
   std::vector<Anomalies> levels;
+};
+
+// How a server is broken, where the engine is one.
+struct Faults {
+  // Ends a session of the connected database, not the one that asks; which, says `random`. Does nothing without one.
+  std::function<void(Database& by, std::uint64_t random)> end_a_session;
+  std::string others;         // A query of how many sessions the database has beside the one that asks.
+  std::string by_proxy{};     // Parameters of a URL that goes through a proxy: no encryption, short limits.
+  std::string certificate{};  // The file of its certificate, for localhost and 127.0.0.1.
+  int crash = 9;              // Signals that end the server: at once,
+  int stop = 15;              // and when it is ready to.
 };
 
 struct Declared {
@@ -81,7 +105,8 @@ struct Declared {
   std::pair<Date, Date> dates;                 // The first and the last.
   std::pair<Timestamp, Timestamp> timestamps;  //
   Isolations isolation;
-  std::optional<Deleting> deleting{};  // Empty: not told apart yet.
+  Deleting deleting;
+  std::optional<Faults> faults{};  // Empty: there is no server.
 };
 
 // Where a test is run: opens databases of one engine.
@@ -92,6 +117,14 @@ class Place {
 
   // `parameters`: "mode=ro&busy_timeout=1s".
   std::unique_ptr<Database> open(const std::string& parameters = {}) const;
+  // As another user of the server, who needs no password. The database must exist.
+  std::unique_ptr<Database> open_as(const std::string& user) const;
+  // The same database through another port of this machine.
+  std::unique_ptr<Database> open_at(std::uint16_t port, const std::string& parameters) const;
+  // The same database at a host of this name, as the resolver knows it.
+  std::unique_ptr<Database> open_by(const std::string& host, std::shared_ptr<base::Resolver> resolver,
+                                    const std::string& parameters = {}) const;
+  std::uint16_t port() const { return url_.hosts.front().port.value(); }
 
   base::Runtime& runtime;
   base::Files& files;
@@ -110,6 +143,15 @@ struct Engine {
 inline void PrintTo(const Engine& engine, std::ostream* out) { *out << engine.name; }
 
 std::vector<Engine> engines_to_test();
+// Those with Faults.
+std::vector<Engine> servers_to_break();
+// Servers that may be ended by a signal, and are started again by who started them. `process_file` says which process.
+struct Crashing {
+  Engine engine;
+  std::string process_file;
+};
+inline void PrintTo(const Crashing& crashing, std::ostream* out) { *out << crashing.engine.name; }
+std::vector<Crashing> servers_to_crash();
 
 class SqlConformance : public ::testing::TestWithParam<Engine> {
  protected:

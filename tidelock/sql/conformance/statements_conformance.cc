@@ -263,7 +263,12 @@ TEST_P(SqlStatements, AValueOfAnotherTypeThanItsColumnIsRefused) {
     const auto db = place.open();
     db->script("create table t (a integer primary key)");
     EXPECT_THROW_CODE(db->execute("insert into t values (?)", "seven"), Code::statement_invalid);
-    EXPECT_THROW_CODE(db->execute("insert into t values (?)", 0.5 + 1e300), Code::statement_invalid);
+    try {
+      db->execute("insert into t values (?)", 0.5 + 1e300);
+      ADD_FAILURE() << "nothing was thrown";
+    } catch (const Error& error) {  // For its type or for its size: it is both.
+      EXPECT_TRUE(error.code() == Code::statement_invalid || error.code() == Code::too_large) << error.what();
+    }
     EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
     db->execute("insert into t values (?)", 7);  // The connection is as before.
     EXPECT_EQ(db->one<int>("select a from t"), 7);

@@ -2,12 +2,18 @@
 #include "tidelock/sql/spy/spy.h"
 
 #include <gmock/gmock.h>
+#include <sys/mount.h>
 
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
 
 #include "tidelock/base/log_sinks.h"
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
+#include "tidelock/base/testing/temp_folder.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/world/testing.h"
@@ -385,6 +391,56 @@ TEST(SpyReal, GoesOnWithoutADiskThatIsReallyFull) {
   }
   ASSERT_EQ(told.texts.size(), 1U);
   EXPECT_THAT(told.texts[0], HasSubstr("/dev/full"));
+}
+
+// A file system in memory that is this small. Mounting wants privileges.
+class SmallDisk {
+ public:
+  explicit SmallDisk(std::string path) : path_(std::move(path)) {
+    std::filesystem::create_directory(path_);
+    mounted_ = ::mount("tidelock-test", path_.c_str(), "tmpfs", 0, "size=128k") == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  bool is_mounted() const { return mounted_; }
+
+ private:
+  const std::string path_;
+  bool mounted_ = false;
+};
+
+TEST(SpyReal, ADiskThatFillsUpHoldsWholeLinesAndIsWrittenAgainWhenItHasRoom) {
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  const base::testing::TempFolder folder;
+  const SmallDisk disk((folder / "disk").string());
+  if (!disk.is_mounted()) GTEST_SKIP() << "this user may not mount a file system";
+  const auto log = (folder / "disk/spy.log").string();
+  const auto other = (folder / "disk/other").string();
+  std::ofstream(other) << std::string(64 << 10, 'x');
+  const auto db = open(runtime, files, base::Url::parse("sqlite::memory:"));
+  Told told;
+  const auto spy = std::make_shared<Spy>(runtime, files, Options{.file = FileOptions{.path = log}, .say = told.say()});
+  db->observe(spy);
+  constexpr int kStatements = 1000;
+  for (int i = 0; i < kStatements; ++i) EXPECT_EQ(db->one<int>("select ?", i), i);
+  ASSERT_TRUE(spy->flush(runtime.in(1min)));
+  const auto written = lines(files, log).size();
+  EXPECT_GT(written, 10U);
+  EXPECT_GT(spy->dropped(), 10U);
+  EXPECT_EQ(written + spy->dropped(), static_cast<std::size_t>(kStatements));
+  EXPECT_THAT(told.texts, Contains(HasSubstr("spy.log")));
+
+  files.remove(other);
+  EXPECT_EQ(db->one<int>("select 7"), 7);
+  ASSERT_TRUE(spy->flush(runtime.in(1min)));
+  const auto all = lines(files, log);
+  ASSERT_GT(all.size(), written);
+  EXPECT_EQ(all.back()["sql"], "select 7");
+  db->observe(nullptr);
 }
 
 }  // namespace

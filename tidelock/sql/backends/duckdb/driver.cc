@@ -83,7 +83,7 @@ DuckDriver::DuckDriver(base::Runtime& runtime, base::Files& files, Settings sett
       watchdog_(std::make_shared<Watchdog>(runtime)),
       instance_(Instance::open(runtime, files, settings_)) {}
 
-std::unique_ptr<Session> DuckDriver::open(base::Deadline) {
+std::unique_ptr<Session> DuckDriver::open(base::Deadline, const std::stop_token&) {
   return std::make_unique<DuckSession>(runtime_, instance(), watchdog_);
 }
 

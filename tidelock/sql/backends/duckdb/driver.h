@@ -20,7 +20,7 @@ class DuckDriver final : public Driver {
 
   const Dialect& dialect() const override { return dialect_; }
   // Opens the database anew when the engine had shut it down. A session never waits, so the deadline says nothing.
-  std::unique_ptr<Session> open(base::Deadline deadline) override;
+  std::unique_ptr<Session> open(base::Deadline deadline, const std::stop_token& stop) override;
 
  private:
   std::shared_ptr<Instance> instance() TIDELOCK_EXCLUDES(mutex_);

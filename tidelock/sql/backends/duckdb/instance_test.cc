@@ -46,7 +46,7 @@ class DuckDbInstance : public testing::DuckDbTest {
     file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   }
   Error open_error(const Settings& s) {
-    return error_of([&] { open(s)->open(kNever)->run_script("select * from t", kNever); });
+    return error_of([&] { open(s)->open(kNever, {})->run_script("select * from t", kNever); });
   }
   // Another process that runs the current test up to holds_as_child().
   base::Command child_command() const {
@@ -81,8 +81,8 @@ class DuckDbInstance : public testing::DuckDbTest {
 TEST_F(DuckDbInstance, TwoOpensOfOneFileAreOneDatabase) {
   const auto first = open(settings());
   const auto second = open(settings());
-  run(*first->open(kNever), "create table t as select 7::bigint as i");
-  EXPECT_EQ(number(*second->open(kNever), "select i from t"), 7);
+  run(*first->open(kNever, {}), "create table t as select 7::bigint as i");
+  EXPECT_EQ(number(*second->open(kNever, {}), "select i from t"), 7);
   EXPECT_EQ(Instance::open(runtime_, files_, settings()), Instance::open(runtime_, files_, settings()));
 }
 
@@ -101,7 +101,7 @@ TEST_F(DuckDbInstance, TwoRuntimesShareADatabaseToo) {
   base::RealRuntime other_runtime;
   base::RealFiles other_files(other_runtime);
   DuckDriver other(other_runtime, other_files, settings());
-  run(*other.open(kNever), "create table t as select 7::bigint as i");
+  run(*other.open(kNever, {}), "create table t as select 7::bigint as i");
   EXPECT_EQ(number(*session(), "select i from t"), 7);
 }
 
@@ -112,7 +112,7 @@ TEST_F(DuckDbInstance, ADatabaseIsSharedByTasksThatOpenAndCloseItAllTheTime) {
   for (int i = 0; i < 4; ++i) {
     tasks.push_back(runtime_.spawn("opener", [this](const std::stop_token&) {
       for (int n = 0; n < 15; ++n) {
-        const auto mine = open(settings())->open(kNever);
+        const auto mine = open(settings())->open(kNever, {});
         mine->begin({});
         run(*mine, "insert into t values (1)");
         mine->commit();
@@ -161,7 +161,7 @@ TEST_F(DuckDbInstance, TheLockSurvivesEverythingThatIsDoneWithTheFileInThisProce
   if (holds_as_child()) return;
   driver();
   error_of([&] { open(read_only()); });
-  open(settings())->open(kNever);
+  open(settings())->open(kNever, {});
   Settings missing = settings("missing.duckdb");
   missing.read_only = true;
   error_of([&] { open(missing); });
@@ -175,7 +175,7 @@ TEST_F(DuckDbInstance, TheLockSurvivesEverythingThatIsDoneWithTheFileInThisProce
 TEST_F(DuckDbInstance, AReadOnlyDatabaseIsReadByManyAndRefusesWrites) {
   make_database();
   const auto reader = open(read_only());
-  const auto session = reader->open(kNever);
+  const auto session = reader->open(kNever, {});
   EXPECT_EQ(number(*session, "select count(*) from t"), 100'000);
   EXPECT_THROW_CODE(run(*session, "insert into t values (1)"), Code::read_only);
   EXPECT_THROW_CODE(run(*session, "create table u (i int)"), Code::read_only);
@@ -232,7 +232,7 @@ TEST_F(DuckDbInstance, AFileOfANewerVersionIsToldFromADamagedOne) {
 
 TEST_F(DuckDbInstance, AnEncryptedFileIsNotOpened) {
   {
-    const auto memory = open(Settings{})->open(kNever);
+    const auto memory = open(Settings{})->open(kNever, {});
     run(*memory, "set global force_mbedtls_unsafe = true");
     run(*memory, "attach '" + settings().path + "' as e (encryption_key 'secret')");
     run(*memory, "create table e.t (i int)");

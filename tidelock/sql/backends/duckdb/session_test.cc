@@ -347,10 +347,10 @@ TEST_F(DuckDbSession, ResetRollsBackAndRefusesAConnectionThatCarriesSettings) {
 
 TEST_F(DuckDbSession, ADatabaseInMemoryIsSharedByItsSessionsAndByNobodyElse) {
   const auto memory = open(Settings{});
-  const auto one_session = memory->open(kNever);
+  const auto one_session = memory->open(kNever, {});
   run(*one_session, "create table m as select 7 as i");
-  EXPECT_EQ(number(*memory->open(kNever), "select i from m"), 7);
-  EXPECT_THROW_CODE(run(*open(Settings{})->open(kNever), "select i from m"), Code::statement_invalid);
+  EXPECT_EQ(number(*memory->open(kNever, {}), "select i from m"), 7);
+  EXPECT_THROW_CODE(run(*open(Settings{})->open(kNever, {}), "select i from m"), Code::statement_invalid);
 }
 
 TEST_F(DuckDbSession, TimestampsAreUtcWhateverTheZoneOfTheMachine) {

@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 
 #include <cstdlib>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
 #include "tidelock/world/testing.h"
@@ -120,6 +122,46 @@ TEST_F(MariadbConnecting, AUserWithoutConnectionsLeftIsToldSo) {
     EXPECT_EQ(error.disposition(), Disposition::retry_call);
   }
   admin_->execute("drop user " + user + "@'127.0.0.1'");
+}
+
+// A server by itself, with the settings of a fresh installation; other tests crash it, and it comes back.
+class MariadbPlain : public testing::MariadbTest {
+ protected:
+  MariadbPlain() : MariadbTest("TIDELOCK_TEST_MARIADB_PLAIN") {}
+};
+
+TEST_F(MariadbPlain, AServerWithoutTlsIsNamedWhereTlsIsAskedFor) {
+  for (const auto* const mode : {"require", "verify-full"}) {
+    auto url = url_;
+    url.params["sslmode"] = mode;
+    const auto error = error_of([&] { open_url(url); });
+    EXPECT_EQ(error.code(), Code::unsupported) << mode << ": " << error.what();
+    EXPECT_THAT(error.message(), HasSubstr("sslmode"));
+  }
+}
+
+TEST_F(MariadbPlain, AServerWithoutConnectionsLeftSaysWhatToDo) {
+  const auto before = admin_->one<std::int64_t>("select @@global.max_connections");
+  auto url = url_;
+  url.user = "app";
+  url.path = "/test";
+  {
+    const auto db = open_url(url);
+    admin_->script("set global max_connections = 10");
+    std::vector<Connection> held;
+    std::optional<Error> met;
+    const auto several = [&] {
+      auto more = url;
+      more.params["max_connections"] = "20";
+      const auto pool = open_url(more);
+      for (int i = 0; i < 20; ++i) held.push_back(pool->connect());
+    };
+    met = error_of(several);
+    EXPECT_EQ(met->code(), Code::unavailable) << met->what();
+    EXPECT_EQ(met->disposition(), Disposition::retry_call);
+    EXPECT_THAT(met->message(), HasSubstr("max_connections"));
+  }
+  admin_->script("set global max_connections = " + std::to_string(before));
 }
 
 TEST_F(MariadbConnecting, AReplicaTakesNoWrites) {

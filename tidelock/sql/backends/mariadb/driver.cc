@@ -98,6 +98,7 @@ void make_database(base::Runtime& runtime, const Settings& settings, base::Deadl
 class MariadbDriver final : public Driver {
  public:
   MariadbDriver(base::Runtime& runtime, Settings settings) : runtime_(runtime), settings_(std::move(settings)) {
+    if (settings_.resolver == nullptr) settings_.resolver = std::make_shared<base::SystemResolver>(runtime_);
     const base::Deadline deadline = base::later(runtime_.now(), settings_.connect_timeout);
     auto first = [&] {
       try {
@@ -114,18 +115,18 @@ class MariadbDriver final : public Driver {
 
   const Dialect& dialect() const override { return dialect_; }
 
-  std::unique_ptr<Session> open(base::Deadline deadline) override {
+  std::unique_ptr<Session> open(base::Deadline deadline, const std::stop_token& stop) override {
     {
       const base::LocalGuard guard(mutex_);
       if (first_ != nullptr) return std::move(first_);
     }
     const base::Deadline own = base::later(runtime_.now(), settings_.connect_timeout);
-    return std::make_unique<MariadbSession>(runtime_, settings_, std::min(own, deadline));
+    return std::make_unique<MariadbSession>(runtime_, settings_, std::min(own, deadline), stop);
   }
 
  private:
   base::Runtime& runtime_;
-  const Settings settings_;
+  Settings settings_;
   Dialect dialect_;
   base::LocalMutex mutex_;
   std::unique_ptr<Session> first_ TIDELOCK_GUARDED_BY(mutex_);  // The one that asked what the server can.

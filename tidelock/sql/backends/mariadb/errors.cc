@@ -25,16 +25,20 @@ constexpr std::array kMeanings = {
             "the server has no connection left: raise its max_connections, or lower max_connections of the pools"},
     Meaning{ER_OUT_OF_RESOURCES, unavailable, "the server has no memory left"},
     Meaning{ER_BAD_HOST_ERROR, permission_denied, "the server cannot resolve the name of this host"},
-    Meaning{ER_HANDSHAKE_ERROR, unavailable, "the server broke the login off"},
+    Meaning{ER_HANDSHAKE_ERROR, unavailable, "the server broke the login off: try again in a moment"},
     Meaning{ER_DBACCESS_DENIED_ERROR, permission_denied, "the user may not use this database"},
-    Meaning{ER_ACCESS_DENIED_ERROR, permission_denied, "the server refuses the user or the password"},
+    Meaning{ER_ACCESS_DENIED_ERROR, permission_denied,
+            "the server refuses the user, the password, or a connection without TLS: check the URL, in which "
+            "characters with a "
+            "meaning are written as % and two digits"},
     Meaning{ER_NO_DB_ERROR, statement_invalid, "no database is chosen: name it in the URL, or before the table"},
     Meaning{ER_BAD_NULL_ERROR, constraint_violation, "a not-null constraint is violated"},
     Meaning{ER_BAD_DB_ERROR, not_found, "the server has no such database"},
     Meaning{ER_TABLE_EXISTS_ERROR, statement_invalid, "the table exists already"},
     Meaning{ER_SERVER_SHUTDOWN, connection_lost, "the server is shutting down"},
     Meaning{ER_DUP_ENTRY, constraint_violation, "a unique key is violated"},
-    Meaning{ER_TOO_MANY_USER_CONNECTIONS, unavailable, "the user has no connection left"},
+    Meaning{ER_TOO_MANY_USER_CONNECTIONS, unavailable,
+            "the user has no connection left: raise its limit, or lower max_connections of the pools"},
     Meaning{ER_RECORD_FILE_FULL, disk_full, "the table is full: the disk, or a limit on the tablespace"},
     Meaning{ER_HOST_IS_BLOCKED, unavailable, "the server has blocked this host: run FLUSH HOSTS there"},
     Meaning{ER_HOST_NOT_PRIVILEGED, permission_denied, "this host may not connect to the server"},
@@ -47,7 +51,6 @@ constexpr std::array kMeanings = {
     Meaning{ER_CRASHED_ON_REPAIR, corrupt, "the table is damaged, and repairing it failed"},
     Meaning{ER_NOT_KEYFILE, corrupt, "the index of the table is damaged"},
     Meaning{ER_ERROR_DURING_COMMIT, unknown_outcome, "the server failed in the commit"},
-    Meaning{ER_TOO_MANY_USER_CONNECTIONS, unavailable, "the user has no connection left"},
     Meaning{ER_LOCK_WAIT_TIMEOUT, database_locked,
             "another transaction holds the lock; the statement was taken back, the transaction goes on"},
     Meaning{ER_LOCK_TABLE_FULL, too_large, "the server has no room for more locks"},
@@ -76,6 +79,9 @@ constexpr std::array kMeanings = {
             "the server has no prepared statement left: raise its max_prepared_stmt_count, or lower statement_cache"},
     Meaning{ER_XA_RBTIMEOUT, serialization_failure, "the prepared transaction took too long and was rolled back"},
     Meaning{ER_XA_RBDEADLOCK, deadlock, "the prepared transaction was the victim of a deadlock"},
+    Meaning{ER_TABLE_DEF_CHANGED, serialization_failure, "the table was changed since the transaction began"},
+    Meaning{ER_DATA_TOO_LONG, too_large, "a value is longer than its column"},
+    Meaning{ER_WARN_DATA_OUT_OF_RANGE, too_large, "a number is out of the range of its column"},
     Meaning{ER_DUP_ENTRY_WITH_KEY_NAME, constraint_violation, "a unique key is violated"},
     Meaning{ER_FOREIGN_DUPLICATE_KEY_WITHOUT_CHILD_INFO, constraint_violation, "a foreign key is violated"},
     Meaning{ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, read_only, "the transaction may only read"},
@@ -83,12 +89,13 @@ constexpr std::array kMeanings = {
     Meaning{ER_STATEMENT_TIMEOUT, timeout, "the statement was over its time (max_statement_time)"},
     Meaning{3159 /* secure transport required, as MySQL numbers it */, permission_denied,
             "the server demands TLS: add sslmode=verify-full or sslmode=require"},
-    Meaning{CR_CONNECTION_ERROR, unavailable, "the server cannot be reached"},
-    Meaning{CR_CONN_HOST_ERROR, unavailable, "the server cannot be reached"},
+    Meaning{CR_CONNECTION_ERROR, unavailable,
+            "the server cannot be reached: check the socket, and that the server runs"},
+    Meaning{CR_CONN_HOST_ERROR, unavailable, "the server cannot be reached: check host and port, and that it runs"},
     Meaning{CR_IPSOCK_ERROR, unavailable, "no socket could be made"},
     Meaning{CR_UNKNOWN_HOST, unavailable, "the name of the host is not known"},
     Meaning{CR_SERVER_GONE_ERROR, connection_lost, "the connection to the server was lost"},
-    Meaning{CR_SERVER_HANDSHAKE_ERR, unavailable, "the server broke the login off"},
+    Meaning{CR_SERVER_HANDSHAKE_ERR, unavailable, "the server broke the login off: try again in a moment"},
     Meaning{CR_SERVER_LOST, connection_lost, "the connection to the server was lost"},
     Meaning{CR_NET_PACKET_TOO_LARGE, too_large, "a packet is over the client's limit of 1 GiB"},
     Meaning{CR_SSL_CONNECTION_ERROR, permission_denied,
@@ -109,6 +116,8 @@ constexpr std::array kMeanings = {
 constexpr Meaning kStatement{0, statement_invalid, "MariaDB refuses the statement"};
 constexpr Meaning kReadOnlyServer{ER_OPTION_PREVENTS_STATEMENT, read_only_server,
                                   "this server is a replica or is kept read-only: write on the primary"};
+constexpr Meaning kEncoding{ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, invalid_argument,
+                            "a text has a character that the encoding of its column cannot hold: declare it utf8mb4"};
 constexpr Meaning kClient{CR_UNKNOWN_ERROR, internal, "MariaDB's client library failed"};
 
 bool is_of_client(unsigned number) {
@@ -123,6 +132,15 @@ std::string between(std::string_view message, std::string_view before, std::stri
   const auto begin = at + before.size();
   const auto end = message.find(close, begin);
   return std::string(message.substr(begin, end == message.npos ? end : end - begin));
+}
+
+bool has(std::string_view message, std::string_view part) { return message.find(part) != message.npos; }
+
+// Of numbers that mean two things, too.
+const Meaning& meaning_here(unsigned number, std::string_view message) {
+  if (number == ER_OPTION_PREVENTS_STATEMENT && has(message, "--read-only")) return kReadOnlyServer;
+  if (number == ER_TRUNCATED_WRONG_VALUE_FOR_FIELD && has(message, "Incorrect string value")) return kEncoding;
+  return meaning(number);
 }
 
 }  // namespace
@@ -155,6 +173,7 @@ bool ends_transaction(unsigned number, bool rollback_on_timeout) {
   switch (number) {
     case ER_LOCK_DEADLOCK:
     case ER_CHECKREAD:
+    case ER_TABLE_DEF_CHANGED:
     case ER_XA_RBROLLBACK:
     case ER_XA_RBTIMEOUT:
     case ER_XA_RBDEADLOCK:
@@ -211,15 +230,17 @@ std::string object_of(unsigned number, std::string_view message) {
     case ER_DATA_TOO_LONG:
     case ER_WARN_DATA_OUT_OF_RANGE:
       return between(message, "column '", "'");
+    case ER_TRUNCATED_WRONG_VALUE_FOR_FIELD: {  // for column `db`.`t`.`c`
+      const auto at = message.rfind(".`");
+      return at == message.npos ? std::string() : between(message.substr(at), ".`", "`");
+    }
     default:
       return {};
   }
 }
 
 Error error_of(unsigned number, std::string_view message, std::string_view about) {
-  const auto& known = number == ER_OPTION_PREVENTS_STATEMENT && message.find("--read-only") != message.npos
-                          ? kReadOnlyServer
-                          : meaning(number);
+  const auto& known = meaning_here(number, message);
   auto object = object_of(number, message);
   auto text = std::string(known.words);
   if (!object.empty()) text += " (" + object + ")";

@@ -69,10 +69,8 @@ TEST_F(MariadbErrors, StatementsAreRefusedForWhatTheySay) {
            Row{"selec 1", Code::statement_invalid, ER_PARSE_ERROR},
            Row{"select * from nowhere", Code::statement_invalid, ER_NO_SUCH_TABLE},
            Row{"select nothing from t", Code::statement_invalid, ER_BAD_FIELD_ERROR, "nothing"},
-           Row{"insert into t values (2, 1, 1, 1, 'too long')", Code::statement_invalid, ER_DATA_TOO_LONG, "z"},
-           Row{"insert into t values (99999999999, 1, 1, 1, 'b')", Code::statement_invalid, ER_WARN_DATA_OUT_OF_RANGE,
-               "id"},
-           Row{"insert into t values ('x', 1, 1, 1, 'b')", Code::statement_invalid, ER_TRUNCATED_WRONG_VALUE_FOR_FIELD},
+           Row{"insert into t values (2, 1, 1, 1, 'too long')", Code::too_large, ER_DATA_TOO_LONG, "z"},
+           Row{"insert into t values (99999999999, 1, 1, 1, 'b')", Code::too_large, ER_WARN_DATA_OUT_OF_RANGE, "id"},
            Row{"create table t (a int)", Code::statement_invalid, ER_TABLE_EXISTS_ERROR, "t"},
            Row{"select 1 / 0 from t where id in (select id, p from t)", Code::statement_invalid, ER_OPERAND_COLUMNS},
            Row{"use nowhere", Code::not_found, ER_BAD_DB_ERROR, "nowhere"},
@@ -81,6 +79,12 @@ TEST_F(MariadbErrors, StatementsAreRefusedForWhatTheySay) {
        }) {
     expect(connection, row);
   }
+  expect(connection,
+         {"insert into t values ('x', 1, 1, 1, 'b')", Code::statement_invalid, ER_TRUNCATED_WRONG_VALUE_FOR_FIELD});
+  db_->script("create table narrow (c varchar(9) character set latin1)");
+  connection.execute("insert into narrow values ('caf\xc3\xa9')");
+  expect(connection, {"insert into narrow values ('\xe4\xb8\xad')", Code::invalid_argument,
+                      ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, "c"});
   connection.execute("set max_statement_time = 0.01");
   expect(connection, {"select sum(seq + 1) from seq_1_to_1000000000", Code::timeout, ER_STATEMENT_TIMEOUT});
 }

@@ -70,11 +70,12 @@ Lexis lexis_of(const Settings& settings) {
   return {.backtick_identifiers = true, .backslash_escapes = !settings.ansi, .hash_comments = true};
 }
 
-MariadbSession::MariadbSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline)
+MariadbSession::MariadbSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline,
+                               const std::stop_token& stop)
     : runtime_(runtime),
       settings_(settings),
       lexis_(lexis_of(settings)),
-      wire_(runtime, settings, settings.database, deadline) {
+      wire_(runtime, settings, settings.database, deadline, stop) {
   if (mariadb_connection(wire_.get()) == 0) {
     throw Error(Code::unsupported, "the server at " + settings.address() + " is no MariaDB (it says " +
                                        mysql_get_server_info(wire_.get()) + "): Tidelock knows MariaDB only");
@@ -183,7 +184,7 @@ Error MariadbSession::failure(const StatementKind& kind, unsigned number, std::s
                               std::string_view about) {
   if (ends_connection(number)) wire_.set_broken();
   if (wire_.broken() || ends_transaction(number, facts_.rollback_on_timeout)) alive_ = false;
-  const bool committed_by_itself = !begun_ && !kind.reads;
+  const bool committed_by_itself = !begun_ && kind.may_write;
   if (committed_by_itself && (wire_.broken() || may_be_applied(number)) && number != ER_NET_PACKET_TOO_LARGE) {
     return Error(Code::unknown_outcome,
                  "the connection was lost, and the statement may have been applied: " + std::string(about),
@@ -219,6 +220,7 @@ void MariadbSession::run_script(std::string_view sql, base::Deadline deadline) {
     if (!begun_ && std::exchange(kind.controls, false)) all.controls = true;
     check_allowed(kind, statement);
     all.reads = all.reads && kind.reads;
+    all.may_write = all.may_write || kind.may_write;
     all.leaves_traces = all.leaves_traces || kind.leaves_traces;
     text.append(text.empty() ? "" : ";\n").append(statement);
   }

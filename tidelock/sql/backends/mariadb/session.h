@@ -33,7 +33,8 @@ Lexis lexis_of(const Settings& settings);
 class MariadbSession final : public Session {
  public:
   // Connects, and makes the session what docs/engines/mariadb.md says. Borrows both.
-  MariadbSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline);
+  MariadbSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline,
+                 const std::stop_token& stop = {});
 
   std::unique_ptr<Prepared> prepare(std::string_view sql) override;
   void run_script(std::string_view sql, base::Deadline deadline) override;

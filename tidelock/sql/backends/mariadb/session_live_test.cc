@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
+#include "tidelock/sql/testing/ledger.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/world/testing.h"
 
@@ -183,8 +184,8 @@ TEST_F(MariadbSessions, BulkIsStrict) {
     bulk.append(n, s);
     bulk.finish();
   };
-  EXPECT_THROW_CODE(load(1000, "ok"), Code::statement_invalid);
-  EXPECT_THROW_CODE(load(1, "long"), Code::statement_invalid);
+  EXPECT_THROW_CODE(load(1000, "ok"), Code::too_large);
+  EXPECT_THROW_CODE(load(1, "long"), Code::too_large);
   EXPECT_EQ(connection.one<int>("select count(*) from v"), 0);
   load(2, "ok");
   EXPECT_EQ(connection.one<int>("select count(*) from v"), 2);
@@ -334,8 +335,56 @@ TEST_F(MariadbSessions, AKilledConnectionIsToldAtEveryStep) {
   EXPECT_EQ(db->one<int>("select 1"), 1);
 }
 
+// A server by itself, which other tests crash and which comes back.
+class MariadbCommits : public testing::MariadbTest {
+ protected:
+  MariadbCommits() : MariadbTest("TIDELOCK_TEST_MARIADB_PLAIN") {}
+};
+
+// In the middle of it: the server waits for a backup that lets nobody commit.
+TEST_F(MariadbCommits, ACommitWhoseConnectionIsKilledIsUnknown) {
+  const auto db = open("max_connections=1");
+  db->script("create table t (id bigint not null)");
+  sql::testing::Ledger ledger;
+  auto backup = admin_->connect();
+  backup.script("backup stage start; backup stage flush; backup stage block_ddl; backup stage block_commit");
+  base::Task killer;
+  const auto told = ledger.note(1, [&] {
+    auto connection = db->connect();
+    const auto session = connection.session_id();
+    auto tx = connection.begin();
+    tx.execute("insert into t values (1)");
+    killer = runtime_.spawn("killer", [&, session](const std::stop_token&) {
+      const auto waits = [&] {
+        return backup.one<int>(
+                   "select count(*) from information_schema.processlist where id = ? and info = 'commit' and state "
+                   "like "
+                   "'Waiting for%'",
+                   session) == 1;
+      };
+      for (const auto deadline = runtime_.in(30s); !waits() && !deadline.passed(runtime_.now());)
+        runtime_.sleep_for(1ms);
+      EXPECT_TRUE(waits());
+      backup.script("kill connection " + std::to_string(session));
+    });
+    tx.commit();
+  });
+  killer.join();
+  backup.script("backup stage end");
+  EXPECT_EQ(told, sql::testing::Told::unknown);
+  const auto others = "select count(*) from information_schema.processlist where db = '" + url_.path.substr(1) + "'";
+  for (const auto deadline = runtime_.in(30s); admin_->one<int>(others) != 0;) {
+    ASSERT_FALSE(deadline.passed(runtime_.now()));
+    runtime_.sleep_for(1ms);
+  }
+  ledger.expect_kept(*db);
+}
+
 TEST_F(MariadbSessions, AWriteByItselfOnALostConnectionIsUnknownAndAReadIsNot) {
   const auto db = with_table("max_connections=2");
+  db->script(
+      "create function f() returns int deterministic modifies sql data begin insert into t values (3, 'x'); return 1; "
+      "end");
   {
     auto connection = db->connect();
     auto insert = connection.prepare("insert into t values (1, 'x')");
@@ -349,6 +398,12 @@ TEST_F(MariadbSessions, AWriteByItselfOnALostConnectionIsUnknownAndAReadIsNot) {
     kill(connection.session_id());
     EXPECT_THROW_CODE(connection.one<int>("select count(*) from t"), Code::connection_lost);
     EXPECT_THROW_CODE(connection.one<int>("select count(*) from t"), Code::connection_lost);
+  }
+  {
+    auto connection = db->connect();
+    auto query = connection.prepare("select f()");  // Committed by itself, as a statement that writes.
+    kill(connection.session_id());
+    EXPECT_THROW_CODE(query.execute(), Code::unknown_outcome);
   }
   EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
 }

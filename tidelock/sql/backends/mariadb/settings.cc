@@ -54,6 +54,7 @@ Settings read_settings(const base::Url& url, base::UrlParams& params, const Data
   settings.password = url.password;
   settings.database = database_of(url.path);
   settings.busy_timeout = options.busy_timeout;
+  settings.resolver = options.resolver;
   settings.read_only = options.read_only;
   settings.must_exist = options.must_exist;
   return settings;

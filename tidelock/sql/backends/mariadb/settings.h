@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
+#include "tidelock/base/resolver.h"
 #include "tidelock/base/secret.h"
 #include "tidelock/base/time.h"
 #include "tidelock/base/url.h"
@@ -30,6 +32,7 @@ struct Settings {
   base::Duration commit_timeout{};  // How long the answer to a commit is waited for.
   base::Duration busy_timeout{};    // How long a statement waits for a lock.
   bool ansi = true;                 // SQL as in the other engines; see docs/engines/mariadb.md.
+  std::shared_ptr<base::Resolver> resolver;
   bool read_only = false;
   bool must_exist = false;
 

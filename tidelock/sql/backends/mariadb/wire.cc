@@ -83,17 +83,28 @@ void StopRequest::drain() noexcept {
   [[maybe_unused]] const auto got = ::read(wake_.get(), &count, sizeof count);
 }
 
-Wire::Wire(base::Runtime& runtime, const Settings& settings, const std::string& database, base::Deadline deadline)
-    : runtime_(runtime), settings_(settings), reading_(runtime), writing_(runtime) {
+Wire::Wire(base::Runtime& runtime, const Settings& settings, const std::string& database, base::Deadline deadline,
+           const std::stop_token& stop, const std::string& address)
+    : runtime_(runtime), settings_(settings), stop_(stop), reading_(runtime), writing_(runtime) {
   start_library();
-  mysql_ = mysql_init(nullptr);
-  if (mysql_ == nullptr) throw Error(Code::io_error, "there is no memory left for a connection");
-  try {
-    connect(database, deadline);
-  } catch (...) {
+  deadline_ = deadline;
+  std::vector<std::string> addresses{address};
+  if (settings.socket.empty() && address.empty()) addresses = settings.resolver->resolve(settings.host, deadline, stop);
+  for (auto next = addresses.begin();; ++next) {
+    address_ = *next;
+    mysql_ = mysql_init(nullptr);
+    if (mysql_ == nullptr) throw Error(Code::io_error, "there is no memory left for a connection");
+    try {
+      if (connect(database)) break;
+      const bool other_may_do = errno_() == CR_CONNECTION_ERROR || errno_() == CR_CONN_HOST_ERROR;
+      if (interrupted_ || !other_may_do || next + 1 == addresses.end()) throw_not_connected();
+    } catch (...) {
+      mysql_close(mysql_);
+      throw;
+    }
     mysql_close(mysql_);
-    throw;
   }
+  stop_ = {};
 }
 
 Wire::~Wire() {
@@ -101,7 +112,27 @@ Wire::~Wire() {
   mysql_close(mysql_);
 }
 
-void Wire::connect(const std::string& database, base::Deadline deadline) {
+Error Wire::no_tls(std::string_view said) const {
+  return Error(Code::unsupported,
+               "the server at " + settings_.address() +
+                   " has no TLS, which the URL demands: set ssl_cert and ssl_key there, or leave sslmode out",
+               {CR_SSL_CONNECTION_ERROR, std::string(said)});
+}
+
+void Wire::throw_not_connected() {
+  if (interrupted_ == Code::cancelled) {
+    throw Error(Code::cancelled, "stopped while it connected to " + settings_.address());
+  }
+  if (interrupted_) {
+    throw Error(Code::timeout, "the server at " + settings_.address() + " did not let us in within its time");
+  }
+  if (errno_() == CR_SSL_CONNECTION_ERROR && message().find("does not support it") != std::string_view::npos) {
+    throw no_tls(message());
+  }
+  throw error("connecting to " + settings_.address() + " as " + settings_.user);
+}
+
+void Wire::set_options() {
   set_option(mysql_, MYSQL_OPT_NONBLOCK, &kStackBytes);
   set_option(mysql_, MYSQL_SET_CHARSET_NAME, "utf8mb4");
   set_option(mysql_, MYSQL_OPT_MAX_ALLOWED_PACKET, &kPacketBytesMost);
@@ -120,28 +151,38 @@ void Wire::connect(const std::string& database, base::Deadline deadline) {
     set_file(mysql_, MYSQL_OPT_SSL_CERT, settings_.tls_certificate);
     set_file(mysql_, MYSQL_OPT_SSL_KEY, settings_.tls_key);
   }
-  deadline_ = deadline;
+}
+
+// The library looks at the host twice: first for an address to connect to, where a name would make it wait for the
+// resolver without a limit; then, when the server has answered, for the name that the certificate must be for.
+bool Wire::connect(const std::string& database) {
+  set_options();
+  const bool by_socket = !settings_.socket.empty();
+  std::vector<char> host(std::max(address_.size(), settings_.host.size()) + 1);
+  std::ranges::copy(address_, host.begin());
   const auto* const connected = drive<MYSQL*>(
       nullptr,
       [&](MYSQL** result) {
         return mysql_real_connect_start(
-            result, mysql_, settings_.socket.empty() ? settings_.host.c_str() : nullptr, settings_.user.c_str(),
+            result, mysql_, by_socket ? nullptr : host.data(), settings_.user.c_str(),
             settings_.password.reveal().c_str(), database.empty() ? nullptr : database.c_str(), settings_.port,
-            settings_.socket.empty() ? nullptr : settings_.socket.c_str(), CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS);
+            by_socket ? settings_.socket.c_str() : nullptr, CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS);
       },
-      [&](MYSQL** result, int events) { return mysql_real_connect_cont(result, mysql_, events); });
-  if (connected == nullptr) {
-    if (interrupted_) {
-      throw Error(Code::timeout, "the server at " + settings_.address() + " did not let us in within its time");
-    }
-    throw error("connecting to " + settings_.address() + " as " + settings_.user);
-  }
+      [&](MYSQL** result, int events) {
+        std::ranges::fill(host, '\0');
+        std::ranges::copy(settings_.host, host.begin());
+        return mysql_real_connect_cont(result, mysql_, events);
+      });
+  if (connected == nullptr) return false;
+  // The library goes on in plain text where the server offers nothing else and no certificate is asked for.
+  if (settings_.tls != Tls::disable && mysql_get_ssl_cipher(mysql_) == nullptr) throw no_tls({});
   socket_ = mysql_get_socket(mysql_);
-  if (settings_.socket.empty()) keep_alive(socket_);
+  if (!by_socket) keep_alive(socket_);
   for (auto* const poll : {&reading_, &writing_}) {
     poll->add(socket_, poll == &reading_ ? POLLIN : POLLOUT);
     poll->add(request_.descriptor().get());
   }
+  return true;
 }
 
 Error Wire::error(std::string_view about) { return error_of(errno_(), message(), about); }
@@ -178,8 +219,8 @@ int Wire::wait_until(int events) {
     base::Poll poll(runtime_);
     poll.add(mysql_get_socket(mysql_), static_cast<short>(((events & MYSQL_WAIT_READ) != 0 ? POLLIN : 0) |
                                                           ((events & MYSQL_WAIT_WRITE) != 0 ? POLLOUT : 0)));
-    if (poll.wait(deadline_)) return events & ~MYSQL_WAIT_TIMEOUT;
-    interrupted_ = Code::timeout;
+    if (poll.wait(deadline_, stop_)) return events & ~MYSQL_WAIT_TIMEOUT;
+    interrupted_ = stop_.stop_requested() ? Code::cancelled : Code::timeout;
     ::shutdown(mysql_get_socket(mysql_), SHUT_RDWR);
     return events | MYSQL_WAIT_TIMEOUT;
   }
@@ -216,7 +257,7 @@ void Wire::cut() noexcept {
 
 bool Wire::kill_query() noexcept {
   try {
-    Wire other(runtime_, settings_, {}, deadline_);
+    Wire other(runtime_, settings_, {}, deadline_, {}, address_);  // The same server, whatever its name means by now.
     return other.query("kill query " + std::to_string(id()));
   } catch (const Error&) {
     return false;

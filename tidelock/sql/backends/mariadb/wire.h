@@ -47,8 +47,10 @@ class StopRequest {
 
 class Wire {
  public:
-  // Connects and logs in. Borrows both. Errors: unavailable, permission_denied, not_found for the database, timeout.
-  Wire(base::Runtime& runtime, const Settings& settings, const std::string& database, base::Deadline deadline);
+  // Connects and logs in. Borrows both. `address`: of the host, where it is known already. Errors: unavailable,
+  // permission_denied, not_found for the database, timeout, cancelled.
+  Wire(base::Runtime& runtime, const Settings& settings, const std::string& database, base::Deadline deadline,
+       const std::stop_token& stop = {}, const std::string& address = {});
   ~Wire();
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
@@ -100,7 +102,10 @@ class Wire {
   bool has_hung_up() noexcept;  // The server has closed, or said something that nobody asked.
 
  private:
-  void connect(const std::string& database, base::Deadline deadline);
+  bool connect(const std::string& database);
+  void set_options();
+  [[noreturn]] void throw_not_connected();
+  Error no_tls(std::string_view said) const;
   int wait(int events) noexcept;
   int wait_until(int events);
   void cut() noexcept;
@@ -116,6 +121,7 @@ class Wire {
   base::Runtime& runtime_;
   const Settings& settings_;
   MYSQL* mysql_ = nullptr;
+  std::string address_;  // Of the host that was reached; a name may have several.
   int socket_ = -1;
   bool broken_ = false;
   StopRequest request_;

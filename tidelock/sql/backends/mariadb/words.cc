@@ -113,6 +113,35 @@ constexpr std::array<std::string_view, 7> kControls = {"BEGIN",     "START",   "
 // The rest that can do it: what a CALL, an EXECUTE or a HANDLER does is anybody's guess.
 constexpr std::array<std::string_view, 11> kTraces = {"SET",     "USE",   "CALL", "EXECUTE", "PREPARE", "HANDLER",
                                                       "DECLARE", "FLUSH", "LOCK", "BACKUP",  "CHANGE"};
+// Words before '(' in a query that call nothing, and functions of the server that change nothing.
+constexpr std::string_view kHarmless =
+    " ABS ALL AND ANY AS ASCII AVG BETWEEN BIN BIT_AND BIT_COUNT BIT_LENGTH BIT_OR BIT_XOR BY CASE CAST CEIL CEILING "
+    "CHAR"
+    " CHARACTER_LENGTH CHAR_LENGTH COALESCE CONCAT CONCAT_WS CONNECTION_ID CONV CONVERT COUNT CRC32 CUME_DIST CURDATE"
+    " CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER CURTIME DATABASE DATE DATEDIFF DATETIME DATE_ADD "
+    "DATE_FORMAT"
+    " DATE_SUB DAY DAYOFMONTH DAYOFWEEK DAYOFYEAR DECIMAL DENSE_RANK DISTINCT DIV ELSE ELT EXCEPT EXISTS EXP EXTRACT "
+    "FIELD"
+    " FIND_IN_SET FIRST_VALUE FLOOR FORMAT FOUND_ROWS FROM FROM_DAYS FROM_UNIXTIME GREATEST GROUP_CONCAT HAVING HEX "
+    "HOUR IF"
+    " IFNULL IN INSERT INSTR INTERSECT INTERVAL IS JOIN JSON_ARRAY JSON_ARRAYAGG JSON_EXTRACT JSON_LENGTH JSON_OBJECT"
+    " JSON_OBJECTAGG JSON_QUERY JSON_UNQUOTE JSON_VALID JSON_VALUE LAG LAST_VALUE LCASE LEAD LEAST LEFT LENGTH LIKE "
+    "LIMIT"
+    " LN LOCATE LOG LOG10 LOG2 LOWER LPAD LTRIM MAX MD5 MICROSECOND MID MIN MINUTE MOD MONTH NOT NOW NTILE NULLIF"
+    " OCTET_LENGTH ON OR ORD OVER PARTITION PERCENT_RANK POSITION POW POWER QUARTER QUOTE RAND RANK REGEXP REPEAT "
+    "REPLACE"
+    " REVERSE RIGHT RLIKE ROUND ROW ROW_NUMBER RPAD RTRIM SECOND SELECT SHA SHA1 SHA2 SIGN SIGNED SOME SPACE SQRT STD"
+    " STDDEV STRCMP STR_TO_DATE SUBDATE SUBSTR SUBSTRING SUBSTRING_INDEX SUM SYSDATE THEN TIME TIMEDIFF TIMESTAMP"
+    " TIMESTAMPDIFF TIME_FORMAT TO_BASE64 TO_DAYS TRIM TRUNCATE UCASE UNHEX UNION UNIX_TIMESTAMP UNSIGNED UPPER USER "
+    "USING"
+    " UUID VALUES VARCHAR VARIANCE VERSION WEEK WEEKDAY WHEN WHERE WITH XOR YEAR ";
+
+bool calls(const std::string& before) {
+  const char c = before.empty() ? ' ' : before.front();
+  if (c == '`' || c == '"') return true;  // A function by its quoted name.
+  return is_word(c) && kHarmless.find(" " + before + " ") == kHarmless.npos;
+}
+
 constexpr std::array<std::string_view, 4> kTracingWords = {"GET_LOCK", "TEMPORARY", "INTO", "@"};
 
 }  // namespace
@@ -125,6 +154,7 @@ StatementKind kind_of(std::string_view sql, const Lexis& lexis) {
   if (first.empty()) return kind;
   kind.empty = false;
   kind.reads = is_one_of(first, kReads);
+  kind.may_write = !kind.reads;
   kind.commits = is_one_of(first, kCommits);
   kind.controls = is_one_of(first, kControls);
   kind.leaves_traces = is_one_of(first, kTraces);
@@ -140,7 +170,10 @@ StatementKind kind_of(std::string_view sql, const Lexis& lexis) {
     kind.controls = false;
     kind.commits = true;
   }
+  std::string before;
   for (auto word = second; !word.empty(); word = tokens.next()) {
+    kind.may_write = kind.may_write || (word == "(" && calls(before));
+    before = word;
     if (word == "INTO" && !kind.reads) continue;  // insert into
     kind.leaves_traces = kind.leaves_traces || is_one_of(word, kTracingWords);
   }

@@ -9,9 +9,11 @@
 namespace tidelock::sql::mariadb {
 
 struct StatementKind {
-  bool empty = true;     // There is no statement, only blanks and comments.
-  bool reads = false;    // It changes nothing: repeating it harms nobody. What a stored function does is not looked at.
-  bool commits = false;  // The server commits the open transaction before it and after it.
+  bool empty = true;           // There is no statement, only blanks and comments.
+  bool reads = false;          // It is there for its rows.
+  bool may_write = false;      // It may change the database, so that a lost answer leaves it unknown: also a query that
+                               // calls a function which is not known to be harmless.
+  bool commits = false;        // The server commits the open transaction before it and after it.
   bool controls = false;       // It begins or ends a transaction, or is a part of one under an id.
   bool leaves_traces = false;  // It may leave something behind in the session: a variable, a lock, a temporary table.
 };

@@ -22,6 +22,19 @@ TEST(MariadbWords, WhatOnlyReadsIsKnownByItsFirstWord) {
   }
 }
 
+TEST(MariadbWords, AQueryThatCallsAnUnknownFunctionMayWrite) {
+  for (const auto* const sql : {"select 1", "select count(*), max(a) from t where b in (1, 2)", "show tables",
+                                "select cast(a as char(10)) from (select 1 as a) as x", "values (1), (2)",
+                                "select 'f(1)' from t -- f(2)", "select coalesce(a, 0) from t for update"}) {
+    EXPECT_FALSE(kind(sql).may_write) << sql;
+  }
+  for (const auto* const sql : {"select f(1)", "select a from t where b = shop.f (a)", "select `f`(1)", "do f()",
+                                "with a as (select f() as n) select n from a", "/*! select f(1) */",
+                                "select get_lock('x', 1)", "insert into t values (1)", "call p()"}) {
+    EXPECT_TRUE(kind(sql).may_write) << sql;
+  }
+}
+
 TEST(MariadbWords, WhatCommitsByItselfIsKnown) {
   for (const auto* const sql :
        {"create table t (a int)", "ALTER TABLE t add b int", "drop table t", "truncate t", "rename table a to b",

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "tidelock/base/errno_error.h"
@@ -54,20 +55,53 @@ class Trace {
   std::FILE* file_;
 };
 
+// Where to connect to, as libpq has it: the names, which certificates are for, and an address for each, since libpq
+// would wait for the resolver without a limit. A name that cannot be looked up is left out while others can.
+std::vector<std::pair<std::string, std::string>> places_of(const Settings& settings, base::Deadline deadline,
+                                                           const std::stop_token& stop) {
+  std::string names, addresses, ports;
+  const auto add = [&](const Host& host, const std::string& address) {
+    const char* const comma = ports.empty() ? "" : ",";
+    names += comma + host.name;
+    addresses += comma + address;
+    ports += comma + std::to_string(host.port);
+  };
+  std::optional<Error> unknown;
+  for (const auto& host : settings.hosts) {
+    if (settings.by_socket) {
+      add(host, {});
+      continue;
+    }
+    try {
+      for (const auto& address : settings.resolver->resolve(host.name, deadline, stop)) add(host, address);
+    } catch (const Error& error) {
+      if (error.code() != Code::unavailable) throw;
+      unknown = error;
+    }
+  }
+  if (ports.empty() && unknown) throw *unknown;
+  return {{"host", names}, {"hostaddr", settings.by_socket ? std::string() : addresses}, {"port", ports}};
+}
+
 }  // namespace
 
-Client::Client(base::Runtime& runtime, const Settings& settings, base::Deadline deadline)
+Client::Client(base::Runtime& runtime, const Settings& settings, base::Deadline deadline, const std::stop_token& stop)
     : runtime_(runtime), where_(settings.where), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), poll_(runtime) {
   if (!wake_) throw base::errno_error(errno, {}, "no event descriptor could be made");
-  connect(settings, std::min(deadline, base::Deadline(base::later(runtime.now(), settings.connect_timeout))));
+  connect(settings, std::min(deadline, base::Deadline(base::later(runtime.now(), settings.connect_timeout))), stop);
   socket_ = poll_.add(PQsocket(get()));
   woken_ = poll_.add(wake_.get());
 }
 
-void Client::connect(const Settings& settings, base::Deadline deadline) {
+void Client::connect(const Settings& settings, base::Deadline deadline, const std::stop_token& stop) {
+  const auto places = places_of(settings, deadline, stop);
   std::vector<const char*> names;
   std::vector<const char*> values;
   for (const auto& [name, value] : settings.keywords) {
+    names.push_back(name.c_str());
+    values.push_back(value.c_str());
+  }
+  for (const auto& [name, value] : places) {
     names.push_back(name.c_str());
     values.push_back(value.c_str());
   }
@@ -87,7 +121,8 @@ void Client::connect(const Settings& settings, base::Deadline deadline) {
   while (state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
     base::Poll poll(runtime_);
     poll.add(PQsocket(get()), state == PGRES_POLLING_READING ? POLLIN : POLLOUT);
-    if (!poll.wait(deadline)) {
+    if (!poll.wait(deadline, stop)) {
+      if (stop.stop_requested()) throw Error(Code::cancelled, "stopped while it connected to " + where_);
       throw Error(Code::timeout, "the server did not answer in time (" + where_ + ")");
     }
     state = PQconnectPoll(get());

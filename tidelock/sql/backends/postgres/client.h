@@ -24,8 +24,8 @@ namespace tidelock::sql::postgres {
 // Used by one task at a time, except cancel().
 class Client {
  public:
-  // Connects. Errors: those of connect_error(); timeout.
-  Client(base::Runtime& runtime, const Settings& settings, base::Deadline deadline);
+  // Connects. Errors: those of connect_error() and base::Resolver; timeout; cancelled.
+  Client(base::Runtime& runtime, const Settings& settings, base::Deadline deadline, const std::stop_token& stop);
 
   PGconn* get() const { return connection_.get(); }
   base::Runtime& runtime() const { return runtime_; }
@@ -71,7 +71,7 @@ class Client {
  private:
   enum class Reason : std::uint8_t { none, timeout, cancelled };
 
-  void connect(const Settings& settings, base::Deadline deadline);
+  void connect(const Settings& settings, base::Deadline deadline, const std::stop_token& stop);
   void remember_cancel_key(std::string_view trace);
   void wait(short events);
   void interrupt(Reason reason);

@@ -101,25 +101,28 @@ Dialect make_dialect() {
 class PostgresDriver final : public Driver {
  public:
   PostgresDriver(base::Runtime& runtime, Settings settings)
-      : runtime_(runtime), settings_(std::move(settings)), dialect_(make_dialect()) {}
+      : runtime_(runtime), settings_(std::move(settings)), dialect_(make_dialect()) {
+    if (settings_.resolver == nullptr) settings_.resolver = std::make_shared<base::SystemResolver>(runtime_);
+  }
 
   const Dialect& dialect() const override { return dialect_; }
-  std::unique_ptr<Session> open(base::Deadline deadline) override {
+  std::unique_ptr<Session> open(base::Deadline deadline, const std::stop_token& stop) override {
     try {
-      return std::make_unique<PostgresSession>(runtime_, settings_, deadline);
+      return std::make_unique<PostgresSession>(runtime_, settings_, deadline, stop);
     } catch (const Error& error) {
       const bool missing = error.native() && error.native()->state == "3D000";
       if (!missing || settings_.must_exist || settings_.database.empty()) throw;
-      make_database(error, deadline);
+      make_database(error, deadline, stop);
     }
-    return std::make_unique<PostgresSession>(runtime_, settings_, deadline);
+    return std::make_unique<PostgresSession>(runtime_, settings_, deadline, stop);
   }
 
  private:
   // Whoever makes it first; `missing` is the error when it may not be made.
-  void make_database(const Error& missing, base::Deadline deadline) {
+  void make_database(const Error& missing, base::Deadline deadline, const std::stop_token& stop) {
     try {
-      PostgresSession session(runtime_, for_maintenance(settings_), deadline);
+      const auto maintenance = for_maintenance(settings_);
+      PostgresSession session(runtime_, maintenance, deadline, stop);
       session.run_script("create database " + quoted_name(settings_.database) + " encoding 'UTF8' template template0",
                          deadline);
     } catch (const Error& error) {
@@ -131,7 +134,7 @@ class PostgresDriver final : public Driver {
   }
 
   base::Runtime& runtime_;
-  const Settings settings_;
+  Settings settings_;
   const Dialect dialect_;
 };
 

@@ -18,8 +18,9 @@ constexpr std::array kMeanings = {
     Meaning{"22001", too_large, "a text is longer than its column"},
     Meaning{"22003", too_large, "a number is out of the range of its type"},
     Meaning{"22008", too_large, "a date or time is out of the range of its type"},
-    Meaning{"22021", invalid_argument, "a text has bytes that its encoding does not have"},
-    Meaning{"22P05", invalid_argument, "a text has a character that the encoding of the database cannot hold"},
+    Meaning{"22021", invalid_argument, "a text has bytes that its encoding does not have: bind them as a Blob"},
+    Meaning{"22P05", invalid_argument,
+            "a text has a character that the encoding of the database cannot hold: make one with `encoding 'UTF8'`"},
     Meaning{"23", constraint_violation, "a constraint is violated"},
     Meaning{"23502", constraint_violation, "a not-null constraint is violated"},
     Meaning{"23503", constraint_violation, "a foreign key is violated"},
@@ -32,8 +33,10 @@ constexpr std::array kMeanings = {
     Meaning{"25P03", connection_lost, "the server ended a session whose transaction was idle for too long"},
     Meaning{"26", misuse, "a prepared statement is gone"},
     Meaning{"27", constraint_violation, "a trigger refuses the change"},
-    Meaning{"28", permission_denied, "the server does not let this user in"},
-    Meaning{"28P01", permission_denied, "the password is wrong"},
+    Meaning{"28", permission_denied,
+            "the server does not let this user in: check user and database, sslmode, and pg_hba.conf there"},
+    Meaning{"28P01", permission_denied,
+            "the password is wrong: check the URL, in which characters with a meaning are written as % and two digits"},
     Meaning{"2B", statement_invalid, "others depend on it"},
     Meaning{"3D", not_found, "the server has no such database: make it with `create database`, or name another"},
     Meaning{"40", serialization_failure, "the transaction was rolled back because of another one"},
@@ -47,14 +50,17 @@ constexpr std::array kMeanings = {
     Meaning{"53", unavailable, "the server lacks resources"},
     Meaning{"53100", disk_full, "the disk of the server is full: free space, then run the unit again"},
     Meaning{"53200", unavailable, "the server has no memory left"},
-    Meaning{"53300", unavailable, "the server, database or user has all the connections that it may have"},
+    Meaning{
+        "53300", unavailable,
+        "the server, database or user has all the connections that it may have: raise max_connections there, or lower "
+        "max_connections of the pools"},
     Meaning{"54", too_large, "a statement or value is over PostgreSQL's limit"},
     Meaning{"55", statement_invalid, "the object is not in the state that the statement demands"},
     Meaning{"55006", database_locked, "another session uses the object"},
     Meaning{"55P03", database_locked, "another transaction holds the lock"},
     Meaning{"57", connection_lost, "the server ended the session"},
     Meaning{"57014", cancelled, "stopped on request"},
-    Meaning{"57P03", unavailable, "the server is starting up, shutting down or recovering"},
+    Meaning{"57P03", unavailable, "the server is starting up, shutting down or recovering: try again in a moment"},
     Meaning{"57P04", not_found, "the database was dropped"},
     Meaning{"58", io_error, "the server's system failed"},
     Meaning{"72", serialization_failure, "the snapshot is too old"},
@@ -77,12 +83,13 @@ struct Phrase {
   std::string_view words;
 };
 constexpr std::array kPhrases = {
-    Phrase{"could not translate host name", unavailable, "the name of the host is not known: check the URL"},
     Phrase{"server does not support SSL", unsupported,
            "the server has no TLS, which the URL demands: use sslmode=prefer, or set ssl = on at the server"},
     Phrase{"certificate verify failed", permission_denied,
-           "the certificate of the server is not signed by who sslrootcert says"},
-    Phrase{"does not match host name", permission_denied, "the certificate of the server is for another host"},
+           "the certificate of the server is not signed by who sslrootcert says: name the right file, or check the "
+           "server"},
+    Phrase{"does not match host name", permission_denied,
+           "the certificate of the server is for another host: use the name that is in it"},
     Phrase{"root certificate file", invalid_argument,
            "the certificates to verify the server with cannot be read: name their file with sslrootcert"},
     Phrase{"no password supplied", permission_denied, "the server wants a password: write it into the URL"},
@@ -156,6 +163,13 @@ Error error_of(const Fault& fault, std::string_view about) {
 Error connect_error(std::string_view said, std::string_view where) {
   const auto fault = fault_in(said);
   const auto about = " (" + std::string(where) + ")";
+  if (fault.message.find("unsupported startup parameter") != fault.message.npos) {
+    return Error(Code::unsupported,
+                 "a pooler stands before the server and takes no options: say pooler=transaction or pooler=session in "
+                 "the URL, as it lends its sessions, or set ignore_startup_parameters = options there" +
+                     about,
+                 {.code = 0, .message = fault.message, .state = fault.state});
+  }
   if (!fault.state.empty()) {
     const auto& known = meaning(fault.state);
     // Nothing was begun yet.
@@ -164,7 +178,9 @@ Error connect_error(std::string_view said, std::string_view where) {
   }
   const auto found =
       std::ranges::find_if(kPhrases, [&](const Phrase& phrase) { return said.find(phrase.text) != said.npos; });
-  const auto words = found == kPhrases.end() ? std::string_view("the server cannot be reached") : found->words;
+  const auto words = found == kPhrases.end()
+                         ? std::string_view("the server cannot be reached: check host and port, and that it runs")
+                         : found->words;
   return Error(found == kPhrases.end() ? unavailable : found->code, std::string(words) + about,
                {.code = 0, .message = fault.message});
 }

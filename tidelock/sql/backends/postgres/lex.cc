@@ -201,4 +201,66 @@ Effects effects(std::string_view sql) {
   return seen;
 }
 
+namespace {
+
+// `from` is the '(' of a call: whether its last argument is the word `true`.
+bool ends_with_true(const std::vector<Token>& all, std::size_t from) {
+  std::size_t depth = 0;
+  for (auto i = from; i < all.size(); ++i) {
+    if (is_symbol(all[i], '(')) ++depth;
+    if (is_symbol(all[i], ')') && --depth == 0) return lower(all[i - 1].text) == "true";
+  }
+  return false;
+}
+
+std::string_view kept_by_call(const std::vector<Token>& all, std::size_t at) {
+  const auto name = lower(all[at].text);
+  if (name.starts_with("pg_advisory_lock") || name.starts_with("pg_try_advisory_lock") ||
+      name.starts_with("pg_advisory_unlock")) {
+    return "an advisory lock of the session (pg_advisory_xact_lock() is one of the transaction)";
+  }
+  if (name == "set_config" && !ends_with_true(all, at + 1)) {
+    return "a setting of the session (set_config(…, true) is one of the transaction)";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view kept_in_session(std::string_view sql) {
+  const auto all = tokens(sql);
+  const auto word = [&](std::size_t i) {
+    return i < all.size() && all[i].kind == Token::Kind::word ? lower(all[i].text) : std::string();
+  };
+  const auto has = [&](std::initializer_list<std::string_view> row) {
+    for (std::size_t i = 0; i + row.size() <= all.size(); ++i) {
+      if (std::ranges::all_of(row, [&, at = i](std::string_view wanted) mutable { return word(at++) == wanted; })) {
+        return true;
+      }
+    }
+    return false;
+  };
+  const auto first = word(0);
+  const auto second = word(1);
+  if (first == "set" && !is_one_of(second, {"local", "transaction", "constraints"})) {
+    return "a setting of the session (`set local` is one of the transaction)";
+  }
+  if (is_one_of(first, {"listen", "unlisten"})) return "listening";
+  if (is_one_of(first, {"prepare", "execute"})) return "a prepared statement";
+  if (is_one_of(first, {"reset", "load", "discard"})) return "what the session has loaded or set";
+  if (first == "declare" && has({"with", "hold"})) return "a cursor with hold";
+  const bool names_temporary = (first == "create" || first == "select" || first == "with") &&
+                               (has({"temp"}) || has({"temporary"})) &&
+                               (first == "create" ? is_one_of(second, {"temp", "temporary", "or", "local", "global"})
+                                                  : has({"into", "temp"}) || has({"into", "temporary"}));
+  if (names_temporary && !has({"on", "commit", "drop"})) {
+    return "a temporary table (`on commit drop` makes it one of the transaction)";
+  }
+  for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+    if (all[i].kind != Token::Kind::word || !is_symbol(all[i + 1], '(')) continue;
+    if (const auto kept = kept_by_call(all, i); !kept.empty()) return kept;
+  }
+  return {};
+}
+
 }  // namespace tidelock::sql::postgres

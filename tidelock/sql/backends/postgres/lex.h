@@ -35,4 +35,8 @@ struct Effects {
 // Careful: a function that is not known to be harmless may do anything.
 Effects effects(std::string_view sql);
 
+// What of the session outlives the transaction of this statement for certain: "a setting", "an advisory lock of the
+// session"; empty: nothing that the text tells.
+std::string_view kept_in_session(std::string_view sql);
+
 }  // namespace tidelock::sql::postgres

@@ -54,6 +54,27 @@ TEST(PostgresLex, WhatMayLeaveSomethingIsNoticed) {
   }
 }
 
+TEST(PostgresLex, WhatTheSessionKeepsForCertainIsNamed) {
+  for (const auto* const sql :
+       {"set search_path = x", "SET session characteristics as transaction read only", "reset all", "listen x",
+        "unlisten *", "load 'x'", "prepare p as select 1", "execute p", "discard temp",
+        "declare c cursor with hold for select 1", "create temp table t (a int)",
+        "create or replace temporary view v as select 1", "create temporary table t (a int) on commit delete rows",
+        "select 1 into temp t", "select pg_advisory_lock(1)", "select pg_try_advisory_lock_shared(1, 2)",
+        "with x as (select pg_advisory_unlock_all()) select 1 from x", "select set_config('a.b', '1', false)",
+        "select set_config('a.b', 'true', $1)"}) {
+    EXPECT_FALSE(kept_in_session(sql).empty()) << sql;
+  }
+  for (const auto* const sql :
+       {"set local search_path = x", "set transaction read only", "set constraints all deferred", "select 1",
+        "create temp table t (a int) on commit drop", "declare c cursor for select 1", "create table temp (a int)",
+        "select pg_advisory_xact_lock(1)", "select pg_try_advisory_xact_lock_shared(1)",
+        "select set_config('a.b', f('x', 'y'), true)", "select 'pg_advisory_lock(1)'", "select pg_notify('a', 'b')",
+        "update t set temp = 1", "insert into t values (1)", ""}) {
+    EXPECT_EQ(kept_in_session(sql), "") << sql;
+  }
+}
+
 TEST(PostgresLex, ReadsAreToldFromWrites) {
   for (const auto* const sql : {"select 1", "values (1)", "with x as (select 1) select * from x"}) {
     EXPECT_FALSE(effects(sql).may_write) << sql;

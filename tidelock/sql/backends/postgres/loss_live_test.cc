@@ -1,23 +1,23 @@
-// What becomes of a unit of work when its connection is lost: at every byte of its commit, at every step, under load.
+// What becomes of a unit of work when the process that serves it is ended, at every step. For what is the same on all
+// servers see conformance/loss_conformance.cc.
 #include <sys/types.h>
 
-#include <atomic>
 #include <csignal>
-#include <functional>
-#include <map>
+#include <cstdlib>
+#include <fstream>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tidelock/sql/backends/postgres/testing/live.h"
-#include "tidelock/sql/backends/postgres/testing/proxy.h"
+#include "tidelock/sql/testing/ledger.h"
 
 namespace tidelock::sql::postgres {
 namespace {
 
 using namespace std::chrono_literals;
-
-// What the caller was told about the unit of each number.
-enum class Told { applied, not_applied, unknown };
+using testing::Ledger;
+using testing::Told;
 
 class PostgresLossLive : public PostgresLiveTest {
  protected:
@@ -26,100 +26,8 @@ class PostgresLossLive : public PostgresLiveTest {
     direct_->script("create table t (id bigint not null)");
   }
 
-  // Inserts `id` and commits.
-  template <typename BeforeCommit>
-  Told unit(Database& db, std::int64_t id, BeforeCommit&& before_commit) {
-    try {
-      auto connection = db.connect();
-      auto tx = connection.begin();
-      tx.execute("insert into t values (?)", id);
-      before_commit();
-      tx.commit();
-      return Told::applied;
-    } catch (const Error& error) {
-      if (error.code() == Code::unknown_outcome) return Told::unknown;
-      EXPECT_TRUE(error.code() == Code::connection_lost || error.code() == Code::unavailable) << error.what();
-      return Told::not_applied;
-    }
-  }
-
-  // Every session but ours has ended, and so what it did is decided.
-  void wait_for_the_others() {
-    wait_until([&] {
-      return direct_->one<int>(
-                 "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() "
-                 "and backend_type = 'client backend'") == 0;
-    });
-  }
-
-  void expect_as_told(const std::map<std::int64_t, Told>& told) {
-    std::map<std::int64_t, int> rows;
-    auto connection = direct_->connect();
-    for (const auto row : connection.query("select id, count(*) from t group by id")) {
-      rows[row.get<std::int64_t>(0)] = row.get<int>(1);
-    }
-    for (const auto& [id, what] : told) {
-      const int count = rows.contains(id) ? rows[id] : 0;
-      EXPECT_LE(count, 1) << id << " was applied twice";
-      EXPECT_FALSE(what == Told::applied && count == 0) << id << " is lost";
-      EXPECT_FALSE(what == Told::not_applied && count == 1) << id << " was applied after all";
-    }
-  }
-
   std::unique_ptr<Database> direct_;
 };
-
-TEST_F(PostgresLossLive, ACommitIsCutAtEveryByteInBothDirections) {
-  make_table();
-  std::map<std::int64_t, Told> told;
-  std::int64_t id = 0;
-  std::map<Told, int> seen;
-  for (const bool to_server : {true, false}) {
-    for (std::int64_t bytes = 0;; ++bytes) {
-      Proxy proxy(runtime_, "127.0.0.1", port());
-      const auto db = open_url(by_port(proxy.port()), {{"max_connections", "1"}, {"sslmode", "disable"}});
-      ASSERT_EQ(unit(*db, ++id, [] {}), Told::applied);  // What a first commit prepares is prepared now.
-      told[id] = Told::applied;
-      const auto what =
-          unit(*db, ++id, [&] { to_server ? proxy.cut_after_to_server(bytes) : proxy.cut_after_to_client(bytes); });
-      told[id] = what;
-      ++seen[what];
-      if (what == Told::applied) break;
-      ASSERT_LT(bytes, 2000) << "a commit was never through";
-    }
-  }
-  wait_for_the_others();
-  expect_as_told(told);
-  EXPECT_GT(seen[Told::unknown], 100);
-  EXPECT_EQ(seen[Told::applied], 2);
-}
-
-TEST_F(PostgresLossLive, ADelayedCommitIsOnlyLate) {
-  make_table();
-  Proxy proxy(runtime_, "127.0.0.1", port());
-  const auto db = open_url(by_port(proxy.port()), {{"sslmode", "disable"}});
-  proxy.delay(3ms);
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(unit(*db, i, [] {}), Told::applied);
-  EXPECT_EQ(direct_->one<int>("select count(*) from t"), 5);
-}
-
-TEST_F(PostgresLossLive, ASilentServerIsGivenUpAtTheDeadline) {
-  make_table();
-  Proxy proxy(runtime_, "127.0.0.1", port());
-  const auto db = open_url(by_port(proxy.port()), {{"sslmode", "disable"}});
-  auto connection = db->connect();
-  {
-    auto first = connection.begin();
-    first.execute("insert into t values (0)");
-    first.commit();
-  }
-  auto tx = connection.begin({.timeout = 300ms});
-  tx.execute("insert into t values (1)");
-  proxy.freeze(true);
-  EXPECT_THROW_CODE(tx.commit(), Code::unknown_outcome);
-  EXPECT_FALSE(connection.is_alive(runtime_.in(1s)));
-  proxy.freeze(false);
-}
 
 TEST_F(PostgresLossLive, ABackendIsEndedAtEveryStep) {
   make_table();
@@ -187,63 +95,6 @@ TEST_F(PostgresLossLive, ABackendIsEndedAtEveryStep) {
   EXPECT_EQ(direct_->one<int>("select count(*) from doomed"), 0);
 }
 
-// Many tasks on few connections, against a server that is broken again and again by `strike`.
-void run_under_fire(base::Runtime& runtime, Database& db, const std::function<void()>& strike, int tasks, int units,
-                    std::map<std::int64_t, Told>& told) {
-  std::atomic<bool> over = false;
-  auto fire = runtime.spawn("fire", [&](const std::stop_token&) {
-    for (int strikes = 0; strikes < 60 && !over; ++strikes) {  // Not for ever: a slow machine gets through as well.
-      strike();
-      const auto pause = runtime.make_signal("a pause of fire");
-      pause->wait(pause->count(), runtime.in(10ms));
-    }
-  });
-  base::LocalMutex mutex;
-  std::vector<base::Task> all;
-  for (int task = 0; task < tasks; ++task) {
-    all.push_back(runtime.spawn("unit", [&, task](const std::stop_token&) {
-      for (int n = 0; n < units; ++n) {
-        const std::int64_t id = task * 1000 + n;
-        auto what = Told::applied;
-        try {
-          transact(db, {.retry = {.max_attempts = 1000, .backoff = {.base = 1ms, .cap = 20ms}}},
-                   [&](Transaction& tx) { tx.execute("insert into t values (?)", id); });
-        } catch (const Error& error) {
-          what = error.code() == Code::unknown_outcome ? Told::unknown : Told::not_applied;
-          EXPECT_TRUE(what == Told::unknown || error.code() == Code::unavailable || error.code() == Code::timeout)
-              << error.what();
-        }
-        const base::LocalGuard guard(mutex);
-        told[id] = what;
-      }
-    }));
-  }
-  for (auto& task : all) task.join();
-  over = true;
-  fire.join();
-}
-
-TEST_F(PostgresLossLive, UnderLoadNoUnitIsLostAndNoneAppliedTwice) {
-  make_table();
-  std::map<std::int64_t, Told> told;
-  {
-    const auto db = open({{"max_connections", "6"}});
-    const auto killer = open({{"max_connections", "1"}});
-    direct_.reset();
-    const auto end_any = [&] {
-      killer->one<std::int64_t>(
-          "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity where datname = "
-          "current_database() and pid <> pg_backend_pid() order by random() limit 1) as one");
-    };
-    run_under_fire(runtime_, *db, end_any, 200, 2, told);
-    EXPECT_EQ(db->pool_state().in_use, 0U);
-    EXPECT_EQ(db->pool_state().waiting, 0U);
-  }
-  direct_ = open();
-  wait_for_the_others();
-  expect_as_told(told);
-}
-
 // A server by itself, with the settings of a fresh installation: the tests of it bear that another one crashes it.
 class PostgresPlainLive : public PostgresLossLive {
  protected:
@@ -258,7 +109,7 @@ class PostgresPlainLive : public PostgresLossLive {
                              error.code() == Code::unknown_outcome;
         if (!crashed || deadline.passed(runtime_.now())) throw;
       }
-      runtime_.yield();
+      runtime_.sleep_for(5ms);
     }
   }
 
@@ -308,35 +159,117 @@ TEST_F(PostgresPlainLive, WhatAFreshInstallationLacksIsNamed) {
   EXPECT_NE(no_tls.message().find("TLS"), std::string::npos) << no_tls.what();
 }
 
-// One backend dies by SIGKILL; the server then ends all others, recovers, and takes nobody for a while.
-TEST_F(PostgresPlainLive, AcrossCrashesOfTheServerNoUnitIsLostAndNoneAppliedTwice) {
-  again([&] {
-    direct_ = open();
-    return direct_->execute("create table if not exists t (id bigint not null)");
-  });
-  direct_.reset();
-  std::map<std::int64_t, Told> told;
-  int crashes = 0;
+TEST_F(PostgresPlainLive, AServerThatIsShuttingDownSaysSo) {
+  const char* const file = std::getenv("TIDELOCK_TEST_POSTGRES_PLAIN_PID");
+  ASSERT_NE(file, nullptr);
+  again([&] { open(); });
+  const auto db = again([&] { return open({{"max_connections", "1"}}); });
   {
-    const auto db = again([&] { return open({{"max_connections", "4"}}); });
-    const auto crash = [&] {
-      if (crashes == 3) return;
+    const auto held = again([&] { return db->connect(); });  // It waits for this one.
+    pid_t server = 0;
+    std::ifstream(file) >> server;
+    ASSERT_GT(server, 1);
+    ASSERT_EQ(::kill(server, SIGTERM), 0);
+    std::optional<Error> met;
+    wait_until([&] {
       try {
-        const auto pid = admin_->maybe<int>(
-            "select pid from pg_stat_activity where datname = ? order by random() limit 1", url_.path.substr(1));
-        if (pid && ::kill(*pid, SIGKILL) == 0) ++crashes;
+        open({{"mode", "rw"}});
+        return false;  // It has not begun.
       } catch (const Error& error) {
-        EXPECT_NE(error.disposition(), Disposition::permanent) << error.what();
+        met = error;
+        return true;
       }
-    };
-    run_under_fire(runtime_, *db, crash, 20, 20, told);
+    });
+    EXPECT_EQ(met->code(), Code::unavailable) << met->what();
+    EXPECT_EQ(met->native()->state, "57P03") << met->what();
+    EXPECT_NE(met->message().find("try again"), std::string::npos) << met->what();
+    ASSERT_EQ(::kill(server, SIGINT), 0);  // It waits no longer.
   }
-  EXPECT_GT(crashes, 0);
+  again([&] { EXPECT_EQ(open({{"mode", "rw"}})->one<int>("select 1"), 1); });
+}
+
+TEST_F(PostgresPlainLive, AServerWithoutConnectionsLeftSaysWhatToDo) {
+  const auto name = "u_" + std::to_string(runtime_.random());
   again([&] {
-    direct_ = open();
-    return direct_->one<int>("select 1");
+    open();
+    admin_->execute("create role " + name + " login");
   });
-  expect_as_told(told);
+  {
+    auto url = url_;
+    url.user = name;
+    std::vector<Connection> held;
+    const auto met = error_of([&] {
+      const auto db = open_url(url, {{"max_connections", "200"}, {"mode", "rw"}});
+      for (int i = 0; i < 200; ++i) held.push_back(db->connect());
+    });
+    EXPECT_EQ(met.code(), Code::unavailable) << met.what();
+    EXPECT_EQ(met.disposition(), Disposition::retry_call);
+    EXPECT_EQ(met.native()->state, "53300") << met.what();
+    EXPECT_NE(met.message().find("max_connections"), std::string::npos) << met.what();
+  }
+  again([&] { return admin_->execute("drop role " + name); });
+}
+
+// One backend dies by SIGKILL, before, in and after the commit; the server then ends all others, recovers, and takes
+// nobody for a while.
+TEST_F(PostgresPlainLive, ABackendIsKilledAtEveryStep) {
+  const auto fresh = [&] {
+    again([&] {
+      direct_ = open({{"max_connections", "1"}});
+      direct_->script(
+          "drop table if exists t; create table t (id bigint not null);"
+          "create or replace function wait_here() returns trigger language plpgsql as $$ begin "
+          "perform pg_sleep(60); return null; end $$");
+    });
+  };
+  const auto kill = [this](std::int64_t pid) {  // Until it is gone, and its connection with it.
+    ASSERT_EQ(::kill(static_cast<pid_t>(pid), SIGKILL), 0);
+    wait_until([&] { return ::kill(static_cast<pid_t>(pid), 0) != 0; });
+  };
+  enum class Step { before_the_statement, before_the_commit, in_the_commit, after_the_commit };
+  for (const auto step :
+       {Step::before_the_statement, Step::before_the_commit, Step::in_the_commit, Step::after_the_commit}) {
+    SCOPED_TRACE(static_cast<int>(step));
+    fresh();
+    if (step == Step::in_the_commit) {
+      again([&] {
+        direct_->script(
+            "create constraint trigger at_commit after insert on t deferrable initially deferred "
+            "for each row execute function wait_here()");
+      });
+    }
+    Ledger ledger;
+    auto db = again([&] { return open({{"max_connections", "1"}}); });
+    base::Task killer;
+    const auto told = ledger.note(1, [&] {
+      auto connection = db->connect();
+      const auto pid = connection.session_id();
+      auto tx = connection.begin();
+      if (step == Step::before_the_statement) kill(pid);
+      tx.execute("insert into t values (1)");
+      if (step == Step::before_the_commit) kill(pid);
+      if (step == Step::in_the_commit) {
+        killer = runtime_.spawn("killer", [&, pid](const std::stop_token&) {
+          wait_until([&] {
+            return direct_->one<int>("select count(*) from pg_stat_activity where pid = ? and wait_event = 'PgSleep'",
+                                     pid) == 1;
+          });
+          kill(pid);
+        });
+      }
+      tx.commit();
+      if (step == Step::after_the_commit) kill(pid);
+    });
+    if (killer.joinable()) killer.join();
+    EXPECT_EQ(told, step == Step::after_the_commit ? Told::applied
+                    : step == Step::in_the_commit  ? Told::unknown
+                                                   : Told::not_applied);
+    again([&] {
+      direct_ = open({{"max_connections", "1"}});
+      direct_->one<int>("select 1");
+    });
+    ledger.expect_kept(*direct_);
+  }
 }
 
 }  // namespace

@@ -35,6 +35,10 @@ bool concerns_types(const Error& error) {
          state == "42P08" || state == "22P02" || state == "42P22";
 }
 
+// Of a parameter that the server was not asked about: its text becomes what the server takes it for, but bytes are
+// bytes.
+Oid type_unasked(const ValueView& value) { return std::holds_alternative<BlobView>(value) ? kBytea : 0; }
+
 bool is_text(Oid type) { return type == kText || type == kUnknown || type == kVarchar || type == kBpchar; }
 
 }  // namespace
@@ -165,7 +169,7 @@ void PostgresPrepared::encode(std::span<const ValueView> values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (std::holds_alternative<Null>(values[i])) continue;
     const auto begin = to.bytes.size();
-    const auto type = i < types_.size() ? types_[i] : 0;
+    const auto type = i < types_.size() ? types_[i] : type_unasked(values[i]);
     to.formats[i] = append_parameter(to.bytes, values[i], type) == Form::binary ? 1 : 0;
     to.lengths[i] = static_cast<int>(to.bytes.size() - begin);
     to.bytes += '\0';  // Text ends so.
@@ -183,8 +187,10 @@ void PostgresPrepared::send(std::span<const ValueView> values) {
   const auto& from = parameters_;
   if (name_.empty()) {
     binary_ = false;
-    client.sent(PQsendQueryParams(client.get(), sql_.c_str(), count, nullptr, from.values.data(), from.lengths.data(),
-                                  from.formats.data(), 0));
+    std::vector<Oid> types;
+    for (const auto& value : values) types.push_back(type_unasked(value));
+    client.sent(PQsendQueryParams(client.get(), sql_.c_str(), count, types.data(), from.values.data(),
+                                  from.lengths.data(), from.formats.data(), 0));
   } else {
     client.sent(PQsendQueryPrepared(client.get(), name_.c_str(), count, from.values.data(), from.lengths.data(),
                                     from.formats.data(), binary_ ? 1 : 0));

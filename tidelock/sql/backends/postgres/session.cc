@@ -86,19 +86,24 @@ std::string quoted_table(std::string_view table) {
   return quoted_name(table.substr(0, point)) + '.' + quoted_name(table.substr(point + 1));
 }
 
-PostgresSession::PostgresSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline)
-    : where_(settings.where), client_(runtime, settings, deadline) {
+PostgresSession::PostgresSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline,
+                                 const std::stop_token& stop)
+    : settings_(settings), where_(settings_.where), client_(runtime, settings, deadline, stop) {
   const char* const encoding = PQparameterStatus(client_.get(), "server_encoding");
   if (encoding != nullptr && std::string_view(encoding) == "SQL_ASCII") {
     throw Error(Code::unsupported, "the database has the encoding SQL_ASCII, which does not say what its bytes mean (" +
                                        where_ + "): make one with `encoding 'UTF8'`");
   }
   const auto backend = command("select pg_backend_pid()", deadline);
-  pooled_ = value_of(backend, 0) != std::to_string(client_.handshake_pid());
+  std::from_chars(value_of(backend, 0).data(), value_of(backend, 0).data() + value_of(backend, 0).size(), pid_);
+  const bool by_a_pooler = pid_ != client_.handshake_pid() || settings.pooler != Pooler::detect;
+  pooled_ = by_a_pooler && settings.pooler != Pooler::session;
+  if (by_a_pooler) command(settings.set_up(), deadline);
 }
 
 std::unique_ptr<Prepared> PostgresSession::prepare(std::string_view sql) {
   refuse_session_text(sql);
+  refuse_what_stays(sql, effects(sql));
   return std::make_unique<PostgresPrepared>(*this, sql);
 }
 
@@ -114,6 +119,7 @@ void PostgresSession::run_one(std::string_view sql, base::Deadline deadline) {
   }
   refuse_session_text(sql);
   const auto seen = effects(sql);
+  refuse_what_stays(sql, seen);
   note(seen);
   try {
     start(deadline);
@@ -150,7 +156,9 @@ void PostgresSession::begin(const BeginOptions& options) {
   std::string sql = "begin";
   if (options.isolation) sql += " isolation level " + std::string(level_text(*options.isolation));
   if (options.read_only) sql += " read only";
-  if (options.lock_timeout) sql += "; set local lock_timeout = " + lock_timeout_text(*options.lock_timeout);
+  if (options.lock_timeout || pooled_) {  // The session of a pooler has the server's own.
+    sql += "; set local lock_timeout = " + lock_timeout_text(options.lock_timeout.value_or(settings_.busy_timeout));
+  }
   stop_ = options.stop;
   try {
     command(sql, options.deadline);
@@ -290,11 +298,11 @@ bool PostgresSession::reset() noexcept {
   if (!client_.is_good()) return false;
   if (client_.in_transaction()) rollback();
   if (!client_.is_good()) return false;
-  if (!leaves_state_) return true;
-  if (pooled_) return false;  // Who knows whose session that would reset.
+  if (!leaves_state_ || pooled_) return true;  // Who knows whose session that would reset.
   try {
     client_.start_uncancellable(base::later(client_.runtime().now(), kTidyWithin));
-    client_.run(kReset, "reset");
+    client_.run(settings_.pooler == Pooler::session ? std::string(kReset) + "; " + settings_.set_up() : kReset,
+                "reset");
     while (client_.wait_for_notification(base::Instant::min(), {})) {  // What was told before.
     }
   } catch (const std::exception&) {
@@ -324,12 +332,23 @@ bool PostgresSession::is_alive(base::Deadline deadline) noexcept {
   }
 }
 
-// NOLINTNEXTLINE(readability-convert-member-functions-to-static)
 void PostgresSession::require_own_session(std::string_view what) const {
   if (!pooled_) return;
-  throw Error(Code::unsupported, "no " + std::string(what) + " through " + where_ +
-                                     ": a pooler stands before the server and lends its sessions anew for each "
-                                     "transaction; connect to the server itself");
+  throw Error(Code::unsupported,
+              "no " + std::string(what) + " through " + where_ +
+                  ": a pooler stands before the server and lends its sessions anew for each transaction; connect to "
+                  "the server itself, or say pooler=session in the URL where the pooler lends whole sessions");
+}
+
+void PostgresSession::refuse_what_stays(std::string_view sql, const Effects& effects) const {
+  if (!pooled_) return;
+  if (settings_.read_only && !begun_ && effects.may_write) {
+    throw Error(Code::read_only,
+                "through a pooler nothing that may write is run with mode=ro but in a transaction, which "
+                "the server knows to be read-only: " +
+                    base::quoted(sql));
+  }
+  if (const auto kept = kept_in_session(sql); !kept.empty()) require_own_session(kept);
 }
 
 void PostgresSession::prepare_commit() {
@@ -415,7 +434,7 @@ std::vector<PreparedTransaction> PostgresSession::prepared_transactions(base::De
 
 std::int64_t PostgresSession::session_id() {
   require_own_session("session id");
-  return client_.handshake_pid();
+  return pid_;
 }
 
 void PostgresSession::listen(std::string_view channel, base::Deadline deadline) {

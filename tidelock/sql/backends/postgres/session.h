@@ -17,8 +17,10 @@ namespace tidelock::sql::postgres {
 
 class PostgresSession final : public Session {
  public:
-  // Connects. Errors: those of Client; unsupported for a database whose encoding says nothing about its text.
-  PostgresSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline);
+  // Connects. Borrows both. Errors: those of Client; unsupported for a database whose encoding says nothing about its
+  // text.
+  PostgresSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline,
+                  const std::stop_token& stop = {});
 
   std::unique_ptr<Prepared> prepare(std::string_view sql) override;
   void run_script(std::string_view sql, base::Deadline deadline) override;
@@ -50,6 +52,8 @@ class PostgresSession final : public Session {
   base::Deadline transaction_deadline() const { return deadline_; }
   // Before a statement is sent.
   void start(base::Deadline deadline) { client_.start(deadline, stop_); }
+  // Behind a pooler: refuses what would stay in a session that is somebody else's next.
+  void refuse_what_stays(std::string_view sql, const Effects& effects) const;
   // A statement with these effects is being run.
   void note(const Effects& effects) { leaves_state_ = leaves_state_ || effects.may_leave_state; }
   // The error as the caller meets it: what was lost may have been applied when it committed itself.
@@ -69,9 +73,11 @@ class PostgresSession final : public Session {
   void end_transaction() noexcept;
   void require_own_session(std::string_view what) const;
 
-  const std::string where_;
+  const Settings& settings_;  // Of the driver, which outlives its sessions.
+  const std::string& where_;
   Client client_;
-  bool pooled_ = false;  // Something between here and the server lends its sessions.
+  std::int64_t pid_ = 0;  // Of the server's process, as it says itself.
+  bool pooled_ = false;   // Something between here and the server lends its sessions for a transaction.
   bool begun_ = false;
   bool reads_only_ = false;
   std::string xid_;

@@ -1,11 +1,14 @@
 // What a session of a real server leaves behind, waits for, and says when it fails.
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "tidelock/sql/backends/postgres/testing/live.h"
-#include "tidelock/sql/backends/postgres/testing/proxy.h"
+#include "tidelock/sql/testing/proxy.h"
 #include "tidelock/sql/text_form.h"
 
 namespace tidelock::sql::postgres {
@@ -13,6 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+using testing::Proxy;
 using PostgresErrorsLive = PostgresLiveTest;
 using PostgresSessionLive = PostgresLiveTest;
 using PostgresOpenLive = PostgresLiveTest;
@@ -282,7 +286,11 @@ TEST_F(PostgresSessionLive, ThePositionOfACommitIsReachedByTheStandby) {
 
 TEST_F(PostgresSessionLive, BehindAPoolerSessionsAreNobodysOwn) {
   Proxy proxy(runtime_, "127.0.0.1", port());
-  proxy.disguise_sessions();
+  proxy.edit([](std::span<char> bytes) {  // The number of the server's process: 'K', a length of 12, it, the key.
+    constexpr std::array<char, 5> kKeyData{'K', 0, 0, 0, 12};
+    const auto at = std::ranges::search(bytes, kKeyData).begin();
+    if (bytes.end() - at >= 13) at[8] = static_cast<char>(at[8] ^ 1);
+  });
   open()->script("create table t (a integer)");
   const auto db = open_url(by_port(proxy.port()), {{"sslmode", "disable"}});
   auto connection = db->connect();

@@ -7,30 +7,22 @@
 #include "tidelock/sql/transaction.h"
 
 namespace tidelock::sql::postgres {
-namespace {
 
 using namespace std::chrono_literals;
-
-std::string hosts_of(const base::Url& url) {
-  std::string names;
-  for (const auto& host : url.hosts) names += (names.empty() ? "" : ",") + host.name;
-  return names;
-}
-
-std::string ports_of(const base::Url& url) {
-  std::string ports;
-  for (const auto& host : url.hosts) {
-    ports += (ports.empty() ? "" : ",") + std::to_string(host.port.value_or(5432));
-  }
-  return ports;
-}
-
-}  // namespace
 
 std::string lock_timeout_text(base::Duration duration) {
   if (duration == kNoTimeout) return "0";
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
   return std::to_string(std::clamp<std::int64_t>(ms, 1, std::numeric_limits<std::int32_t>::max()));
+}
+
+std::string Settings::set_up() const {
+  std::string sql =
+      "set timezone = 'UTC'; set datestyle = 'ISO'";  // Poolers know these, and keep them for each client.
+  if (pooler != Pooler::session) return sql;
+  sql += "; set bytea_output = 'hex'; set lock_timeout = " + lock_timeout_text(busy_timeout);
+  if (read_only) sql += "; set default_transaction_read_only = on";
+  return sql;
 }
 
 Settings for_maintenance(Settings settings) {
@@ -49,9 +41,11 @@ Settings read_settings(const base::Url& url, base::UrlParams& params, const Data
                 "a postgres URL names a host, as in postgres://user@host/database, or the folder of a socket, as in "
                 "postgres:///database?socket=/run/postgresql");
   }
-  keywords.emplace_back("host", socket.empty() ? hosts_of(url) : socket);
-  keywords.emplace_back("port",
-                        socket.empty() ? ports_of(url) : std::to_string(params.integer("port", 5432, 1, 65535)));
+  settings.by_socket = !socket.empty();
+  if (settings.by_socket) {
+    settings.hosts.push_back({socket, static_cast<std::uint16_t>(params.integer("port", 5432, 1, 65535))});
+  }
+  for (const auto& host : url.hosts) settings.hosts.push_back({host.name, host.port.value_or(5432)});
   if (!url.user.empty()) keywords.emplace_back("user", url.user);
   const auto database = url.path.starts_with('/') ? url.path.substr(1) : url.path;
   if (!database.empty()) keywords.emplace_back("dbname", database);
@@ -67,16 +61,19 @@ Settings read_settings(const base::Url& url, base::UrlParams& params, const Data
   }
   keywords.emplace_back("application_name", params.text("application_name", "tidelock"));
   settings.connect_timeout = params.duration("connect_timeout", 10s, 1ms, 1h);
+  const auto pooler = params.choice("pooler", "auto", {"auto", "transaction", "session"});
+  settings.pooler = pooler == "auto" ? Pooler::detect : pooler == "transaction" ? Pooler::transaction : Pooler::session;
   params.finish();
 
   settings.busy_timeout = options.busy_timeout;
+  settings.resolver = options.resolver;
   settings.read_only = options.read_only;
   settings.must_exist = options.must_exist || options.read_only;
   settings.where = url.to_string();
   std::string startup =
       "-c TimeZone=UTC -c DateStyle=ISO -c bytea_output=hex -c lock_timeout=" + lock_timeout_text(options.busy_timeout);
   if (options.read_only) startup += " -c default_transaction_read_only=on";
-  keywords.emplace_back("options", startup);
+  if (settings.pooler == Pooler::detect) keywords.emplace_back("options", startup);
   keywords.emplace_back("client_encoding", "UTF8");
   // Notices of a dead peer: a minute at most, also while data is on its way.
   keywords.emplace_back("keepalives_idle", "30");

@@ -79,7 +79,7 @@ class SqliteDriver final : public Driver {
 
   const Dialect& dialect() const override { return dialect_; }
 
-  std::unique_ptr<Session> open(base::Deadline deadline) override {
+  std::unique_ptr<Session> open(base::Deadline deadline, const std::stop_token&) override {
     try {
       auto session = std::make_unique<SqliteSession>(place_, deadline);
       if (!place_.read_only && sqlite3_db_readonly(session->handle().get(), "main") == 1) {

@@ -75,7 +75,7 @@ class DuckDbTest : public ::testing::Test {
     if (driver_ == nullptr) driver_ = open(settings());
     return *driver_;
   }
-  std::unique_ptr<Session> session() { return driver().open(kNever); }
+  std::unique_ptr<Session> session() { return driver().open(kNever, {}); }
 
   base::RealRuntime runtime_;
   base::RealFiles files_{runtime_};

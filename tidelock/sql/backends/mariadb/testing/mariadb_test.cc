@@ -5,8 +5,8 @@
 namespace tidelock::sql::mariadb::testing {
 
 void MariadbTest::SetUp() {
-  const char* const server = std::getenv("TIDELOCK_TEST_MARIADB");
-  if (server == nullptr) GTEST_SKIP() << "TIDELOCK_TEST_MARIADB names no server: scripts/services up starts one";
+  const char* const server = std::getenv(variable_);
+  if (server == nullptr) GTEST_SKIP() << variable_ << " names no server: scripts/services up starts one";
   url_ = base::Url::parse(server);
   admin_ = open_url(url_);
   url_.path = "/tidelock_" + std::to_string(runtime_.random());

@@ -17,6 +17,8 @@ namespace tidelock::sql::mariadb::testing {
 
 class MariadbTest : public ::testing::Test {
  protected:
+  // `variable` names the server.
+  explicit MariadbTest(const char* variable = "TIDELOCK_TEST_MARIADB") : variable_(variable) {}
   void SetUp() override;
   void TearDown() override;
 
@@ -26,6 +28,7 @@ class MariadbTest : public ::testing::Test {
   // Ends the session of a connection from another one, and waits until the server has let it go.
   void kill(std::int64_t session);
 
+  const char* const variable_;
   base::RealRuntime runtime_;
   base::RealFiles files_{runtime_};
   base::Url url_;                    // Of this test's own database.

@@ -21,17 +21,19 @@ class PostgresLiveTest : public ::testing::Test {
  protected:
   void SetUp() override {
     const char* const url = std::getenv("TIDELOCK_TEST_POSTGRES");
-    if (url == nullptr) {
-      const char* const ci = std::getenv("CI");
-      ASSERT_FALSE(ci != nullptr && std::string(ci) == "true") << "TIDELOCK_TEST_POSTGRES names no server";
-      GTEST_SKIP() << "TIDELOCK_TEST_POSTGRES names no server: scripts/services up starts one";
-    }
+    if (url == nullptr) return skip_or_fail("TIDELOCK_TEST_POSTGRES");
     url_ = base::Url::parse(url);
     admin_ = sql::open(runtime_, files_, url_, {.max_connections = 2});
     url_.path = "/tidelock_" + std::to_string(runtime_.random());
   }
   void TearDown() override {
     if (admin_ != nullptr) admin_->execute("drop database if exists " + url_.path.substr(1) + " with (force)");
+  }
+
+  static void skip_or_fail(const std::string& variable) {
+    const char* const ci = std::getenv("CI");
+    ASSERT_FALSE(ci != nullptr && std::string(ci) == "true") << variable << " names no server";
+    GTEST_SKIP() << variable << " names no server: scripts/services up starts one";
   }
 
   std::unique_ptr<Database> open(const std::map<std::string, std::string>& params = {}) {

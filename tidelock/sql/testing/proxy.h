@@ -3,15 +3,18 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tidelock/base/descriptor.h"
 #include "tidelock/base/local_mutex.h"
 #include "tidelock/base/runtime.h"
 
-namespace tidelock::sql::postgres {
+namespace tidelock::sql::testing {
 
 // Listens on a free port of the loopback. Thread-safe.
 class Proxy {
@@ -30,8 +33,10 @@ class Proxy {
   void delay(base::Duration duration) { delay_ns_ = duration.count(); }
   // Nothing passes, and nothing is cut.
   void freeze(bool frozen) { frozen_ = frozen; }
-  // The number that the server says its process has is changed on its way, as a pooler does.
-  void disguise_sessions() { disguised_ = true; }
+  // No more is cut, delayed or frozen. What was cut stays cut.
+  void heal();
+  // Changes what comes from the server on its way. Set before the first connection.
+  void edit(std::function<void(std::span<char>)> change) { edit_ = std::move(change); }
 
   // Bytes that passed to the server, and to the client, so far.
   std::int64_t to_server() const { return to_server_; }
@@ -40,11 +45,13 @@ class Proxy {
  private:
   void accept(const std::stop_token& stop);
   void serve(const base::Descriptor& client, const std::stop_token& stop);
-  bool pass(int from, int to, std::atomic<std::int64_t>& left, std::atomic<std::int64_t>& passed, bool to_client);
+  bool pass(int from, int to, std::atomic<std::int64_t>& left, std::atomic<std::int64_t>& passed, bool to_client,
+            const std::stop_token& stop);
 
   base::Runtime& runtime_;
   const std::string host_;
   const std::uint16_t upstream_;
+  std::function<void(std::span<char>)> edit_;
   base::Descriptor listener_;
   std::uint16_t port_ = 0;
   std::atomic<std::int64_t> left_to_server_ = kAll;
@@ -53,10 +60,9 @@ class Proxy {
   std::atomic<std::int64_t> to_client_ = 0;
   std::atomic<std::int64_t> delay_ns_ = 0;
   std::atomic<bool> frozen_ = false;
-  std::atomic<bool> disguised_ = false;
   base::LocalMutex mutex_;
   std::vector<base::Task> connections_ TIDELOCK_GUARDED_BY(mutex_);
   base::Task acceptor_;
 };
 
-}  // namespace tidelock::sql::postgres
+}  // namespace tidelock::sql::testing

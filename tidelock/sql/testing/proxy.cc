@@ -1,4 +1,4 @@
-#include "tidelock/sql/backends/postgres/testing/proxy.h"
+#include "tidelock/sql/testing/proxy.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -7,14 +7,17 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <memory>
 #include <utility>
 
 #include "tidelock/base/errno_error.h"
 #include "tidelock/base/poll.h"
 
-namespace tidelock::sql::postgres {
+namespace tidelock::sql::testing {
 namespace {
+
+using namespace std::chrono_literals;
 
 sockaddr_in address_of(const std::string& host, std::uint16_t port) {
   sockaddr_in address{};
@@ -56,6 +59,12 @@ Proxy::~Proxy() {
   for (auto& connection : connections_) connection.request_stop();
 }
 
+void Proxy::heal() {
+  left_to_server_ = left_to_client_ = kAll;
+  delay_ns_ = 0;
+  frozen_ = false;
+}
+
 void Proxy::accept(const std::stop_token& stop) {
   base::Poll poll(runtime_);
   poll.add(listener_.get());
@@ -84,28 +93,23 @@ void Proxy::serve(const base::Descriptor& client, const std::stop_token& stop) {
   const auto from_client = poll.add(client.get());
   const auto from_server = poll.add(server.get());
   while (poll.wait(base::Deadline::never(), stop)) {
-    if (poll.ready(from_client) && !pass(client.get(), server.get(), left_to_server_, to_server_, false)) break;
-    if (poll.ready(from_server) && !pass(server.get(), client.get(), left_to_client_, to_client_, true)) break;
+    if (poll.ready(from_client) && !pass(client.get(), server.get(), left_to_server_, to_server_, false, stop)) break;
+    if (poll.ready(from_server) && !pass(server.get(), client.get(), left_to_client_, to_client_, true, stop)) break;
   }
   cut();
 }
 
 // False: the connection is over.
-bool Proxy::pass(int from, int to, std::atomic<std::int64_t>& left, std::atomic<std::int64_t>& passed, bool to_client) {
+bool Proxy::pass(int from, int to, std::atomic<std::int64_t>& left, std::atomic<std::int64_t>& passed, bool to_client,
+                 const std::stop_token& stop) {
   std::array<char, 16 << 10> bytes;
   const auto got = ::recv(from, bytes.data(), bytes.size(), 0);
   if (got <= 0) return false;
-  while (frozen_) runtime_.yield();
-  if (const auto wait = delay_ns_.load(); wait > 0) {
-    const auto over = runtime_.make_signal("a delay");
-    over->wait(over->count(), runtime_.in(base::Duration(wait)));
+  while (frozen_) {
+    if (!runtime_.sleep_for(1ms, stop)) return false;
   }
-  if (disguised_ && to_client) {  // 'K', a length of 12, the number, the key.
-    constexpr std::array<char, 5> kKeyData{'K', 0, 0, 0, 12};
-    const auto end = bytes.begin() + got;
-    const auto at = std::search(bytes.begin(), end, kKeyData.begin(), kKeyData.end());
-    if (end - at >= 13) at[8] = static_cast<char>(at[8] ^ 1);
-  }
+  if (const auto wait = delay_ns_.load(); wait > 0 && !runtime_.sleep_for(base::Duration(wait), stop)) return false;
+  if (to_client && edit_) edit_(std::span(bytes.data(), static_cast<std::size_t>(got)));
   const auto budget = left.load();  // Once: a test may set it meanwhile, for what comes after these bytes.
   const auto allowed = std::clamp<std::int64_t>(budget, 0, got);
   send_all(to, bytes.data(), static_cast<std::size_t>(allowed));
@@ -114,4 +118,4 @@ bool Proxy::pass(int from, int to, std::atomic<std::int64_t>& left, std::atomic<
   return allowed == got;
 }
 
-}  // namespace tidelock::sql::postgres
+}  // namespace tidelock::sql::testing
