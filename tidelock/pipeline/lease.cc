@@ -6,6 +6,7 @@
 #include <chrono>
 #include <set>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tidelock/base/log.h"
@@ -29,46 +30,46 @@ std::optional<lock::ClaimState> holder(lock::Backend& locks, base::Runtime& runt
 }  // namespace
 
 PipelineLease::PipelineLease(lock::Backend& locks, base::Runtime& runtime, const std::string& pipeline,
-                             const Alive& alive, const std::optional<Wait>& wait)
+                             const Processes& processes, const std::stop_token& stop, const StandBy& stand_by)
     : mutex_(locks, runtime, "pipeline/" + pipeline) {
   std::string said;
+  bool waited = false;
   for (;;) {
-    std::string who;
-    auto lease = take(locks, runtime, alive, who);
-    if (!lease && !wait) {
+    auto lease = mutex_.try_acquire(runtime.in(kPatience));
+    const auto first = lease ? std::nullopt : holder(locks, runtime, mutex_.key());
+    const bool seems_gone = first && first->host == runtime.identity().host && !processes.alive(first->pid);
+    if (seems_gone && processes.of_one_machine) {
+      locks.break_claims(mutex_.key(), std::array{first->id}, runtime.in(kPatience));
+    }
+    if (!lease && (!first || (seems_gone && processes.of_one_machine))) {
+      lease = mutex_.try_acquire(runtime.in(kPatience));
+    }
+    const auto who =
+        first ? fmt::format("process {} on {} since {}", first->pid, first->host, base::format_wall_time(first->since))
+              : std::string("another process");
+    if (!lease && stand_by) {
+      if (who != said) stand_by(said = who);
+      lease = mutex_.acquire(runtime.in(kLookAgain), stop);
+    } else if (!lease && seems_gone && !std::exchange(waited, true)) {
+      lease = mutex_.acquire(runtime.in(first->expires_in + kLookAgain), stop);
+    } else if (!lease) {
       throw AlreadyRuns(fmt::format("pipeline {} is run by {}", base::quoted(pipeline), who));
     }
-    if (!lease && who != said) wait->say(who);
-    said = who;
-    if (!lease) lease = mutex_.acquire(runtime.in(kLookAgain), wait->stop);
     if (lease) {
       keeper_.emplace(mutex_, *lease);
       return;
     }
-    if (wait->stop.stop_requested()) {
+    if (stop.stop_requested()) {
       throw Error(Code::cancelled, fmt::format("pipeline {} was run by {} all the time", base::quoted(pipeline), who));
     }
   }
 }
 
-// Empty: `who` has it.
-std::optional<lock::Lease> PipelineLease::take(lock::Backend& locks, base::Runtime& runtime, const Alive& alive,
-                                               std::string& who) {
-  auto lease = mutex_.try_acquire(runtime.in(kPatience));
-  if (lease) return lease;
-  const auto first = holder(locks, runtime, mutex_.key());
-  const bool dead = first && first->host == runtime.identity().host && !alive(first->pid);
-  if (dead) locks.break_claims(mutex_.key(), std::array{first->id}, runtime.in(kPatience));
-  if (dead || !first) lease = mutex_.try_acquire(runtime.in(kPatience));
-  who = first ? fmt::format("process {} on {} since {}", first->pid, first->host, base::format_wall_time(first->since))
-              : std::string("another process");
-  return lease;
-}
-
-void free_leases_of_the_dead(lock::Backend& locks, base::Runtime& runtime, const PipelineLease::Alive& alive) {
+void free_leases_of_the_dead(lock::Backend& locks, base::Runtime& runtime, const Processes& processes) {
+  if (!processes.of_one_machine) return;
   const auto keys = locks.snapshot(std::nullopt, runtime.in(kPatience));
   const auto is_dead = [&](const lock::ClaimState& claim) {
-    return claim.host == runtime.identity().host && !alive(claim.pid);
+    return claim.host == runtime.identity().host && !processes.alive(claim.pid);
   };
   std::set<std::int64_t> dead;  // That executed runs.
   for (const auto& key : keys) {

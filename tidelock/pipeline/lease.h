@@ -21,36 +21,38 @@ class AlreadyRuns : public Error {
   explicit AlreadyRuns(std::string message) : Error(Code::already_exists, std::move(message)) {}
 };
 
+// What is known about the processes that have leases in the state.
+struct Processes {
+  std::function<bool(std::int64_t pid)> alive;  // Whether there is one of this number on this machine.
+  // Nobody else uses the state, so that the leases of a process that is gone may be taken at once. Otherwise host names
+  // and process numbers may be those of another machine or container, and only the end of a lease tells.
+  bool of_one_machine = true;
+};
+
 // The lock `pipeline/<name>` in the state, renewed until the end. Used by one task.
 class PipelineLease {
  public:
-  // Whether there is a process of this number on this machine. A lease that a dead one left is taken over at once.
-  using Alive = std::function<bool(std::int64_t pid)>;
+  // Told who runs the pipeline, each time that it is another one.
+  using StandBy = std::function<void(const std::string& who)>;
 
-  // While another process runs the pipeline: told who it is, each time that it is another one.
-  struct Wait {
-    std::function<void(const std::string& who)> say;
-    std::stop_token stop;
-  };
-
-  // Without `wait`: error AlreadyRuns while another process runs it. With it: waits until that one ends or its lease
-  // expires; error cancelled when `stop` is requested. Errors: also those of the arbiter.
-  PipelineLease(lock::Backend& locks, base::Runtime& runtime, const std::string& pipeline, const Alive& alive,
-                const std::optional<Wait>& wait = std::nullopt);
+  // Without `stand_by`: error AlreadyRuns while another process runs it; one that seems to be gone is given the rest of
+  // its lease. With it: waits until that one ends or its lease expires. Errors: cancelled when `stop` is requested
+  // meanwhile; those of the arbiter.
+  PipelineLease(lock::Backend& locks, base::Runtime& runtime, const std::string& pipeline, const Processes& processes,
+                const std::stop_token& stop, const StandBy& stand_by = nullptr);
 
   std::stop_token lost_token() const { return keeper_->stop_token(); }
   std::optional<Error> lost() const { return keeper_->lost(); }
 
  private:
-  std::optional<lock::Lease> take(lock::Backend& locks, base::Runtime& runtime, const Alive& alive, std::string& who);
-
   lock::Mutex mutex_;
   std::optional<lock::Keeper> keeper_;
 };
 
 // Frees the runs, slots and replicas that processes of this machine held or waited for which are no more, so that their
 // runs can be continued at once. Fencing tokens keep out one that is only out of sight. What `tidelock lock run` holds
-// is left to expire: the guard may still be ending its command. Errors: those of the arbiter.
-void free_leases_of_the_dead(lock::Backend& locks, base::Runtime& runtime, const PipelineLease::Alive& alive);
+// is left to expire: the guard may still be ending its command. So is everything in a state of several machines.
+// Errors: those of the arbiter.
+void free_leases_of_the_dead(lock::Backend& locks, base::Runtime& runtime, const Processes& processes);
 
 }  // namespace tidelock::pipeline

@@ -195,8 +195,10 @@ WORLD_TEST(Loader, AStoreIsGuardedWhenItSaysSo) {
 WORLD_TEST(Loader, StateAndStoresMayBeOnServersByAnyNameOfTheirEngines) {
   for (const auto* const url : {"postgres://app@db/shop", "postgresql://app@db/shop", "mariadb://app@db/shop",
                                 "mysql://app@db/shop?ansi=false"}) {
-    const auto pipeline = Folder(files).load(
-        fmt::format("[pipeline]\nname = \"shop\"\nstate = \"{0}\"\n[store.shop]\nurl = \"{0}\"\n", url));
+    const auto pipeline =
+        Folder(files).load(fmt::format("[pipeline]\nname = \"shop\"\nstate = \"{0}\"\n[store.shop]\nurl = "
+                                       "\"{0}\"\n[service.web]\ncommand = [\"ant\"]\n",
+                                       url));
     EXPECT_EQ(pipeline.settings.state, url);
     EXPECT_EQ(pipeline.stores[0].url, url);
   }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "tidelock/batch/scheduler.h"
 #include "tidelock/pipeline/engine.h"
 #include "tidelock/pipeline/lease.h"
+#include "tidelock/pipeline/places.h"
 #include "tidelock/pipeline/replay_state.h"
 #include "tidelock/pipeline/services.h"
 
@@ -47,7 +49,8 @@ class Session {
         options_(options),
         market_(market),
         engine_(pipeline, surroundings),
-        lease_(engine_.locks(), engine_.runtime(), pipeline.settings.name, surroundings.process_alive, standby(drain)),
+        processes_{surroundings.process_alive, !Places::file_of(pipeline.settings.state).empty()},
+        lease_(engine_.locks(), engine_.runtime(), pipeline.settings.name, processes_, drain, stand_by()),
         replay_state_(engine_.database(), pipeline.settings.name, options.replay),
         clock_(options.replay ? MarketClock(engine_.runtime(), position(), options.replay->day)
                               : MarketClock(engine_.runtime())),
@@ -62,7 +65,7 @@ class Session {
     const std::stop_callback on_loss(lease_.lost_token(), [this] { stop_.request_stop(); });
     const std::stop_callback on_hurry(hurry, [this] { engine_.hurry(); });
     const auto stop = stop_.get_token();
-    free_leases_of_the_dead(engine_.locks(), engine_.runtime(), surroundings_.process_alive);
+    free_leases_of_the_dead(engine_.locks(), engine_.runtime(), processes_);
     engine_.continue_runs();
     std::exception_ptr failure;
     try {
@@ -87,12 +90,11 @@ class Session {
   }
 
  private:
-  std::optional<PipelineLease::Wait> standby(const std::stop_token& drain) {
-    if (!options_.standby) return std::nullopt;
-    const auto who_runs = [this](const std::string& who) {
+  PipelineLease::StandBy stand_by() {
+    if (!options_.standby) return nullptr;
+    return [this](const std::string& who) {
       say(LogLevel::info, fmt::format("stands by: the pipeline is run by {}", who));
     };
-    return PipelineLease::Wait{who_runs, drain};
   }
 
   base::WallTime position() const { return replay_state_.position().value_or(options_.replay->begin); }
@@ -221,6 +223,7 @@ class Session {
   const SupervisorOptions& options_;
   MarketTime& market_;
   Engine engine_;
+  const Processes processes_;
   PipelineLease lease_;
   ReplayState replay_state_;
   MarketClock clock_;
@@ -276,13 +279,13 @@ Supervisor::Supervisor(const Pipeline& pipeline, Surroundings surroundings, Supe
 Supervisor::~Supervisor() = default;
 
 Summary Supervisor::run(const std::stop_token& drain, const std::stop_token& hurry) {
+  std::unique_ptr<Session> session;
   try {
-    Session session(state_->pipeline, state_->surroundings, state_->options, state_->market, drain);
-    return session.run(drain, hurry);
-  } catch (const Error& error) {
-    const bool stood_by = state_->options.standby && error.code() == Code::cancelled && drain.stop_requested();
-    if (!stood_by) throw;
+    session = std::make_unique<Session>(state_->pipeline, state_->surroundings, state_->options, state_->market, drain);
+  } catch (const Error& error) {  // It may have been told to stop while it waited for its turn.
+    if (error.code() != Code::cancelled || !drain.stop_requested()) throw;
   }
+  if (session) return session->run(drain, hurry);
   Summary nothing;
   nothing.pipeline = state_->pipeline.settings.name;
   return nothing;

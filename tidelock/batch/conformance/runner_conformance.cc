@@ -233,6 +233,28 @@ TEST_P(BatchRunner, ReadsAQueryAndStartsItAnewWhenItGoesOnByKey) {
   });
 }
 
+// A run that is stopped passes over what it has committed.
+TEST_P(BatchRunner, InsertsTheRowsOfAQueryOnceAlsoWhenItGoesOn) {
+  run([](const Place& place) {
+    auto bench = place.bench();
+    bench.store().execute(kItems);
+    bench.store().execute("create table copied (id integer, price decimal(10, 2))");
+    for (int id = 1; id <= 7; ++id) bench.store().execute("insert into item values (?, ?)", id, 10 * id);
+    auto job = job_of(ChunkStep{.source = QuerySource{"copy.sql", "select id, price from item order by id"},
+                                .write = {.kind = Write::Kind::insert, .table = "copied"},
+                                .chunk_rows = 3});
+    const auto id = bench.queue(job);
+    std::stop_source stop;
+    bench.state().observe(std::make_shared<Before>("set attempts", [&] { stop.request_stop(); }));
+    EXPECT_EQ(bench.runner().execute(id, job, stop.get_token())->status, RunStatus::interrupted);
+    EXPECT_EQ(bench.store().one<std::int64_t>("select count(*) from copied"), 3);
+    const auto result = *bench.runner().execute(id, job);
+    EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
+    EXPECT_EQ(bench.store().one<std::int64_t>("select count(*) from copied"), 7);
+    EXPECT_EQ(bench.store().one<std::int64_t>("select sum(price) from copied"), 280);
+  });
+}
+
 TEST_P(BatchRunner, TellsWhatRunAndStepAStatementBelongsToAndUnderWhichToken) {
   run([](const Place& place) {
     auto bench = place.bench();
