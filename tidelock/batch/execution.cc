@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tidelock/base/error.h"
+#include "tidelock/base/retry.h"
 #include "tidelock/base/text.h"
 #include "tidelock/base/unit_of_work.h"
 #include "tidelock/batch/holders.h"
@@ -19,6 +20,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kStopLookEvery = 500ms;
+constexpr base::RetryPolicy kPatience{
+    .max_attempts = 100, .backoff = {.base = 50ms, .cap = 2s}, .total_limit = 20s, .idempotent = true};
 
 lock::LeaseOptions without_owner(lock::LeaseOptions options) {
   options.owner.clear();
@@ -84,7 +87,9 @@ void Execution::watch_for_stop(const std::stop_token& end) {
 }
 
 Execution::Slot Execution::take_slot() {
-  auto lease = semaphore_.try_acquire(context_.runtime.in(10s));
+  // An arbiter that is out of reach for a moment is no reason to give the run back. Repeating a claim finds itself.
+  auto lease =
+      base::retry(context_.runtime, kPatience, {}, [&] { return semaphore_.try_acquire(context_.runtime.in(10s)); });
   if (!lease && job_.overlap == Overlap::skip) return Slot::skipped;
   if (!lease) lease = wait_for_slot();
   if (!lease) return Slot::stopped;
@@ -206,17 +211,11 @@ RunResult Execution::end(RunResult result) {
 }
 
 void Execution::add_counts(RunResult& result) const {
-  auto connection = context_.state.connect();
-  auto rows = connection.query(
-      "select coalesce(sum(rows_read), 0), coalesce(sum(rows_written), 0), coalesce(sum(rows_skipped), 0), "
-      "coalesce(sum(rows_passed_over), 0) from tidelock_step where run = ?",
-      record_.run().id);
-  rows.next();
-  const auto count = [&](std::size_t column) { return rows.row().get<std::uint64_t>(column); };
-  result.rows_read = count(0);
-  result.rows_written = count(1);
-  result.rows_skipped = count(2);
-  result.rows_passed_over = count(3);
+  const auto rows = record_.all_rows();
+  result.rows_read = rows.position;
+  result.rows_written = rows.rows_written;
+  result.rows_skipped = rows.rows_skipped;
+  result.rows_passed_over = rows.rows_passed_over;
 }
 
 }  // namespace tidelock::batch

@@ -128,6 +128,20 @@ void RunRecord::step_ended(std::size_t place, std::string_view status, const std
         in_us(now()), error, run_.id, place);
 }
 
+Checkpoint RunRecord::all_rows() const {
+  return patiently([&] {
+    auto connection = context_.state.connect();
+    auto rows = connection.query(
+        "select coalesce(sum(rows_read), 0), coalesce(sum(rows_written), 0), coalesce(sum(rows_skipped), 0), "
+        "coalesce(sum(rows_passed_over), 0) from tidelock_step where run = ?",
+        run_.id);
+    rows.next();
+    const auto count = [&](std::size_t column) { return rows.row().get<std::uint64_t>(column); };
+    return Checkpoint{
+        .position = count(0), .rows_written = count(1), .rows_skipped = count(2), .rows_passed_over = count(3)};
+  });
+}
+
 void RunRecord::add_skips(std::size_t place, std::span<const BadRow> rows) {
   if (rows.empty()) return;
   const auto sql = sql::upsert_statement(context_.state.dialect(),
@@ -164,14 +178,16 @@ void RunRecord::output(std::string_view step, const std::string& text) const {
 }
 
 std::vector<std::string> RunRecord::left_checkpoints() const {
-  std::vector<std::string> runs;
-  auto connection = context_.state.connect();
-  for (const auto row : connection.query("select uuid from tidelock_run where job = ? and checkpoints = 1 and id <> ? "
-                                         "and status = 'completed' limit 100",
-                                         run_.job, run_.id)) {
-    runs.push_back(row.get<std::string>(0));
-  }
-  return runs;
+  return patiently([&] {
+    std::vector<std::string> runs;
+    auto connection = context_.state.connect();
+    for (const auto row : connection.query("select uuid from tidelock_run where job = ? and checkpoints = 1 and "
+                                           "id <> ? and status = 'completed' limit 100",
+                                           run_.job, run_.id)) {
+      runs.push_back(row.get<std::string>(0));
+    }
+    return runs;
+  });
 }
 
 void RunRecord::forgot_checkpoints(std::span<const std::string> runs) const {

@@ -62,6 +62,8 @@ class RunRecord {
   void step_progress(std::size_t place, const StepCounts& counts);
   void step_ended(std::size_t place, std::string_view status, const std::string& error);
 
+  Checkpoint all_rows() const;  // Of all steps; `position` is what they have read.
+
   void add_skips(std::size_t place, std::span<const BadRow> rows);
   void drop_skips_behind(std::size_t place, std::uint64_t position);
 

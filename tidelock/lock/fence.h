@@ -26,8 +26,8 @@ void prepare_fence(sql::Database& database, base::Deadline deadline = base::Dead
 // `resource`: what the token guards in this database, as a key: 1 to 255 bytes of UTF-8 without NUL; usually the key of
 // the lock. Call it once in each transaction, before or after its writes, and before its first read when it writes what
 // it has read: a newer token waits for the transactions of the older ones, or makes them fail, and what was read before
-// that may be stale. (Where PostgreSQL runs it at repeatable_read, what is read is as old as the transaction's first
-// statement, the fence itself; read_committed and serializable have no such gap.)
+// that may be stale. (Above read_committed, its default, PostgreSQL reads what there was at the transaction's first
+// statement, which is the fence itself.)
 //
 // Writes a row only when the token is new to the resource. Otherwise a server locks the row for all who have the token,
 // so that the workers of one holder do not meet; DuckDB, where an update that changes nothing goes unnoticed, writes

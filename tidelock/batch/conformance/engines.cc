@@ -55,6 +55,8 @@ std::vector<Engine> stores_to_test() {
           on_server("Mariadb", "mariadb")};
 }
 
+std::vector<Engine> servers_to_test() { return {on_server("Postgres", "postgres"), on_server("Mariadb", "mariadb")}; }
+
 std::vector<Engine> states_to_test() {
   return {in_world(), in_files("Sqlite", "sqlite"), on_server("Postgres", "postgres"), on_server("Mariadb", "mariadb")};
 }

@@ -31,8 +31,9 @@ struct Engine {
 
 inline void PrintTo(const Engine& engine, std::ostream* out) { *out << engine.name; }
 
-std::vector<Engine> stores_to_test();  // The state is SQLite, except for stores of servers, which hold it too.
-std::vector<Engine> states_to_test();  // One for each engine that holds a state; the store is of the same.
+std::vector<Engine> stores_to_test();   // The state is SQLite, except for stores of servers, which hold it too.
+std::vector<Engine> servers_to_test();  // The latter of these.
+std::vector<Engine> states_to_test();   // One for each engine that holds a state; the store is of the same.
 
 class BatchConformance : public ::testing::TestWithParam<Engine> {
  protected:

@@ -31,6 +31,7 @@ using testing::job_of;
 using testing::record_of;
 
 TIDELOCK_BATCH_CONFORMANCE(BatchRunner, stores_to_test());
+TIDELOCK_BATCH_CONFORMANCE(BatchOnServers, servers_to_test());
 
 constexpr auto kItems =
     "create table item (id integer primary key, price decimal(10, 2) not null check (price < 1000))";
@@ -420,6 +421,66 @@ TEST_P(BatchRunner, ARunThatIsStoppedGoesOnBehindItsLastChunk) {
     write_items(place, "id,price\n6,6\n");
     EXPECT_EQ(next.run(job).status, RunStatus::completed);
     EXPECT_EQ(next.store().one<std::int64_t>("select count(*) from tidelock_checkpoint"), 1);
+  });
+}
+
+// Of all who use the database, but the one who says so.
+void cut_all_connections(sql::Database& by) {
+  auto connection = by.connect();
+  if (by.dialect().engine == "postgres") {
+    connection.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and "
+        "pid <> pg_backend_pid()");
+    return;
+  }
+  std::vector<std::int64_t> others;
+  for (const auto row : connection.query("select id from information_schema.processlist where db = database() and "
+                                         "id <> connection_id()")) {
+    others.push_back(row.get<std::int64_t>(0));
+  }
+  for (const auto other : others) {
+    try {
+      connection.execute("kill " + std::to_string(other));
+    } catch (const Error& error) {
+      if (error.code() != Code::statement_invalid) throw;  // It has gone by itself.
+    }
+  }
+}
+
+// Those of its state, of its leases and of its store.
+TEST_P(BatchOnServers, ARunGoesThroughWhileItsConnectionsAreCutAgainAndAgain) {
+  run([](const Place& place) {
+    auto bench = place.bench();
+    // No key: a row that was written twice would be there twice.
+    bench.store().execute("create table item (id integer, price decimal(10, 2))");
+    constexpr int kRows = 400;
+    std::string csv = "id,price\n";
+    for (int id = 1; id <= kRows; ++id) csv += std::to_string(id) + ",1\n";
+    write_items(place, csv);
+    auto job = job_of(load_items(place));
+    job.group = Group{"books", 1};
+    job.steps[0].max_attempts = 100;
+    job.steps[0].backoff = {.base = 5ms, .factor = 2, .cap = 50ms};
+
+    const auto saboteur = sql::open(place.runtime, place.files, place.urls.store);
+    const auto begun = place.runtime.make_signal("the first chunk is committed");
+    bench.state().observe(std::make_shared<Before>("set attempts", [&] { begun->notify_all(); }));
+    int cuts = 0;
+    auto cutting = place.runtime.spawn("cuts connections", [&](const std::stop_token& stop) {
+      if (!begun->wait(0, place.runtime.in(20s), stop)) return;
+      for (; cuts < 20 && !stop.stop_requested(); ++cuts) {
+        cut_all_connections(*saboteur);
+        place.runtime.sleep_for(30ms, stop);
+      }
+    });
+    const auto result = bench.run(job);
+    cutting.request_stop();
+    cutting.join();
+    EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
+    EXPECT_EQ(result.rows_written, kRows);
+    EXPECT_GT(cuts, 3);
+    EXPECT_EQ(bench.store().one<std::int64_t>("select count(*) from item"), kRows);
+    EXPECT_EQ(bench.store().one<std::int64_t>("select count(distinct id) from item"), kRows);
   });
 }
 
