@@ -7,7 +7,9 @@
 namespace tidelock::lock {
 namespace {
 
-// Rows of tidelock_lock change in place: no index is on what changes, and there is room on their pages.
+// No name but that of a function or a table stands before a parenthesis: a session that may have called something
+// unknown would be reset after each lease. Rows of tidelock_lock change in place: no index is on what changes, and
+// there is room on their pages.
 constexpr std::array<std::string_view, 1> kSteps = {R"sql(
 create table tidelock_lock (
   key text collate "C" primary key,
@@ -57,19 +59,20 @@ const ServerStatements kPostgresStatements = {
     .is_standby = "select pg_is_in_recovery()",
 
     .quick_grant =
-        "insert into tidelock_lock as l (key, token, claim, owner, host, pid, permits, since_us, expires_us) "
+        "insert into tidelock_lock (key, token, claim, owner, host, pid, permits, since_us, expires_us) "
         "select k.key, greatest(k.now_us, 1 + coalesce((select f.token from tidelock_lock as f where f.key = ''), 0)), "
         "k.claim, k.owner, k.host, k.pid, k.permits, k.now_us, k.now_us + k.ttl_us "
         "from (select ?::text as key, ?::uuid as claim, ?::text as owner, ?::text as host, ?::bigint as pid, "
         "?::bigint as permits, ?::bigint as ttl_us, {now} as now_us) as k "
         "on conflict (key) do update set "
-        "token = case when l.claim = excluded.claim and l.expires_us > excluded.since_us then l.token "
-        "else greatest(l.token + 1, excluded.token) end, "
-        "since_us = case when l.claim = excluded.claim and l.expires_us > excluded.since_us then l.since_us "
-        "else excluded.since_us end, "
+        "token = case when tidelock_lock.claim = excluded.claim and tidelock_lock.expires_us > excluded.since_us "
+        "then tidelock_lock.token else greatest(tidelock_lock.token + 1, excluded.token) end, "
+        "since_us = case when tidelock_lock.claim = excluded.claim and tidelock_lock.expires_us > excluded.since_us "
+        "then tidelock_lock.since_us else excluded.since_us end, "
         "claim = excluded.claim, owner = excluded.owner, host = excluded.host, pid = excluded.pid, "
         "permits = excluded.permits, expires_us = excluded.expires_us "
-        "where not l.crowded and (l.claim is null or l.claim = excluded.claim or l.expires_us <= excluded.since_us) "
+        "where not tidelock_lock.crowded and (tidelock_lock.claim is null or tidelock_lock.claim = excluded.claim "
+        "or tidelock_lock.expires_us <= excluded.since_us) "
         "returning token, claim",
     .quick_extend =
         "update tidelock_lock set expires_us = {now} + ? where key = ? and claim = ? and not crowded "
@@ -134,8 +137,8 @@ const ServerStatements kPostgresStatements = {
         "and not exists (select 1 from tidelock_lease where key = l.key) "
         "and not exists (select 1 from tidelock_waiter where key = l.key) limit 100",
     .raise_floor =
-        "insert into tidelock_lock as l (key, token) values ('', {now} - ?) "
-        "on conflict (key) do update set token = greatest(l.token, excluded.token) returning token",
+        "insert into tidelock_lock (key, token) values ('', {now} - ?) "
+        "on conflict (key) do update set token = greatest(tidelock_lock.token, excluded.token) returning token",
     .forget_keys =
         "delete from tidelock_lock where key <> '' and not crowded and (claim is null or expires_us <= {now}) "
         "and token < ?",

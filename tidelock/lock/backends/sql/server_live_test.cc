@@ -263,6 +263,32 @@ class PlainServerLocks : public ::testing::Test {
   base::RealFiles files_{runtime_};
 };
 
+TEST_F(PlainServerLocks, ALeaseLeavesNothingInItsSessionsThatWouldHaveToBeReset) {
+  const auto kind = conformance::server_kinds().front();
+  if (const auto why = kind.why_missing(); !why.empty()) GTEST_SKIP() << why;
+  conformance::LiveDatabase place(runtime_, files_, kind);
+  SqlBackend locks(runtime_, files_, place.url());
+  Mutex mutex(locks, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "alice"});
+  const Claim waiter{.key = "x", .id = base::uuid_v7(runtime_), .owner = "bob", .ttl = 60s, .token = {}};
+  const auto resets = [&] {
+    return place.database().one<int>(
+        "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() "
+        "and query like '%discard%'");
+  };
+  auto lease = mutex.try_acquire(runtime_.in(10s)).value();
+  EXPECT_EQ(resets(), 0) << "acquire";
+  lease = mutex.renew(lease, runtime_.in(10s));
+  EXPECT_EQ(resets(), 0) << "renew";
+  EXPECT_FALSE(locks.try_acquire(waiter, Backend::Queue::yes, runtime_.in(10s)).granted);
+  EXPECT_EQ(resets(), 0) << "wait";
+  mutex.release(lease, runtime_.in(10s));
+  EXPECT_EQ(resets(), 0) << "release to a waiter";
+  EXPECT_TRUE(locks.try_acquire(waiter, Backend::Queue::yes, runtime_.in(10s)).granted);
+  locks.release(waiter, runtime_.in(10s));
+  EXPECT_TRUE(locks.snapshot(std::nullopt, runtime_.in(10s)).empty());
+  EXPECT_EQ(resets(), 0) << "look";
+}
+
 // One backend dies by SIGKILL; the server then ends all others, recovers, and takes nobody for a while.
 TEST_F(PlainServerLocks, ACrashOfTheServerTakesNeitherTheLeaseNorThePlaceInTheQueue) {
   auto kind = conformance::server_kinds().front();

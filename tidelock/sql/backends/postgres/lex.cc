@@ -109,14 +109,14 @@ class Scanner {
 // Words before '(' that call nothing, and functions that leave nothing behind.
 constexpr std::string_view kHarmless =
     " abs age all and any array array_agg as avg between bool_and bool_or by cast ceil ceiling char"
-    " char_length coalesce concat concat_ws conflict count cube date date_part date_trunc decimal"
-    " dense_rank distinct else every except exists exp extract filter first_value floor from"
+    " char_length clock_timestamp coalesce concat concat_ws conflict count cube date date_part date_trunc"
+    " decimal dense_rank distinct else every except exists exp extract filter first_value floor from"
     " generate_series greatest group having ilike in initcap intersect is join json_agg json_build_object"
     " jsonb_agg jsonb_build_object lag last_value lateral lead least left length like limit ln log lower"
     " lpad ltrim make_date max md5 min mod not now nullif numeric octet_length offset on or over partition"
-    " position power rank repeat replace returning right rollup round row row_number rpad rtrim select set"
-    " sign some split_part sqrt string_agg substr substring sum then to_char trim trunc union upper using"
-    " values varchar when where window with within"
+    " pg_notify position power rank repeat replace returning right rollup round row row_number rpad rtrim"
+    " select set sign some split_part sqrt starts_with string_agg substr substring sum then to_char trim"
+    " trunc union upper using values varchar when where window with within"
     " ";
 
 bool is_harmless(std::string_view word) { return kHarmless.find(" " + std::string(word) + " ") != kHarmless.npos; }
