@@ -117,13 +117,17 @@ def processes_in(folder: Path) -> list[int]:
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
-        try:
-            words = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue  # It has ended.
-        if any(at_path(word, needle) for word in words):
+        if any(at_path(word, needle) for word in command_line(int(entry)).split(b"\0")):
             found.append(int(entry))
     return found
+
+
+def command_line(process: int) -> bytes:
+    """Empty when it has ended."""
+    try:
+        return Path("/proc", str(process), "cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def at_path(word: bytes, folder: bytes) -> bool:
@@ -133,15 +137,20 @@ def at_path(word: bytes, folder: bytes) -> bool:
 
 
 def stop_processes(folder: Path) -> None:
-    """Ends every process of the folder; how politely says its signal: PostgreSQL's SIGINT is a fast shutdown."""
+    """Ends every process of the folder, also those that a keeper starts meanwhile; how politely says its signal:
+    PostgreSQL's SIGINT is a fast shutdown."""
     patience = time.monotonic() + STOP_SECONDS
-    for number, send in ((signal.SIGCONT, True), (signal.SIGINT, True), (signal.SIGTERM, False)):
-        for process in processes_in(folder):
-            if send or b"postgres" not in Path("/proc", str(process), "cmdline").read_bytes():
-                kill(process, number)
-    while processes_in(folder):
-        if time.monotonic() > patience:
-            for process in processes_in(folder):
+    asked = set()
+    while left := processes_in(folder):
+        late = time.monotonic() > patience
+        new = [process for process in left if process not in asked]
+        for number in (signal.SIGCONT, signal.SIGINT, signal.SIGTERM):
+            for process in new:
+                if number != signal.SIGTERM or b"postgres" not in command_line(process):
+                    kill(process, number)
+        asked.update(new)
+        for process in left:
+            if late:
                 kill(process, signal.SIGKILL)
         time.sleep(0.02)
 
