@@ -29,6 +29,19 @@ TEST(Text, ALongQuotedTextIsCutBetweenCharacters) {
   EXPECT_EQ(base::quoted("abc", 3), "\"abc\"");
 }
 
+TEST(Text, ABadByteIsFoundAtEveryOffset) {
+  for (std::size_t size = 1; size < 40; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string text(size, 'a');
+      text[at] = '\xFF';
+      EXPECT_EQ(find_invalid_utf8(text), at) << size;
+      if (at + 2 > size) continue;
+      text.replace(at, 2, "ü");
+      EXPECT_FALSE(find_invalid_utf8(text)) << size << " " << at;
+    }
+  }
+}
+
 TEST(Text, Utf8IsCheckedStrictly) {
   for (const auto good : {"", "ascii", "ü€😀", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF4\x8F\xBF\xBF"}) {
     EXPECT_FALSE(find_invalid_utf8(good)) << base::quoted(good);
