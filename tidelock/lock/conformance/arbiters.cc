@@ -1,6 +1,7 @@
 #include "tidelock/lock/conformance/arbiters.h"
 
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "tidelock/base/error.h"
@@ -99,13 +100,23 @@ void run_in_world(const std::function<void(Stage&)>& body) {
   });
 }
 
+// A database that the tests of a suite have one after the other: making one takes longer than most of them.
+struct ServerHome {
+  explicit ServerHome(const ServerKind& kind) : database(runtime, files, kind) {}
+
+  base::RealRuntime runtime;
+  base::RealFiles files{runtime};
+  LiveDatabase database;
+};
+
 // The shipped server, by a clock of the test.
 class ServerStage final : public Stage {
  public:
-  explicit ServerStage(const ServerKind& kind)
-      : kind_(kind),
-        database_(runtime_, files_, kind),
-        clock_([this](base::Duration by) { database_.move_clock(by); }, kind.settle) {}
+  ServerStage(const ServerKind& kind, LiveDatabase& database)
+      : kind_(kind), database_(database), clock_([this](base::Duration by) { database_.move_clock(by); }, kind.settle) {
+    connect("the one before");  // Makes the tables.
+    database_.lose_locks();
+  }
 
   base::Runtime& process(std::string_view name) override {
     auto& process = processes_[std::string(name)];
@@ -126,9 +137,7 @@ class ServerStage final : public Stage {
 
  private:
   const ServerKind& kind_;
-  base::RealRuntime runtime_;
-  base::RealFiles files_{runtime_};
-  LiveDatabase database_;
+  LiveDatabase& database_;
   const base::WallTime wall_ = database_.clock();
   LiveClock clock_;
   std::map<std::string, std::unique_ptr<LiveProcess>, std::less<>> processes_;
@@ -148,12 +157,15 @@ std::vector<ArbiterCase> arbiters() {
         {.name = "memory", .run = run_in_world<MemoryStage>},
   };
   for (const auto& kind : server_kinds()) {
+    const auto home = std::make_shared<std::optional<ServerHome>>();
+    const auto run = [kind, home](const std::function<void(Stage&)>& body) {
+      if (!*home) home->emplace(kind);
+      ServerStage stage(kind, (*home)->database);
+      body(stage);
+    };
     cases.push_back({.name = kind.name,
-                     .run =
-                         [kind](const std::function<void(Stage&)>& body) {
-                           ServerStage stage(kind);
-                           body(stage);
-                         },
+                     .run = run,
+                     .close = [home] { home->reset(); },
                      .unavailable = kind.why_missing(),
                      .no_stopping = "its processes are threads of the test, which cannot be stopped one by one",
                      .instant = kind.wakes_within});

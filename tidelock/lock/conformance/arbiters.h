@@ -38,8 +38,9 @@ class Stage {
 struct ArbiterCase {
   std::string name;
   std::function<void(const std::function<void(Stage&)>& body)> run;
-  std::string unavailable{};  // Why it cannot be tested here; empty: it can.
-  std::string no_stopping{};  // Why its processes cannot be paused and killed; empty: they can.
+  std::function<void()> close = [] {};  // After the last run.
+  std::string unavailable{};            // Why it cannot be tested here; empty: it can.
+  std::string no_stopping{};            // Why its processes cannot be paused and killed; empty: they can.
   base::Duration instant = std::chrono::milliseconds(20);  // A waiter that is served takes less.
 
   friend std::ostream& operator<<(std::ostream& out, const ArbiterCase& arbiter) { return out << arbiter.name; }

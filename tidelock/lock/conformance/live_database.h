@@ -60,7 +60,7 @@ class LiveDatabase {
 
  private:
   base::Files& files_;
-  const ServerKind& kind_;
+  const ServerKind kind_;
   base::Url url_;
   std::unique_ptr<sql::Database> admin_;     // Of the server.
   std::unique_ptr<sql::Database> database_;  // This one.

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,12 +55,17 @@ struct Party {
 
 class LockConformance : public ::testing::TestWithParam<ArbiterCase> {
  protected:
+  static void TearDownTestSuite() {
+    for (const auto& [name, close] : open_) close();
+    open_.clear();
+  }
   void SetUp() override {
     if (const auto& why = GetParam().unavailable; !why.empty()) GTEST_SKIP() << why;
   }
 
   // The body of a test: runs as the main task of a stage.
   void run(const std::function<void()>& body) {
+    open_[GetParam().name] = GetParam().close;
     GetParam().run([&](Stage& stage) {
       stage_ = &stage;
       alice_.emplace(stage, "alice");
@@ -97,6 +103,7 @@ class LockConformance : public ::testing::TestWithParam<ArbiterCase> {
   std::vector<KeyState> snapshot() { return carol().backend->snapshot(std::nullopt, carol().soon()); }
 
  private:
+  static inline std::map<std::string, std::function<void()>> open_;  // What the suite is to close.
   Stage* stage_ = nullptr;
   std::optional<Party> alice_;
   std::optional<Party> bob_;
