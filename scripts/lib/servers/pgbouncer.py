@@ -64,5 +64,6 @@ def start(folder: Path) -> dict[str, str]:
         "TIDELOCK_TEST_PGBOUNCER": f"postgres://postgres@127.0.0.1:{port}/test",
         "TIDELOCK_TEST_PGBOUNCER_SESSION": f"postgres://postgres@127.0.0.1:{port}/session?pooler=session",
         "TIDELOCK_TEST_PGBOUNCER_STRICT": f"postgres://postgres@127.0.0.1:{strict_port}/test",
+        "TIDELOCK_TEST_PGBOUNCER_FOLDER": str(folder),
         "TIDELOCK_TEST_PGBOUNCER_SERVER": f"postgres://postgres@127.0.0.1:{postgres_port}/test",
     }

@@ -3,6 +3,7 @@
 // twice, and what the caller was told is so.
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): kill() is POSIX
 
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iostream>
@@ -14,6 +15,7 @@
 #include "tidelock/sql/conformance/engines.h"
 #include "tidelock/sql/testing/ledger.h"
 #include "tidelock/sql/testing/proxy.h"
+#include "tidelock/sql/testing/turn.h"
 
 namespace tidelock::sql::conformance {
 namespace {
@@ -166,6 +168,7 @@ TEST_P(SqlLosses, UnderLoadAndRandomFailuresNoUnitIsLostAndNoneAppliedTwice) {
         const auto db = place.open_at(proxy.port(), "max_connections=6&" + faults().by_proxy);
         const auto by = place.open("max_connections=1");
         std::mt19937_64 random(seed);
+        int strikes = 0;
         const auto strike = [&] {  // For a moment each: most units shall get through.
           switch (random() % 8) {
             case 0:
@@ -187,7 +190,10 @@ TEST_P(SqlLosses, UnderLoadAndRandomFailuresNoUnitIsLostAndNoneAppliedTwice) {
           proxy.heal();
         };
         ledger.run_under_fire(place.runtime, *db, 200,
-                              {.strike = strike, .strikes = 100, .over = [&] { proxy.heal(); }});
+                              {.strike = strike,
+                               .strikes = 3000,
+                               .over = [&] { proxy.heal(); },
+                               .out = [&] { return ++strikes > 100 && ledger.count(Told::applied) > 100; }});
         EXPECT_GT(ledger.count(Told::applied), 100);
         EXPECT_EQ(db->pool_state().in_use, 0U);
         EXPECT_EQ(db->pool_state().waiting, 0U);
@@ -217,6 +223,7 @@ std::optional<pid_t> process_of(const std::string& file) {
 TEST_P(SqlRestarts, AcrossThemNoUnitIsLostAndNoneAppliedTwice) {
   const auto& [engine, process_file] = GetParam();
   if (!engine.unavailable.empty()) GTEST_SKIP() << engine.unavailable;
+  const testing::Turn turn(std::filesystem::path(process_file).parent_path());
   const auto& faults = *engine.declared.faults;
   engine.run([&](const Place& place) {
     place.open()->script(kTable);

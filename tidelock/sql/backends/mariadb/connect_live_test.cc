@@ -124,11 +124,7 @@ TEST_F(MariadbConnecting, AUserWithoutConnectionsLeftIsToldSo) {
   admin_->execute("drop user " + user + "@'127.0.0.1'");
 }
 
-// A server by itself, with the settings of a fresh installation; other tests crash it, and it comes back.
-class MariadbPlain : public testing::MariadbTest {
- protected:
-  MariadbPlain() : MariadbTest("TIDELOCK_TEST_MARIADB_PLAIN") {}
-};
+using testing::MariadbPlain;
 
 TEST_F(MariadbPlain, AServerWithoutTlsIsNamedWhereTlsIsAskedFor) {
   for (const auto* const mode : {"require", "verify-full"}) {

@@ -335,11 +335,7 @@ TEST_F(MariadbSessions, AKilledConnectionIsToldAtEveryStep) {
   EXPECT_EQ(db->one<int>("select 1"), 1);
 }
 
-// A server by itself, which other tests crash and which comes back.
-class MariadbCommits : public testing::MariadbTest {
- protected:
-  MariadbCommits() : MariadbTest("TIDELOCK_TEST_MARIADB_PLAIN") {}
-};
+using MariadbCommits = testing::MariadbPlain;
 
 // In the middle of it: the server waits for a backup that lets nobody commit.
 TEST_F(MariadbCommits, ACommitWhoseConnectionIsKilledIsUnknown) {

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "tidelock/sql/backends/postgres/testing/live.h"
 #include "tidelock/sql/testing/ledger.h"
+#include "tidelock/sql/testing/turn.h"
 
 namespace tidelock::sql::postgres {
 namespace {
@@ -95,7 +97,7 @@ TEST_F(PostgresLossLive, ABackendIsEndedAtEveryStep) {
   EXPECT_EQ(direct_->one<int>("select count(*) from doomed"), 0);
 }
 
-// A server by itself, with the settings of a fresh installation: the tests of it bear that another one crashes it.
+// A server by itself, with the settings of a fresh installation, which tests crash and which comes back.
 class PostgresPlainLive : public PostgresLossLive {
  protected:
   // Until the server is there.
@@ -119,6 +121,7 @@ class PostgresPlainLive : public PostgresLossLive {
     TearDown();
     const char* const url = std::getenv("TIDELOCK_TEST_POSTGRES_PLAIN");
     ASSERT_NE(url, nullptr);
+    turn_.emplace(std::filesystem::path(std::getenv("TIDELOCK_TEST_POSTGRES_PLAIN_PID")).parent_path());
     const auto path = url_.path;
     url_ = base::Url::parse(url);
     admin_ = again([&] { return sql::open(runtime_, files_, url_, {.max_connections = 2}); });
@@ -128,6 +131,9 @@ class PostgresPlainLive : public PostgresLossLive {
     if (admin_ == nullptr) return;
     again([&] { return admin_->execute("drop database if exists " + url_.path.substr(1) + " with (force)"); });
   }
+
+ private:
+  std::optional<testing::Turn> turn_;
 };
 
 TEST_F(PostgresPlainLive, WhatAFreshInstallationLacksIsNamed) {

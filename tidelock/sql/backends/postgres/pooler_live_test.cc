@@ -1,11 +1,13 @@
 // Behind a real PgBouncer: what needs a session of its own is refused by name, all else works as without.
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tidelock/sql/backends/postgres/testing/live.h"
 #include "tidelock/sql/testing/ledger.h"
+#include "tidelock/sql/testing/turn.h"
 #include "tidelock/sql/text_form.h"
 
 namespace tidelock::sql::postgres {
@@ -18,6 +20,7 @@ class PostgresPoolerLive : public PostgresLiveTest {
  protected:
   void SetUp() override {
     if (!finds(server_, "TIDELOCK_TEST_PGBOUNCER_SERVER") || !finds(url_, "TIDELOCK_TEST_PGBOUNCER")) return;
+    turn_.emplace(std::getenv("TIDELOCK_TEST_PGBOUNCER_FOLDER"));
     direct_ = open_url(server_, {{"max_connections", "1"}});
     direct_->script("drop table if exists t; create table t (id bigint not null, s text, at timestamptz, b bytea)");
   }
@@ -37,6 +40,7 @@ class PostgresPoolerLive : public PostgresLiveTest {
     EXPECT_NE(error.message().find("pooler=session"), std::string::npos) << error.what();
   }
 
+  std::optional<testing::Turn> turn_;  // All use one database.
   base::Url server_;
   std::unique_ptr<Database> direct_;
 };

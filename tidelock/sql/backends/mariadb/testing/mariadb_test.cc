@@ -1,6 +1,7 @@
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
 
 #include <cstdlib>
+#include <filesystem>
 
 namespace tidelock::sql::mariadb::testing {
 
@@ -10,6 +11,13 @@ void MariadbTest::SetUp() {
   url_ = base::Url::parse(server);
   admin_ = open_url(url_);
   url_.path = "/tidelock_" + std::to_string(runtime_.random());
+}
+
+void MariadbPlain::SetUp() {
+  if (const char* const file = std::getenv("TIDELOCK_TEST_MARIADB_PLAIN_PID")) {
+    turn_.emplace(std::filesystem::path(file).parent_path());
+  }
+  MariadbTest::SetUp();
 }
 
 void MariadbTest::TearDown() {

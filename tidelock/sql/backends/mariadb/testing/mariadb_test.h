@@ -12,6 +12,7 @@
 #include "tidelock/base/url.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/sql/database.h"
+#include "tidelock/sql/testing/turn.h"
 
 namespace tidelock::sql::mariadb::testing {
 
@@ -33,6 +34,17 @@ class MariadbTest : public ::testing::Test {
   base::RealFiles files_{runtime_};
   base::Url url_;                    // Of this test's own database.
   std::unique_ptr<Database> admin_;  // Of the server's test database.
+};
+
+// A server by itself, with the settings of a fresh installation, for one test at a time; some crash it, and it comes
+// back.
+class MariadbPlain : public MariadbTest {
+ protected:
+  MariadbPlain() : MariadbTest("TIDELOCK_TEST_MARIADB_PLAIN") {}
+  void SetUp() override;
+
+ private:
+  std::optional<sql::testing::Turn> turn_;
 };
 
 // The error that `call` throws. Fails the test when it throws none.
