@@ -55,6 +55,8 @@ void ask(const std::shared_ptr<Lookup>& lookup) {
   std::array<gaicb*, 1> requests{&lookup->request};
   const int refused = ::getaddrinfo_a(GAI_NOWAIT, requests.data(), 1, &event);
   if (refused != 0) {
+    // The library may call back all the same, now or later: its share is left to it.
+    [[maybe_unused]] const auto* const left = held.release();
     throw Error(Code::unavailable,
                 "the system takes no look-up of a host's name now: " + std::string(gai_strerror(refused)));
   }
@@ -97,10 +99,8 @@ std::vector<std::string> SystemResolver::resolve(const std::string& host, Deadli
   ask(lookup);
   Poll poll(runtime_);
   poll.add(lookup->answered.get());
-  if (!poll.wait(deadline, stop)) {
-    ::gai_cancel(&lookup->request);  // Where nobody has begun with it.
-    give_up();
-  }
+  // Not cancelled: the library forgets a cancelled question without calling back, and the callback's share with it.
+  if (!poll.wait(deadline, stop)) give_up();
   const int failed = ::gai_error(&lookup->request);
   auto addresses = failed == 0 ? addresses_of(lookup->request.ar_result) : std::vector<std::string>();
   if (!addresses.empty()) return addresses;

@@ -37,9 +37,10 @@ void StoreUnit::attempt(const std::function<void(sql::Transaction&)>& unit, cons
   auto connection = store_.connect();
   auto tx = connection.begin({.stop = run_.hard});
   fence(tx);
+  // First: it waits for an earlier attempt whose commit is still on its way, and tells it from rows that are refused.
+  move_checkpoint(tx, key(), counts_.checkpoint, next, run_.record.token());
   unit(tx);
   forget_checkpoints(tx, forget_);
-  move_checkpoint(tx, key(), counts_.checkpoint, next, run_.record.token());
   tx.commit();
 }
 
@@ -72,7 +73,7 @@ bool StoreUnit::was_committed(const Checkpoint& next) const {
   return base::retry(run_.context.runtime, patience, run_.hard, [&] {
     auto connection = store_.connect();
     const auto found = find_checkpoint(connection, key());
-    return found && found->commits == next.commits;
+    return found && found->commits == next.commits && found->position == next.position;
   });
 }
 

@@ -91,7 +91,8 @@ class Backend {
   // return early; the caller tries again.
   virtual void wait(const Claim& claim, base::Deadline deadline, const std::stop_token& stop) = 0;
 
-  // The claim holds the key for another ttl. Errors: lease_lost, not_holder (the owner does not act for the holder).
+  // The claim holds the key for another ttl, and never for less than before. Errors: lease_lost, not_holder (the owner
+  // does not act for the holder).
   virtual void renew(const Claim& claim, base::Deadline deadline) = 0;
 
   // Frees the key or gives up the place in the queue, whichever the claim has; does nothing when it has neither. So it

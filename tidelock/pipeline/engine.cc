@@ -137,13 +137,14 @@ std::optional<Engine::Unfinished> Engine::unfinished_first() {
 }
 
 void Engine::continue_runs() {
-  for (const auto& run : runner_.runs().pending(*locks_, runtime_.in(kPatience))) {
+  const auto pending = runner_.runs().pending(*locks_, runtime_.in(kPatience));
+  const auto unfinished = unfinished_first();  // All is read before anything is queued: this may be tried again.
+  for (const auto& run : pending) {
     if (pipeline_.job(run.job) == nullptr) continue;
     note(Progress::Kind::note, LogLevel::info, run.job,
          fmt::format("run {}, which was {}, is continued", run.id, name(run.status)));
     lanes_->add(run.id, run.job, run.scheduled);
   }
-  const auto unfinished = unfinished_first();
   if (!unfinished || !unfinished->failed) return;
   const auto& run = *unfinished->failed;
   note(Progress::Kind::note, LogLevel::info, run.job, fmt::format("run {}, which failed, is continued", run.id));

@@ -31,38 +31,49 @@ std::optional<lock::ClaimState> holder(lock::Backend& locks, base::Runtime& runt
 
 PipelineLease::PipelineLease(lock::Backend& locks, base::Runtime& runtime, const std::string& pipeline,
                              const Processes& processes, const std::stop_token& stop, const StandBy& stand_by)
-    : mutex_(locks, runtime, "pipeline/" + pipeline) {
-  std::string said;
-  bool waited = false;
+    : mutex_(locks, runtime, "pipeline/" + pipeline), pipeline_(pipeline) {
   for (;;) {
-    auto lease = mutex_.try_acquire(runtime.in(kPatience));
-    const auto first = lease ? std::nullopt : holder(locks, runtime, mutex_.key());
-    const bool seems_gone = first && first->host == runtime.identity().host && !processes.alive(first->pid);
-    if (seems_gone && processes.of_one_machine) {
-      locks.break_claims(mutex_.key(), std::array{first->id}, runtime.in(kPatience));
-    }
-    if (!lease && (!first || (seems_gone && processes.of_one_machine))) {
-      lease = mutex_.try_acquire(runtime.in(kPatience));
-    }
-    const auto who =
-        first ? fmt::format("process {} on {} since {}", first->pid, first->host, base::format_wall_time(first->since))
-              : std::string("another process");
-    if (!lease && stand_by) {
-      if (who != said) stand_by(said = who);
-      lease = mutex_.acquire(runtime.in(kLookAgain), stop);
-    } else if (!lease && seems_gone && !std::exchange(waited, true)) {
-      lease = mutex_.acquire(runtime.in(first->expires_in + kLookAgain), stop);
-    } else if (!lease) {
-      throw AlreadyRuns(fmt::format("pipeline {} is run by {}", base::quoted(pipeline), who));
-    }
-    if (lease) {
-      keeper_.emplace(mutex_, *lease);
-      return;
+    try {
+      if (const auto lease = take(locks, runtime, processes, stop, stand_by)) {
+        keeper_.emplace(mutex_, *lease);
+        return;
+      }
+    } catch (const Error& error) {
+      if (!stand_by || error.disposition() == Disposition::permanent) throw;
+      if (const auto why = fmt::format("the state: {}", error.what()); why != said_) stand_by(said_ = why);
+      runtime.sleep_for(kLookAgain, stop);
     }
     if (stop.stop_requested()) {
-      throw Error(Code::cancelled, fmt::format("pipeline {} was run by {} all the time", base::quoted(pipeline), who));
+      throw Error(Code::cancelled,
+                  fmt::format("pipeline {} was told to stop while it stood by", base::quoted(pipeline_)));
     }
   }
+}
+
+// One try; empty when it is worth another one.
+std::optional<lock::Lease> PipelineLease::take(lock::Backend& locks, base::Runtime& runtime, const Processes& processes,
+                                               const std::stop_token& stop, const StandBy& stand_by) {
+  if (auto lease = mutex_.try_acquire(runtime.in(kPatience))) return lease;
+  const auto first = holder(locks, runtime, mutex_.key());
+  // One with this process's number and another owner was before it, as in a container that was started again.
+  const auto& me = runtime.identity();
+  const bool was_me = first && first->pid == me.pid && !first->owner.starts_with(me.owner);
+  const bool seems_gone = first && first->host == me.host && (was_me || !processes.alive(first->pid));
+  const bool may_break = seems_gone && processes.of_one_machine;
+  if (may_break) locks.break_claims(mutex_.key(), std::array{first->id}, runtime.in(kPatience));
+  if (!first || may_break) {
+    if (auto lease = mutex_.try_acquire(runtime.in(kPatience))) return lease;
+  }
+  const auto who =
+      first ? fmt::format("process {} on {} since {}", first->pid, first->host, base::format_wall_time(first->since))
+            : std::string("another process");
+  if (stand_by) {
+    if (const auto why = "the pipeline is run by " + who; why != said_) stand_by(said_ = why);
+    return mutex_.acquire(runtime.in(kLookAgain), stop);
+  }
+  if (seems_gone && !std::exchange(waited_, true))
+    return mutex_.acquire(runtime.in(first->expires_in + kLookAgain), stop);
+  throw AlreadyRuns(fmt::format("pipeline {} is run by {}", base::quoted(pipeline_), who));
 }
 
 void free_leases_of_the_dead(lock::Backend& locks, base::Runtime& runtime, const Processes& processes) {

@@ -32,12 +32,12 @@ struct Processes {
 // The lock `pipeline/<name>` in the state, renewed until the end. Used by one task.
 class PipelineLease {
  public:
-  // Told who runs the pipeline, each time that it is another one.
-  using StandBy = std::function<void(const std::string& who)>;
+  // Told what is waited for, each time that it is something else: the process that runs the pipeline, or the arbiter.
+  using StandBy = std::function<void(const std::string& why)>;
 
   // Without `stand_by`: error AlreadyRuns while another process runs it; one that seems to be gone is given the rest of
-  // its lease. With it: waits until that one ends or its lease expires. Errors: cancelled when `stop` is requested
-  // meanwhile; those of the arbiter.
+  // its lease. With it: waits until that one ends or its lease expires, and while the arbiter is out of reach. Errors:
+  // cancelled when `stop` is requested meanwhile; those of the arbiter (with `stand_by`, permanent ones only).
   PipelineLease(lock::Backend& locks, base::Runtime& runtime, const std::string& pipeline, const Processes& processes,
                 const std::stop_token& stop, const StandBy& stand_by = nullptr);
 
@@ -45,7 +45,13 @@ class PipelineLease {
   std::optional<Error> lost() const { return keeper_->lost(); }
 
  private:
+  std::optional<lock::Lease> take(lock::Backend& locks, base::Runtime& runtime, const Processes& processes,
+                                  const std::stop_token& stop, const StandBy& stand_by);
+
   lock::Mutex mutex_;
+  const std::string pipeline_;
+  std::string said_;     // Of what is waited for.
+  bool waited_ = false;  // For one that seems to be gone.
   std::optional<lock::Keeper> keeper_;
 };
 

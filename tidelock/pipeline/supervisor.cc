@@ -65,8 +65,6 @@ class Session {
     const std::stop_callback on_loss(lease_.lost_token(), [this] { stop_.request_stop(); });
     const std::stop_callback on_hurry(hurry, [this] { engine_.hurry(); });
     const auto stop = stop_.get_token();
-    free_leases_of_the_dead(engine_.locks(), engine_.runtime(), processes_);
-    engine_.continue_runs();
     std::exception_ptr failure;
     try {
       while (!stop.stop_requested() && !complete_) {
@@ -92,9 +90,7 @@ class Session {
  private:
   PipelineLease::StandBy stand_by() {
     if (!options_.standby) return nullptr;
-    return [this](const std::string& who) {
-      say(LogLevel::info, fmt::format("stands by: the pipeline is run by {}", who));
-    };
+    return [this](const std::string& why) { say(LogLevel::info, "stands by: " + why); };
   }
 
   base::WallTime position() const { return replay_state_.position().value_or(options_.replay->begin); }
@@ -123,6 +119,11 @@ class Session {
 
   // Does what is due; returns when to look again.
   base::Deadline step() {
+    if (!taken_over_) {
+      free_leases_of_the_dead(engine_.locks(), engine_.runtime(), processes_);
+      engine_.continue_runs();
+      taken_over_ = true;
+    }
     engine_.take_up_pending();
     auto next = std::min(engine_.next_look(), engine_.stores().close_idle());
     next = std::min(next, base::Deadline(engine_.runtime().in(kLongestWait)));
@@ -232,7 +233,8 @@ class Session {
   std::stop_source stop_;
   bool first_complete_ = false;
   bool said_first_failed_ = false;
-  std::string said_;  // About the state.
+  std::string said_;         // About the state.
+  bool taken_over_ = false;  // What processes that are no more have left is ours.
   bool services_started_ = false;
   bool stands_ = true;  // The market, in a replay.
   bool complete_ = false;

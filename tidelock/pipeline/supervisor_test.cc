@@ -339,6 +339,29 @@ WORLD_TEST(Supervisor, AStandbyTakesOverWhenTheFirstOneDiesAndNoMomentIsLeftOutO
   EXPECT_LE(summary.jobs.at("tick").completed, notes.size() - before + 1);
 }
 
+WORLD_TEST(Supervisor, AStandbyGoesOnWaitingWhileTheStateIsOutOfReach) {
+  const auto jobs = noting("tick", "schedule = \"every 10s\"\nmissed = \"all\"");
+  auto& victim = world.process(world.machine(), "victim");
+  victim.start([&](world::Process& process) { Bench(process, process.files(), jobs).run({}, {.standby = true}); });
+  runtime.sleep_for(5s);
+  Bench bench(runtime, files, jobs);
+  Summary summary;
+  const auto standby =
+      runtime.spawn("standby", [&](const std::stop_token&) { summary = bench.run_for(300s, {.standby = true}); });
+  runtime.sleep_for(20s);
+  victim.crash();
+  victim.wait_for_end();
+  {
+    const auto state = bench.toolkit().database("sqlite:/p/work/state.db");
+    auto connection = state->connect();
+    const auto locked = connection.begin();
+    runtime.sleep_for(60s);
+  }
+  runtime.sleep_for(230s);
+  EXPECT_THAT(bench.said, ::testing::Contains(HasSubstr("stands by: the state: ")));
+  EXPECT_GT(summary.jobs.at("tick").completed, 0U);
+}
+
 WORLD_TEST(Supervisor, AStandbyThatIsToldToStopHasDoneNothing) {
   const auto jobs = noting("tick", "schedule = \"every 10s\"");
   Bench bench(runtime, files, jobs);

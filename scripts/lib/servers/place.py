@@ -136,6 +136,12 @@ def at_path(word: bytes, folder: bytes) -> bool:
     return value == folder or value.startswith(folder + b"/")
 
 
+def is_postgres(process) -> bool:
+    """Whether it is the server or a part of it, not the keeper that starts it again."""
+    program = command_line(process).split(b"\0")[0].split(b" ")[0]
+    return program.rsplit(b"/", 1)[-1].startswith(b"postgres")
+
+
 def stop_processes(folder: Path) -> None:
     """Ends every process of the folder, also those that a keeper starts meanwhile; how politely says its signal:
     PostgreSQL's SIGINT is a fast shutdown."""
@@ -146,7 +152,7 @@ def stop_processes(folder: Path) -> None:
         new = [process for process in left if process not in asked]
         for number in (signal.SIGCONT, signal.SIGINT, signal.SIGTERM):
             for process in new:
-                if number != signal.SIGTERM or b"postgres" not in command_line(process):
+                if number != signal.SIGTERM or not is_postgres(process):
                     kill(process, number)
         asked.update(new)
         for process in left:

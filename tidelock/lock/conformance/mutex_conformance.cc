@@ -36,6 +36,18 @@ TEST_P(MutexConformance, KeysAreComparedByteByByte) {
   });
 }
 
+TEST_P(MutexConformance, NoRenewalMakesALeaseExpireSooner) {
+  run([&] {
+    const auto lease = alice().try_acquire();
+    ASSERT_TRUE(lease);
+    Mutex brief(alice().line, alice().process, "x", {.ttl = 2s, .margin = 1s, .owner = {}});
+    EXPECT_EQ(brief.renew(*lease, alice().soon()).expires, lease->expires);
+    advance(5s);
+    EXPECT_FALSE(bob().try_acquire());  // alice's first lease still stands.
+    EXPECT_NO_THROW(alice().mutex.renew(*lease, alice().soon()));
+  });
+}
+
 TEST_P(MutexConformance, ALeaseCountsFromTheRequestLessTheMargin) {
   run([&] {
     const auto sent = now();

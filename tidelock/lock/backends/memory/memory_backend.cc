@@ -49,7 +49,7 @@ Attempt MemoryBackend::try_acquire(const Claim& claim, Queue queue, base::Deadli
   }
   if (auto* holder = entry->find_holder(claim.id)) {
     holder->owner = claim.owner;
-    holder->expires = now + claim.ttl;
+    holder->expires = std::max(holder->expires, now + claim.ttl);
     return {.granted = true, .token = holder->token};
   }
   const auto place = entry->find_waiter(claim.id);
@@ -91,7 +91,7 @@ void MemoryBackend::renew(const Claim& claim, base::Deadline) {
     throw lease_lost(claim.key);
   }
   if (!acts_for(claim.owner, holder->owner)) throw not_holder(claim.key, holder->owner, claim.owner);
-  holder->expires = now + claim.ttl;
+  holder->expires = std::max(holder->expires, now + claim.ttl);
 }
 
 void MemoryBackend::release(const Claim& claim, base::Deadline) {

@@ -59,9 +59,10 @@ insert ignore into tidelock_lock (`key`, token) values ('', 0);
 const ServerStatements kMariadbStatements = {
     .schema = {.room = "lock", .steps = kSteps},
     .now = "timestampdiff(microsecond, timestamp'1970-01-01 00:00:00', utc_timestamp(6))",
-    .is_standby = "select @@global.read_only <> 0",
+    .is_standby = "select cast(@@global.read_only as char) not in ('0', 'OFF')",  // A number, or a word from 12.0 on.
 
-    // Assignments are made from left to right, and each sees those before it.
+    // Assignments are made from left to right, and each sees those before it: since_us says whether the claim had the
+    // key already.
     .quick_grant =
         "insert into tidelock_lock (`key`, token, claim, owner, host, pid, permits, since_us, expires_us) "
         "select k.a, greatest(k.t, 1 + coalesce((select f.token from tidelock_lock as f where f.`key` = ''), 0)), "
@@ -76,10 +77,12 @@ const ServerStatements kMariadbStatements = {
         "host = if(claim = values(claim), values(host), host), "
         "pid = if(claim = values(claim), values(pid), pid), "
         "permits = if(claim = values(claim), values(permits), permits), "
-        "expires_us = if(claim = values(claim), values(expires_us), expires_us) "
+        "expires_us = if(claim <> values(claim), expires_us, if(since_us = values(since_us), values(expires_us), "
+        "greatest(expires_us, values(expires_us)))) "
         "returning token, claim",
     .quick_extend =
-        "update tidelock_lock set expires_us = {now} + ? where `key` = ? and claim = ? and not crowded "
+        "update tidelock_lock set expires_us = greatest(expires_us, {now} + ?) where `key` = ? and claim = ? and not "
+        "crowded "
         "and expires_us > {now} and token = coalesce(?, token) "
         "and (owner = ? or instr(owner, concat(?, '/')) = 1)",
     .quick_drop =
@@ -117,7 +120,8 @@ const ServerStatements kMariadbStatements = {
     .insert_lease =
         "insert into tidelock_lease (`key`, claim, owner, host, pid, token, permits, since_us, expires_us) "
         "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    .extend_lease = "update tidelock_lease set owner = ?, expires_us = ? where `key` = ? and claim = ?",
+    .extend_lease =
+        "update tidelock_lease set owner = ?, expires_us = greatest(expires_us, ?) where `key` = ? and claim = ?",
     .delete_lease = "delete from tidelock_lease where `key` = ? and claim = ?",
     .insert_waiter =
         "insert into tidelock_waiter (`key`, claim, owner, host, pid, permits, since_us, expires_us) "

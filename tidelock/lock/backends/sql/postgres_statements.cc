@@ -70,13 +70,16 @@ const ServerStatements kPostgresStatements = {
         "since_us = case when tidelock_lock.claim = excluded.claim and tidelock_lock.expires_us > excluded.since_us "
         "then tidelock_lock.since_us else excluded.since_us end, "
         "claim = excluded.claim, owner = excluded.owner, host = excluded.host, pid = excluded.pid, "
-        "permits = excluded.permits, expires_us = excluded.expires_us "
+        "permits = excluded.permits, "
+        "expires_us = case when tidelock_lock.claim = excluded.claim and tidelock_lock.expires_us > excluded.since_us "
+        "then greatest(tidelock_lock.expires_us, excluded.expires_us) else excluded.expires_us end "
         "where not tidelock_lock.crowded and (tidelock_lock.claim is null or tidelock_lock.claim = excluded.claim "
         "or tidelock_lock.expires_us <= excluded.since_us) "
         "returning token, claim",
     .quick_extend =
-        "update tidelock_lock set expires_us = {now} + ? where key = ? and claim = ? and not crowded "
-        "and expires_us > {now} and token = coalesce(?, token) and (owner = ? or starts_with(owner, ?::text || '/'))",
+        "update tidelock_lock set expires_us = greatest(expires_us, {now} + ?) where key = ? and claim = ? "
+        "and not crowded and expires_us > {now} and token = coalesce(?, token) and (owner = ? or starts_with(owner, "
+        "?::text || '/'))",
     .quick_drop =
         "update tidelock_lock set claim = null where key = ? and claim = ? and not crowded "
         "and token = coalesce(?, token) and (owner = ? or starts_with(owner, ?::text || '/'))",
@@ -112,7 +115,8 @@ const ServerStatements kPostgresStatements = {
     .insert_lease =
         "insert into tidelock_lease (key, claim, owner, host, pid, token, permits, since_us, expires_us) "
         "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    .extend_lease = "update tidelock_lease set owner = ?, expires_us = ? where key = ? and claim = ?",
+    .extend_lease =
+        "update tidelock_lease set owner = ?, expires_us = greatest(expires_us, ?) where key = ? and claim = ?",
     .delete_lease = "delete from tidelock_lease where key = ? and claim = ?",
     .insert_waiter =
         "insert into tidelock_waiter (key, claim, owner, host, pid, permits, since_us, expires_us) "

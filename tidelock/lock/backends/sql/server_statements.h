@@ -12,7 +12,8 @@
 namespace tidelock::lock {
 
 // Times are microseconds since 1970 in UTC by the server's clock, read while the statement runs or before: an early
-// reading frees nothing too soon, and makes leases shorter, never longer. {now} stands for it.
+// reading frees nothing too soon, and makes leases shorter, never longer. As it may be written after a later one, what
+// a claim has is never made to expire sooner. {now} stands for the clock.
 struct ServerStatements {
   sql::Schema schema;
   std::string_view now;         // The clock.

@@ -236,10 +236,11 @@ std::vector<KeyState> ServerTables::look_at_all(sql::Connection& connection, bas
 }
 
 void ServerTables::tidy(sql::Database& database, base::Duration timeout) const {
+  const base::Deadline deadline = runtime_.in(timeout);
   const sql::TransactOptions once{.isolation = isolation(), .timeout = timeout, .retry = {.max_attempts = 1}};
   std::vector<std::string> left;
   {
-    auto connection = database.connect(runtime_.in(timeout));
+    auto connection = database.connect(deadline);
     connection.set_statement_timeout(timeout);
     connection.execute(with_clock_->sweep_leases);
     connection.execute(with_clock_->sweep_waiters);
@@ -248,15 +249,17 @@ void ServerTables::tidy(sql::Database& database, base::Duration timeout) const {
     }
   }
   for (const auto& key : left) {
+    if (deadline.passed(runtime_.now())) return;
     sql::transact(database, once, [&](sql::Transaction& tx) {
       bool crowded = false;
       if (lock_key(tx, key, crowded) && crowded) leave(tx, key);
     });
   }
-  sql::transact(database, once, [&](sql::Transaction& tx) {
-    const auto floor = tx.one<std::int64_t>(with_clock_->raise_floor, kForgottenAfter_us);
-    tx.execute(with_clock_->forget_keys, floor);
+  // The floor is up before anything goes, and its row is not kept locked: on MariaDB every grant of a new key reads it.
+  const auto floor = sql::transact(database, once, [&](sql::Transaction& tx) {
+    return tx.one<std::int64_t>(with_clock_->raise_floor, kForgottenAfter_us);
   });
+  sql::transact(database, once, [&](sql::Transaction& tx) { tx.execute(with_clock_->forget_keys, floor); });
 }
 
 }  // namespace tidelock::lock

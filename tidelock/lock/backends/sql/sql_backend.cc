@@ -116,6 +116,7 @@ Attempt SqlBackend::try_acquire(const Claim& claim, Queue queue, base::Deadline 
 // Refuses without writing, where one look shows that nothing is free; a transaction tells otherwise.
 std::optional<Attempt> SqlBackend::refusal(const State& state, const Claim& claim, base::Deadline deadline) {
   auto connection = state.database().connect(deadline);
+  if (!deadline.is_never()) connection.set_statement_timeout(time_left(deadline));
   const auto rows = state.tables().look(connection, claim.key);
   const auto place = rows.find_waiter(claim.id);
   const auto agrees = [&](const KeyRows::Row& row) { return row.permits == claim.permits; };
@@ -235,6 +236,7 @@ std::vector<base::Uuid> SqlBackend::find_turns(std::string_view key) {
   const auto deadline = runtime_.in(kPatience);
   const auto state = source_->get(deadline);
   auto connection = state->database().connect(deadline);
+  connection.set_statement_timeout(kPatience);
   const auto rows = state->tables().look(connection, key);
   Presence::Look look(state->presence());
   std::vector<base::Uuid> turns;

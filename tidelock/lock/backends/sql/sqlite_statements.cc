@@ -63,7 +63,8 @@ const SqliteStatements kSqliteStatements = {
     .insert_lease =
         "insert into tidelock_lease (key, claim, owner, host, pid, token, permits, since_us, boot, expires_boot_ns) "
         "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    .renew_lease = "update tidelock_lease set owner = ?, expires_boot_ns = ? where key = ? and claim = ?",
+    .renew_lease =
+        "update tidelock_lease set owner = ?, expires_boot_ns = max(expires_boot_ns, ?) where key = ? and claim = ?",
     .delete_lease = "delete from tidelock_lease where key = ? and claim = ?",
 
     .insert_waiter =

@@ -107,7 +107,11 @@ void TurnWatcher::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const auto seen = arrived_->count();
     if (keys().empty()) {
-      if (arrived_->wait(seen, runtime_.in(changes == nullptr ? base::Duration::max() : kKept), stop)) continue;
+      if (arrived_->wait(seen, runtime_.in(changes == nullptr ? base::Duration::max() : kKept), stop)) {
+        blind_look = kBlindLook;
+        next_look = std::min(next_look, runtime_.now() + jittered(blind_look));
+        continue;
+      }
       changes = nullptr;  // It may hold a connection.
       watched = nullptr;
       continue;

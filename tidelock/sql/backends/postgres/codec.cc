@@ -9,6 +9,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/backends/postgres/bytes.h"
@@ -99,11 +100,24 @@ std::optional<T> parse_number(std::string_view text) {
   return number;
 }
 
-ValueView decode_hex(std::string_view text, std::string& scratch) {
+// Both forms that the setting bytea_output knows: \x and hexadecimal digits, and bytes with \\ and \ooo among them.
+ValueView decode_bytea(std::string_view text, std::string& scratch) {
   scratch.clear();
-  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  for (std::size_t i = 2; i + 1 < text.size(); i += 2) {
-    scratch += static_cast<char>(digit(text[i]) * 16 + digit(text[i + 1]));
+  if (text.starts_with("\\x")) {
+    for (std::size_t i = 2; i + 1 < text.size(); i += 2) {
+      scratch += static_cast<char>(base::ascii::hex_value(text[i]) * 16 + base::ascii::hex_value(text[i + 1]));
+    }
+  } else {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] != '\\') {
+        scratch += text[i];
+      } else if (i + 3 < text.size() && text[i + 1] != '\\') {
+        scratch += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+        i += 3;
+      } else {
+        scratch += text[++i];
+      }
+    }
   }
   return BlobView(reinterpret_cast<const std::byte*>(scratch.data()), scratch.size());
 }
@@ -346,7 +360,7 @@ ValueView decode_text(Oid type, std::string_view text, std::string& scratch) {
       if (is_plain_decimal(text)) return DecimalView{text};
       return text;
     case kBytea:
-      return decode_hex(text, scratch);
+      return decode_bytea(text, scratch);
     case kJson:
     case kJsonb:
       return JsonView{text};

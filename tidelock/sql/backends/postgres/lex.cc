@@ -192,6 +192,7 @@ Effects effects(std::string_view sql) {
     // Data-modifying WITH, and SELECT INTO with its table, which may be temporary.
     if (is_one_of(word, {"insert", "update", "delete", "merge"})) seen.may_write = true;
     if (word == "into" && first != "insert" && first != "merge" && first != "with") return {};
+    if (word == "pg_notify" && called) seen.may_write = true;  // Others may hear it, though it leaves nothing behind.
     if (is_one_of(word, {"nextval", "currval", "lastval", "pg_temp"})) return {};
     const bool defines =
         i + 1 < all.size() && i > 0 && is_one_of(lower(all[i - 1].text), {"with", "recursive", "as", ","});

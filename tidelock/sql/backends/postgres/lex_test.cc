@@ -79,8 +79,9 @@ TEST(PostgresLex, ReadsAreToldFromWrites) {
   for (const auto* const sql : {"select 1", "values (1)", "with x as (select 1) select * from x"}) {
     EXPECT_FALSE(effects(sql).may_write) << sql;
   }
-  for (const auto* const sql : {"insert into t values (1)", "with x as (delete from t returning a) select a from x",
-                                "select f(1)", "create table t (a int)", "truncate t", "select 1 into t"}) {
+  for (const auto* const sql :
+       {"insert into t values (1)", "with x as (delete from t returning a) select a from x", "select f(1)",
+        "create table t (a int)", "truncate t", "select 1 into t", "select pg_notify('a', 'b')"}) {
     EXPECT_TRUE(effects(sql).may_write) << sql;
   }
 }
