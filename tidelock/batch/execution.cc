@@ -20,8 +20,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kStopLookEvery = 500ms;
-constexpr base::RetryPolicy kPatience{
-    .max_attempts = 100, .backoff = {.base = 50ms, .cap = 2s}, .total_limit = 20s, .idempotent = true};
 
 lock::LeaseOptions without_owner(lock::LeaseOptions options) {
   options.owner.clear();
@@ -88,8 +86,8 @@ void Execution::watch_for_stop(const std::stop_token& end) {
 
 Execution::Slot Execution::take_slot() {
   // An arbiter that is out of reach for a moment is no reason to give the run back. Repeating a claim finds itself.
-  auto lease =
-      base::retry(context_.runtime, kPatience, {}, [&] { return semaphore_.try_acquire(context_.runtime.in(10s)); });
+  auto lease = base::retry(context_.runtime, kStatePatience, {},
+                           [&] { return semaphore_.try_acquire(context_.runtime.in(10s)); });
   if (!lease && job_.overlap == Overlap::skip) return Slot::skipped;
   if (!lease) lease = wait_for_slot();
   if (!lease) return Slot::stopped;

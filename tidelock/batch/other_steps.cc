@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tidelock/base/error.h"
+#include "tidelock/base/retry.h"
 #include "tidelock/batch/script.h"
 #include "tidelock/batch/step_run.h"
 #include "tidelock/batch/store_unit.h"
@@ -58,11 +59,13 @@ StepEnd execute_publish(const StepRun& run, const PublishStep& step) {
 
 StepEnd execute_trigger(const StepRun& run, const TriggerStep& step) {
   const auto& self = run.record.run();
-  const auto id = run.runs.queue({.job = step.job,
-                                  .cause = Cause::trigger,
-                                  .scheduled = self.scheduled,
-                                  .caused_by = fmt::format("run {} of {}", self.id, self.job),
-                                  .key = fmt::format("{}<-{}/{}", step.job, self.uuid, run.place)});
+  const NewRun triggered{.job = step.job,
+                         .cause = Cause::trigger,
+                         .scheduled = self.scheduled,
+                         .caused_by = fmt::format("run {} of {}", self.id, self.job),
+                         .key = fmt::format("{}<-{}/{}", step.job, self.uuid, run.place)};
+  // Its key makes it one run, however often it is asked for.
+  const auto id = base::retry(run.context.runtime, kStatePatience, run.hard, [&] { return run.runs.queue(triggered); });
   if (id) {
     run.event(base::LogLevel::info, fmt::format("queued run {} of {}", *id, step.job));
     if (run.context.queued) run.context.queued(*id, step.job);

@@ -45,17 +45,9 @@ std::optional<RunId> insert_run(sql::Executor& state, const NewRun& run, RunStat
   return state.maybe<RunId>("select id from tidelock_run where uuid = ?", uuid);  // Another one's has the key: none.
 }
 
-namespace {
-
-// A server that is started anew is no reason for a run to fail.
-constexpr base::RetryPolicy kPatience{
-    .max_attempts = 100, .backoff = {.base = 50ms, .cap = 2s}, .total_limit = 20s, .idempotent = true};
-
-}  // namespace
-
 template <typename Fn>
 auto RunRecord::patiently(Fn&& fn) const {
-  return base::retry(context_.runtime, kPatience, {}, std::forward<Fn>(fn));
+  return base::retry(context_.runtime, kStatePatience, {}, std::forward<Fn>(fn));
 }
 
 template <typename... Args>

@@ -1,6 +1,7 @@
 // One execution of a run as it is written into the state database.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -8,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tidelock/base/retry.h"
 #include "tidelock/batch/checkpoint.h"
 #include "tidelock/batch/context.h"
 #include "tidelock/batch/row_reader.h"
@@ -33,6 +35,13 @@ std::string run_key(std::string_view uuid);  // Of the lock that says that a run
 
 inline std::int64_t in_us(base::WallTime moment) { return moment.time_since_epoch().count(); }
 inline base::WallTime from_us(std::int64_t us) { return base::WallTime(std::chrono::microseconds(us)); }
+
+// For what may be asked of the state again: a server that is started anew is no reason for a run to fail.
+inline constexpr base::RetryPolicy kStatePatience{
+    .max_attempts = 100,
+    .backoff = {.base = std::chrono::milliseconds(50), .cap = std::chrono::seconds(2)},
+    .total_limit = std::chrono::seconds(20),
+    .idempotent = true};
 
 // What a step has done so far.
 struct StepCounts {
