@@ -428,7 +428,11 @@ TEST(SpyReal, ADiskThatFillsUpHoldsWholeLinesAndIsWrittenAgainWhenItHasRoom) {
   constexpr int kStatements = 1000;
   for (int i = 0; i < kStatements; ++i) EXPECT_EQ(db->one<int>("select ?", i), i);
   ASSERT_TRUE(spy->flush(runtime.in(1min)));
-  const auto written = lines(files, log).size();
+  // A few statements may find room behind a gap, which is a line of its own.
+  std::size_t written = 0;
+  for (const auto& line : lines(files, log)) {
+    if (line.dump().find("entries are missing") == std::string::npos) ++written;
+  }
   EXPECT_GT(written, 10U);
   EXPECT_GT(spy->dropped(), 10U);
   EXPECT_EQ(written + spy->dropped(), static_cast<std::size_t>(kStatements));
