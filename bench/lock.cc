@@ -130,10 +130,13 @@ void sqlite_hand_over(benchmark::State& state) {
 }
 BENCHMARK(sqlite_hand_over)->UseRealTime();
 
-// The transactions of an uncontended pair, and nothing else.
+// The transactions of an uncontended pair, and nothing else: with the statements that ours runs, or with the one for
+// the token that comes to mind first.
 class BarePair {
  public:
-  explicit BarePair(const std::string& path) {
+  enum class Token { as_ours, by_returning };
+
+  BarePair(const std::string& path, Token token) {
     sqlite3_open_v2(path.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     run("pragma journal_mode = wal");
     run("pragma synchronous = normal");
@@ -142,13 +145,15 @@ class BarePair {
     commit_ = prepare("commit");
     leases_ = prepare(kSqliteStatements.leases_of_key);
     waiters_ = prepare(kSqliteStatements.waiters_of_key);
-    token_ = prepare(kSqliteStatements.next_token);
+    const std::string raise(kSqliteStatements.raise_token);
+    raise_ = prepare(token == Token::by_returning ? raise + " returning token" : raise);
+    if (token == Token::as_ours) token_ = prepare(kSqliteStatements.token);
     insert_ = prepare(kSqliteStatements.insert_lease);
     lease_ = prepare(kSqliteStatements.lease);
     delete_ = prepare(kSqliteStatements.delete_lease);
   }
   ~BarePair() {
-    for (auto* statement : {begin_, commit_, leases_, waiters_, token_, insert_, lease_, delete_}) {
+    for (auto* statement : {begin_, commit_, leases_, waiters_, raise_, token_, insert_, lease_, delete_}) {
       sqlite3_finalize(statement);
     }
     sqlite3_close_v2(db_);
@@ -160,7 +165,8 @@ class BarePair {
     step(begin_);
     step(leases_, kKey);
     step(waiters_, kKey);
-    const auto token = step(token_, kKey, ++count_);
+    auto token = step(raise_, kKey, ++count_);
+    if (token_ != nullptr) token = step(token_, kKey);
     step(insert_, kKey, kClaim, kOwner, "host.example", 4711, token, 1, 1'700'000'000'000'000, kBoot, 123'456'789'012);
     step(commit_);
     step(begin_);
@@ -199,7 +205,7 @@ class BarePair {
 
   sqlite3* db_ = nullptr;
   std::int64_t count_ = 0;
-  sqlite3_stmt *begin_, *commit_, *leases_, *waiters_, *token_, *insert_, *lease_, *delete_;
+  sqlite3_stmt *begin_, *commit_, *leases_, *waiters_, *raise_, *token_ = nullptr, *insert_, *lease_, *delete_;
 };
 
 // Of the processor, for this thread: other work on the machine counts for less than by the wall.
@@ -223,14 +229,14 @@ double median(std::vector<double>& values) {
 }
 
 // An uncontended pair in a file, in turns with the bare one. `of_bare`: how much of its speed is left.
-void sqlite_pair(benchmark::State& state) {
+void sqlite_pair(benchmark::State& state, BarePair::Token token) {
   constexpr int kBatch = 500;
   const Folder folder;
   base::RealRuntime runtime;
   base::RealFiles files(runtime);
   const auto backend = open_backend(runtime, files, base::Url::parse("sqlite:" + folder.file("ours.db")));
   Mutex mutex(*backend, runtime, "prices/eurusd");
-  BarePair bare(folder.file("bare.db"));
+  BarePair bare(folder.file("bare.db"), token);
   std::vector<double> ours_ns, bare_ns, ratios;
   bool ours_first = false;
   for (auto _ : state) {
@@ -252,7 +258,8 @@ void sqlite_pair(benchmark::State& state) {
   state.counters["ours_ns"] = median(ours_ns);
   state.counters["of_bare"] = median(ratios);
 }
-BENCHMARK(sqlite_pair)->MinTime(2);
+BENCHMARK_CAPTURE(sqlite_pair, same_statements, BarePair::Token::as_ours)->MinTime(2);
+BENCHMARK_CAPTURE(sqlite_pair, token_by_returning, BarePair::Token::by_returning)->MinTime(2);
 
 // --- On servers ---------------------------------------------------------------------------------------------------
 

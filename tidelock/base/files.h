@@ -42,7 +42,8 @@ struct FileInfo {
   std::uint64_t size_bytes;
   std::uint64_t inode;
   // Another one after the content was changed, to the grain of the file system's clock (a few ms); of no other meaning.
-  // What is written through File::map() may come late or never.
+  // What is written through File::map() may come late or never. The content of a folder is its names: what is made,
+  // deleted or renamed in it.
   std::uint64_t change_stamp;
 };
 

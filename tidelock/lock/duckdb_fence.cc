@@ -8,7 +8,7 @@
 namespace tidelock::lock {
 namespace {
 
-constexpr std::array<std::string_view, 1> kSteps = {
+constexpr std::array<std::string_view, 1> kDuckdbFenceSteps = {
     "create table tidelock_fence (resource varchar not null, slot bigint not null, token bigint not null, "
     "uses bigint not null, primary key (resource, slot))",
 };
@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 1> kSteps = {
 static_assert(kFenceSlots == 16, "insert_token says range(16)");
 
 const FenceStatements kDuckdbFence = {
-    .schema = {.room = "fence", .steps = kSteps},
+    .schema = {.room = "fence", .steps = kDuckdbFenceSteps},
     .find_table =
         "select 1 from duckdb_tables() where schema_name = current_schema() and "
         "table_name = 'tidelock_fence'",

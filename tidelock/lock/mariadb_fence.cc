@@ -10,7 +10,7 @@ namespace tidelock::lock {
 namespace {
 
 // Names are compared byte by byte, blanks at their end included.
-constexpr std::array<std::string_view, 1> kSteps = {
+constexpr std::array<std::string_view, 1> kMariadbFenceSteps = {
     "create table if not exists tidelock_fence (resource varchar(255) primary key, token bigint not null) "
     "engine = InnoDB, character set utf8mb4, collate utf8mb4_nopad_bin",
 };
@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 1> kSteps = {
 }  // namespace
 
 const ServerFenceStatements kMariadbFence = {
-    .schema = {.room = "fence", .steps = kSteps},
+    .schema = {.room = "fence", .steps = kMariadbFenceSteps},
     .find_table =
         "select 1 from information_schema.tables where table_schema = database() and table_name = 'tidelock_fence'",
     .last_token = "select token from tidelock_fence where resource = ?",

@@ -8,14 +8,14 @@
 namespace tidelock::lock {
 namespace {
 
-constexpr std::array<std::string_view, 1> kSteps = {
+constexpr std::array<std::string_view, 1> kPostgresFenceSteps = {
     "create table tidelock_fence (resource text primary key, token bigint not null)",
 };
 
 }  // namespace
 
 const ServerFenceStatements kPostgresFence = {
-    .schema = {.room = "fence", .steps = kSteps},
+    .schema = {.room = "fence", .steps = kPostgresFenceSteps},
     .find_table = "select 1 where to_regclass('tidelock_fence') is not null",
     .last_token = "select token from tidelock_fence where resource = ?",
     .share_token = "select token from tidelock_fence where resource = ? and token = ? for share",

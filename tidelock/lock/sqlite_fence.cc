@@ -6,14 +6,14 @@
 namespace tidelock::lock {
 namespace {
 
-constexpr std::array<std::string_view, 1> kSteps = {
+constexpr std::array<std::string_view, 1> kSqliteFenceSteps = {
     "create table tidelock_fence (resource text primary key not null, token integer not null) without rowid",
 };
 
 }  // namespace
 
 const FenceStatements kSqliteFence = {
-    .schema = {.room = "fence", .steps = kSteps},
+    .schema = {.room = "fence", .steps = kSqliteFenceSteps},
     .find_table = "select 1 from sqlite_schema where type = 'table' and name = 'tidelock_fence'",
     .find_token = "select token from tidelock_fence where resource = ?",
     .insert_token = "insert into tidelock_fence (resource, token) values (?, ?)",

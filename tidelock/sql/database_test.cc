@@ -37,7 +37,7 @@ class FakeSession final : public Session {
   std::unique_ptr<Prepared> prepare(std::string_view) override { throw Error(Code::statement_invalid, "no"); }
   void run_script(std::string_view, base::Deadline) override {}
   void begin(const BeginOptions&) override {}
-  Position commit() override {
+  Position commit(bool) override {
     ++script_.commits;
     script_.on_commit();
     return {"1"};

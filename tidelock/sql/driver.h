@@ -71,8 +71,9 @@ class Session {
   virtual void run_script(std::string_view sql, base::Deadline deadline) = 0;
 
   virtual void begin(const BeginOptions& options) = 0;
-  // Error: unknown_outcome when the answer did not come; anything else means that it was rolled back.
-  virtual Position commit() = 0;
+  // May return an empty position when it is not wanted. Error: unknown_outcome when the answer did not come; anything
+  // else means that it was rolled back.
+  virtual Position commit(bool want_position) = 0;
   // Asked after a failed statement: false when the error ended the transaction by itself, so that only rollback() is
   // left.
   virtual bool transaction_alive() const noexcept { return true; }

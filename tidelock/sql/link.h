@@ -64,7 +64,7 @@ class Link {
   void bulk_drop(std::uint64_t execution) noexcept;
 
   std::uint64_t begin(std::uint64_t scope, const TransactionOptions& options);  // The scope of the transaction.
-  Position commit(std::uint64_t scope);
+  Position commit(std::uint64_t scope, bool want_position);
   void prepare_commit(std::uint64_t scope);
   void rollback(std::uint64_t scope) noexcept;
   bool is_on(std::uint64_t scope) const { return scope == scope_; }

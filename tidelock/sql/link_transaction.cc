@@ -117,11 +117,11 @@ void Link::require_committable(std::uint64_t scope) {
   }
 }
 
-Position Link::commit(std::uint64_t scope) {
+Position Link::commit(std::uint64_t scope, bool want_position) {
   const Use use(*this);
   require_committable(scope);
   try {
-    auto position = observed(Category::commit, scope, "commit", [&] { return session_->commit(); });
+    auto position = observed(Category::commit, scope, "commit", [&] { return session_->commit(want_position); });
     end_transaction();
     return position;
   } catch (const Error& error) {
@@ -267,7 +267,7 @@ std::int64_t Link::bulk_finish(std::uint64_t execution) {
     end_cursor();
   }
   const auto rows = rows_;
-  if (own != 0) commit(own);
+  if (own != 0) commit(own, false);
   return rows;
 }
 

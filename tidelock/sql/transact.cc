@@ -15,7 +15,7 @@ void attempt(Database& database, const TransactOptions& options, const std::func
                                        .stop = options.stop,
                                        .lock_timeout = options.lock_timeout});
   unit(transaction);
-  if (transaction.is_open()) transaction.commit();
+  if (transaction.is_open()) transaction.commit_without_position();
 }
 
 }  // namespace

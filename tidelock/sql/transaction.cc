@@ -20,9 +20,12 @@ Transaction::~Transaction() { rollback(); }
 
 bool Transaction::is_open() const { return link_ != nullptr && link_->is_on(scope_); }
 
-Position Transaction::commit() {
+Position Transaction::commit() { return commit(true); }
+void Transaction::commit_without_position() { commit(false); }
+
+Position Transaction::commit(bool want_position) {
   auto& on = link();
-  auto position = on.commit(scope_);
+  auto position = on.commit(scope_, want_position);
   for (const auto& hook : std::exchange(hooks_, {})) {
     try {
       hook();

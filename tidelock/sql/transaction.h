@@ -70,6 +70,8 @@ class Transaction : public Executor {
   // The transaction is over, whatever this throws. Where the commit stands: see Dialect::position_note.
   // Errors: unknown_outcome when it may or may not have been committed; anything else means that it was rolled back.
   Position commit();
+  // The same for those who do not ask: finding it out costs a statement on some engines.
+  void commit_without_position();
   // The first phase of a commit in two: all of it is on disk under its xid, and it holds its locks until
   // Database::commit_prepared() or rollback_prepared(), called from anywhere, also after a restart of the server. The
   // transaction is over here, whatever this throws; its hooks never run. Where Dialect::prepare_ends_connection, its
@@ -95,6 +97,8 @@ class Transaction : public Executor {
   friend class Connection;
   Transaction(Link& link, std::uint64_t scope, bool is_read_only)
       : Executor(&link, scope), is_read_only_(is_read_only) {}
+
+  Position commit(bool want_position);
 
   bool is_read_only_;
   std::vector<std::function<void()>> hooks_;

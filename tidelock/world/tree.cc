@@ -110,6 +110,7 @@ void Tree::change(const NodePtr& folder, Node::Names names, const NodePtr& other
   if (folder->unsynced.empty()) changed_folders_.push_back(folder);
   folder->unsynced.push_back({next_serial_++, std::move(names), other_folder});
   make_change(folder->names, folder->unsynced.back());
+  ++folder->change_stamp;
 }
 
 void Tree::touch(Node& node) {
@@ -171,6 +172,7 @@ void Tree::cut_power(Loss loss, bool reordered, Random& random) {
 // What the disk holds is what there is.
 void Tree::reset(const NodePtr& folder, Loss loss, Random& random) {
   folder->names = folder->names_on_disk;
+  ++folder->change_stamp;
   for (const auto& [name, node] : folder->names) {
     node->parent = folder;
     node->name = name;

@@ -23,19 +23,19 @@ struct Place {
   Path folder;  // Exists and is empty.
 };
 
-struct Kind {
+struct FilesKind {
   std::string name;
   std::function<void(const std::function<void(Place)>&)> run;
 };
 
-void run_real(const std::function<void(Place)>& body) {
+void with_real_files(const std::function<void(Place)>& body) {
   RealRuntime runtime;
   RealFiles files(runtime);
   const testing::TempFolder folder;
   body({runtime, files, folder.path()});
 }
 
-void run_in_worlds(const std::function<void(Place)>& body) {
+void with_files_of_worlds(const std::function<void(Place)>& body) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     world::World world(seed);
@@ -47,13 +47,14 @@ void run_in_worlds(const std::function<void(Place)>& body) {
   }
 }
 
-class FilesConformance : public ::testing::TestWithParam<Kind> {
+class FilesConformance : public ::testing::TestWithParam<FilesKind> {
  protected:
   void run(const std::function<void(Place)>& body) { GetParam().run(body); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Files, FilesConformance,
-                         ::testing::Values(Kind{"Real", run_real}, Kind{"World", run_in_worlds}),
+                         ::testing::Values(FilesKind{"Real", with_real_files},
+                                           FilesKind{"World", with_files_of_worlds}),
                          [](const auto& info) { return info.param.name; });
 
 std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
@@ -233,6 +234,28 @@ TEST_P(FilesConformance, AChangeOfTheContentChangesTheStampAndARenameDoesNot) {
     file->start_sync({.offset = 1, .length = 2});
     file->start_sync({});
     EXPECT_EQ(files.read(path).substr(1, 2), "23");
+  });
+}
+
+TEST_P(FilesConformance, AChangeOfANameChangesTheStampOfItsFolder) {
+  run([](const Place& place) {
+    auto& files = place.files;
+    const auto top = place.folder / "names";
+    files.create_folders(top / "folder");
+    const auto stamp = [&] { return files.info(top)->change_stamp; };
+    // A name is changed, and changed back, until the clock of the file system has ticked.
+    const auto changes = [&](const auto& there, const auto& back) {
+      for (const auto before = stamp(); stamp() == before; back()) there();
+    };
+    changes([&] { put(files, top / "a", "1"); }, [&] { files.remove(top / "a"); });
+    put(files, top / "a", "1");
+    changes([&] { files.rename(top / "a", top / "b"); }, [&] { files.rename(top / "b", top / "a"); });
+    changes([&] { files.rename(top / "a", top / "folder" / "a"); },
+            [&] { files.rename(top / "folder" / "a", top / "a"); });
+    const auto before = stamp();
+    put(files, top / "a", "22");
+    put(files, top / "folder" / "b", "3");
+    EXPECT_EQ(stamp(), before);
   });
 }
 

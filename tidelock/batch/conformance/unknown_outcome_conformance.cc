@@ -42,11 +42,11 @@ class LosingSession final : public sql::Session {
   std::unique_ptr<sql::Prepared> prepare(std::string_view sql) override { return inner_->prepare(sql); }
   void run_script(std::string_view sql, base::Deadline deadline) override { inner_->run_script(sql, deadline); }
   void begin(const sql::BeginOptions& options) override { inner_->begin(options); }
-  sql::Position commit() override {
-    if (plan_.lose == 0 || --plan_.lose > 0) return inner_->commit();
+  sql::Position commit(bool want_position) override {
+    if (plan_.lose == 0 || --plan_.lose > 0) return inner_->commit(want_position);
     ++plan_.lost;
     if (plan_.fate == Fate::committed) {
-      inner_->commit();
+      inner_->commit(want_position);
     } else {
       inner_->rollback();
     }

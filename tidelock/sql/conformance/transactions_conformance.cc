@@ -210,6 +210,24 @@ TEST_P(SqlTransactions, PositionsAreInTheOrderOfCommits) {
   });
 }
 
+TEST_P(SqlTransactions, ACommitWithoutItsPositionIsACommit) {
+  run([](const Place& place) {
+    const auto db = with_table(place);
+    auto connection = db->connect();
+    int told = 0;
+    for (const int a : {1, 2}) {
+      auto tx = connection.begin();
+      tx.execute("insert into t values (?, 'x')", a);
+      tx.after_commit([&] { ++told; });
+      tx.commit_without_position();
+      EXPECT_FALSE(tx.is_open());
+      EXPECT_THROW_CODE(tx.commit_without_position(), Code::misuse);
+    }
+    EXPECT_EQ(told, 2);
+    EXPECT_EQ(db->connect().one<int>("select count(*) from t"), 2);
+  });
+}
+
 TEST_P(SqlTransactions, HooksRunOnceTheCommitIsCertain) {
   run([](const Place& place) {
     const auto db = with_table(place);

@@ -10,7 +10,7 @@ namespace {
 // A claim is text: the server's own type refuses some UUIDs. Keys are compared byte by byte, also the spaces at their
 // ends. Each statement is committed by itself: it does no harm to run them again. The row of the floor is there from
 // the start: who reads it would lock the gap without it.
-constexpr std::array<std::string_view, 1> kSteps = {R"sql(
+constexpr std::array<std::string_view, 1> kMariadbSteps = {R"sql(
 create table if not exists tidelock_lock (
   `key` varchar(255) character set utf8mb4 collate utf8mb4_nopad_bin primary key,
   token bigint not null,
@@ -57,7 +57,7 @@ insert ignore into tidelock_lock (`key`, token) values ('', 0);
 }  // namespace
 
 const ServerStatements kMariadbStatements = {
-    .schema = {.room = "lock", .steps = kSteps},
+    .schema = {.room = "lock", .steps = kMariadbSteps},
     .now = "timestampdiff(microsecond, timestamp'1970-01-01 00:00:00', utc_timestamp(6))",
     .is_standby = "select cast(@@global.read_only as char) not in ('0', 'OFF')",  // A number, or a word from 12.0 on.
 

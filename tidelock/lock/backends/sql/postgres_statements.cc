@@ -10,7 +10,7 @@ namespace {
 // No name but that of a function or a table stands before a parenthesis: a session that may have called something
 // unknown would be reset after each lease. Rows of tidelock_lock change in place: no index is on what changes, and
 // there is room on their pages.
-constexpr std::array<std::string_view, 1> kSteps = {R"sql(
+constexpr std::array<std::string_view, 1> kPostgresSteps = {R"sql(
 create table tidelock_lock (
   key text collate "C" primary key,
   token bigint not null,
@@ -54,7 +54,7 @@ create table tidelock_waiter (
 }  // namespace
 
 const ServerStatements kPostgresStatements = {
-    .schema = {.room = "lock", .steps = kSteps},
+    .schema = {.room = "lock", .steps = kPostgresSteps},
     .now = "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
     .is_standby = "select pg_is_in_recovery()",
 

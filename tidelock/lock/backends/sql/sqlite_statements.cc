@@ -6,7 +6,7 @@
 namespace tidelock::lock {
 namespace {
 
-constexpr std::array<std::string_view, 2> kSteps = {
+constexpr std::array<std::string_view, 2> kSqliteSteps = {
     R"sql(
 create table tidelock_lock (
   key text primary key not null,
@@ -47,7 +47,7 @@ create table tidelock_waiter (
 }  // namespace
 
 const SqliteStatements kSqliteStatements = {
-    .schema = {.room = "lock", .steps = kSteps},
+    .schema = {.room = "lock", .steps = kSqliteSteps},
 
     .leases_of_key = "select claim, owner, permits, boot, expires_boot_ns, token from tidelock_lease where key = ?",
     .waiters_of_key =
@@ -56,10 +56,12 @@ const SqliteStatements kSqliteStatements = {
     .lease = "select owner, token, boot, expires_boot_ns from tidelock_lease where key = ? and claim = ?",
     .waiter = "select owner from tidelock_waiter where key = ? and claim = ?",
 
-    .next_token =
+    // Without a `returning`, for which SQLite makes a temporary table each time.
+    .raise_token =
         "insert into tidelock_lock (key, token) "
         "values (?, max(?, 1 + coalesce((select token from tidelock_lock where key = ''), 0))) "
-        "on conflict (key) do update set token = max(token + 1, excluded.token) returning token",
+        "on conflict (key) do update set token = max(token + 1, excluded.token)",
+    .token = "select token from tidelock_lock where key = ?",
     .insert_lease =
         "insert into tidelock_lease (key, claim, owner, host, pid, token, permits, since_us, boot, expires_boot_ns) "
         "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

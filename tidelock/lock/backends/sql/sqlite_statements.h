@@ -16,7 +16,8 @@ struct SqliteStatements {
   std::string_view lease;           // (key, claim) → owner, token, boot, expires_boot_ns
   std::string_view waiter;          // (key, claim) → owner
 
-  std::string_view next_token;    // (key, wall clock in µs) → token; remembers it
+  std::string_view raise_token;   // (key, wall clock in µs): the next one
+  std::string_view token;         // (key) → token
   std::string_view insert_lease;  // key, claim, owner, host, pid, token, permits, since_us, boot, expires_boot_ns
   std::string_view renew_lease;   // (owner, expires_boot_ns, key, claim)
   std::string_view delete_lease;  // (key, claim)

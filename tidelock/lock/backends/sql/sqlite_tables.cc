@@ -95,7 +95,8 @@ std::optional<std::string> SqliteTables::find_waiter(sql::Transaction& tx, std::
 FencingToken SqliteTables::grant(sql::Transaction& tx, const Claim& claim, Moment now, bool) const {
   const auto& identity = runtime_.identity();
   const auto wall_us = in_us(runtime_.wall_now());
-  const auto token = tx.one<std::int64_t>(kSay.next_token, claim.key, wall_us);
+  tx.execute(kSay.raise_token, claim.key, wall_us);
+  const auto token = tx.one<std::int64_t>(kSay.token, claim.key);
   tx.execute(kSay.insert_lease, claim.key, claim.id, claim.owner, identity.host, identity.pid, token, claim.permits,
              wall_us, identity.boot_id, in_ns(now.here + claim.ttl));
   return {token};

@@ -16,8 +16,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kOpenings = 10;          // Of a file that somebody replaces each time.
-constexpr base::Duration kLook = 2ms;  // Between looks at whether somebody else is done with making the file.
+constexpr int kOpenings = 10;                  // Of a file that somebody replaces each time.
+constexpr base::Duration kLookAtMaking = 2ms;  // Between looks at whether somebody else is done with making the file.
 
 base::Path with_suffix(base::Path path, std::string_view suffix) {
   path += suffix;
@@ -38,9 +38,17 @@ class FileChanges final : public Changes {
 
 }  // namespace
 
+FileState::FileState(base::Runtime& runtime, base::Files& watched_files, const base::Path& file)
+    : files(watched_files),
+      lock_tables(runtime),
+      path(file),
+      log(with_suffix(file, "-wal")),
+      index(with_suffix(file, "-shm")),
+      folder(runtime, watched_files, base::folder_of(file)) {}
+
 std::unique_ptr<Changes> FileState::watch() const {
   if (path.empty()) return nullptr;
-  for (const auto& place : {with_suffix(path, "-wal"), base::folder_of(path)}) {
+  for (const auto& place : {log, base::folder_of(path)}) {
     try {
       return std::make_unique<FileChanges>(files.watch(place));
     } catch (const Error&) {  // The system has no watch to give.
@@ -95,16 +103,20 @@ std::shared_ptr<const State> StateFile::get(base::Deadline deadline) {
 
 StateFile::Found StateFile::look(const FileState& state) {
   if (!has_file_) return Found::same;
-  const auto now = inodes_of(state.path);
-  if (now == state.inodes) return Found::same;
+  const auto folder = state.folder.look();
+  if (folder && state.folder.is_known(*folder)) return Found::same;
+  const auto now = inodes_of(state);
+  if (now == state.inodes) {
+    if (folder) state.folder.approve(*folder);
+    return Found::same;
+  }
   return now.file != state.inodes.file || state.anchor == nullptr ? Found::other : Found::torn;
 }
 
 std::shared_ptr<FileState> StateFile::open_database(const base::Url& url, base::Deadline deadline) {
-  auto state = std::make_shared<FileState>(runtime_, files_);
+  auto state = std::make_shared<FileState>(runtime_, files_, has_file_ ? base::Path(url.path) : base::Path());
   state->opened = sql::open(runtime_, files_, url, {.must_exist = has_file_}, deadline);
   if (!has_file_) return state;
-  state->path = base::Path(url.path);
   state->waiting = std::make_unique<Presence>(runtime_, files_, with_suffix(state->path, "-waiting"));
   return state;
 }
@@ -123,7 +135,7 @@ std::shared_ptr<const FileState> StateFile::open(base::Deadline deadline, bool a
       make_tables(state->database(), state->tables(), deadline);
       if (!has_file_) return state;
       state->anchor = sql::open(runtime_, files_, url, {.must_exist = true}, deadline);
-      state->inodes = inodes_of(state->path);
+      state->inodes = inodes_of(*state);
       if (state->inodes.file == before) return state;
     } catch (const Error& error) {
       // Deleted meanwhile. SQLite must not make it: only who holds the lock for that knows that nobody else does.
@@ -144,7 +156,7 @@ std::shared_ptr<const FileState> StateFile::open_to_read(base::Deadline deadline
   }
   const auto state = open_database(url, deadline);
   if (!find_tables(state->database(), state->tables(), deadline)) return nullptr;
-  if (has_file_) state->inodes = inodes_of(state->path);
+  if (has_file_) state->inodes = inodes_of(*state);
   return state;
 }
 
@@ -177,7 +189,7 @@ std::unique_ptr<base::File> StateFile::start_making(const base::Path& path, base
     if (deadline.passed(runtime_.now())) {
       throw Error(Code::database_locked, fmt::format("another process is making {}", path.string()));
     }
-    runtime_.sleep_for(kLook);
+    runtime_.sleep_for(kLookAtMaking);
   }
   if (!files_.info(path)) {
     for (const auto* suffix : {"-wal", "-shm", "-journal"}) files_.remove(with_suffix(path, suffix));
@@ -187,9 +199,8 @@ std::unique_ptr<base::File> StateFile::start_making(const base::Path& path, base
   return lock;
 }
 
-FileState::Inodes StateFile::inodes_of(const base::Path& path) {
-  return {
-      .file = inode_of(path), .log = inode_of(with_suffix(path, "-wal")), .index = inode_of(with_suffix(path, "-shm"))};
+FileState::Inodes StateFile::inodes_of(const FileState& state) {
+  return {.file = inode_of(state.path), .log = inode_of(state.log), .index = inode_of(state.index)};
 }
 
 std::optional<std::uint64_t> StateFile::inode_of(const base::Path& path) {

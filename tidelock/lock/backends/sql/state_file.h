@@ -10,6 +10,7 @@
 #include "tidelock/base/runtime.h"
 #include "tidelock/base/url.h"
 #include "tidelock/lock/backend.h"
+#include "tidelock/lock/backends/sql/folder_stamp.h"
 #include "tidelock/lock/backends/sql/presence.h"
 #include "tidelock/lock/backends/sql/sqlite_tables.h"
 #include "tidelock/lock/backends/sql/state.h"
@@ -24,7 +25,8 @@ struct FileState final : State {
     friend bool operator==(const Inodes&, const Inodes&) = default;
   };
 
-  FileState(base::Runtime& runtime, base::Files& watched_files) : files(watched_files), lock_tables(runtime) {}
+  // `file`: without symlinks; empty when it has none.
+  FileState(base::Runtime& runtime, base::Files& watched_files, const base::Path& file);
   sql::Database& database() const override { return *opened; }
   const Tables& tables() const override { return lock_tables; }
   Presence* presence() const override { return waiting.get(); }
@@ -38,8 +40,9 @@ struct FileState final : State {
   // file.
   std::unique_ptr<sql::Database> anchor;
   SqliteTables lock_tables;
-  base::Path path;                    // Of its file, without symlinks; empty when it has none.
-  Inodes inodes;                      // Of its file, and of the two that SQLite keeps beside it.
+  const base::Path path, log, index;  // Its file, and the two that SQLite keeps beside it; empty when it has none.
+  Inodes inodes;                      // Of these.
+  mutable FolderStamp folder;
   std::unique_ptr<Presence> waiting;  // Null where there is no file.
 };
 
@@ -65,7 +68,7 @@ class StateFile final : public StateSource {
   bool may_make() const;
   std::unique_ptr<base::File> start_making(const base::Path& path, base::Deadline deadline);
   bool is_at_rest(const base::Path& path);
-  FileState::Inodes inodes_of(const base::Path& path);
+  FileState::Inodes inodes_of(const FileState& state);
   std::optional<std::uint64_t> inode_of(const base::Path& path);
 
   base::Runtime& runtime_;

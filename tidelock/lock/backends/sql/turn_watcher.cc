@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr base::Duration kLook = 1s;             // At the latest, although nothing was heard.
+constexpr base::Duration kLookEvery = 1s;        // At the latest, although nothing was heard.
 constexpr base::Duration kBlindLook = 50ms;      // Where nothing can be heard, after somebody came or got a turn, …
 constexpr base::Duration kBlindLookMax = 400ms;  // … and twice as long each time, up to this.
 constexpr base::Duration kRest = 1ms;            // After a look: of many commits in a row not each is looked at.
@@ -125,7 +125,7 @@ void TurnWatcher::run(const std::stop_token& stop) {
         changes = watched->watch();
         if (changes != nullptr) {
           look_at_all();  // At what was committed before there was a watch.
-          next_look = runtime_.now() + jittered(kLook);
+          next_look = runtime_.now() + jittered(kLookEvery);
         }
       }
       if (changes != nullptr) changed = changes->wait(next_look, stop);
@@ -142,7 +142,7 @@ void TurnWatcher::run(const std::stop_token& stop) {
       if (!look(*changed)) continue;  // Nobody here waits for it.
     } else {
       look_at_all();
-      next_look = runtime_.now() + jittered(changes != nullptr ? kLook : blind_look);
+      next_look = runtime_.now() + jittered(changes != nullptr ? kLookEvery : blind_look);
       if (changes == nullptr) blind_look = std::min(2 * blind_look, kBlindLookMax);
     }
     runtime_.sleep_for(kRest, stop);

@@ -40,7 +40,7 @@ TEST_F(DuckDbBulk, WritesManyRowsInTheTransaction) {
   EXPECT_EQ(count(), kRows);
   EXPECT_EQ(number(*session(), "select count(*) from t"), 0);
   EXPECT_EQ(number(*session_, "select sum(id)::bigint from t"), kRows * (kRows - 1) / 2);
-  session_->commit();
+  session_->commit(false);
   EXPECT_EQ(number(*session(), "select count(*) from t where \"The Name\" = 'even' and n = 7 and g = 8"), kRows / 2);
 }
 
@@ -56,7 +56,7 @@ TEST_F(DuckDbBulk, WithoutAnEndNothingOfTheRestIsWritten) {
   auto writer = bulk();
   for (int i = 0; i < 3000; ++i) writer->append(sql::bind(i, "x"));
   writer.reset();
-  session_->commit();
+  session_->commit(false);
   EXPECT_EQ(count(), 0);
 }
 
@@ -68,7 +68,7 @@ TEST_F(DuckDbBulk, AViolatedConstraintComesOutAndDoomsTheTransaction) {
   EXPECT_EQ(error.code(), Code::constraint_violation);
   EXPECT_EQ(error.object(), "5");
   writer.reset();
-  EXPECT_THROW_CODE(session_->commit(), Code::constraint_violation);
+  EXPECT_THROW_CODE(session_->commit(false), Code::constraint_violation);
   EXPECT_EQ(count(), 0);
 }
 
@@ -85,8 +85,8 @@ TEST_F(DuckDbBulk, ALostRaceForAKeyIsToldInCommit) {
   const auto writer = bulk();
   writer->append(sql::bind(1, "ours"));
   writer->finish();
-  other->commit();
-  EXPECT_THROW_CODE(session_->commit(), Code::serialization_failure);
+  other->commit(false);
+  EXPECT_THROW_CODE(session_->commit(false), Code::serialization_failure);
 }
 
 TEST_F(DuckDbBulk, NamesAreFoundAsSqlFindsThem) {

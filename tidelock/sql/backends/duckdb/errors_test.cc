@@ -102,8 +102,8 @@ TEST_F(DuckDbErrors, RacesLostOverTheSchemaAreRunAgain) {
     run(*session_, first);
     return error_of([&] {
       run(*other, second);
-      session_->commit();
-      other->commit();
+      session_->commit(false);
+      other->commit(false);
     });
   };
   const auto altered = race("alter table p add column a int", "alter table p add column b int");
@@ -159,7 +159,7 @@ TEST_F(DuckDbErrors, ACommitThatFindsTheDiskFullIsRolledBack) {
     const FileSizeLimit limit(600 * 1024);
     session_->begin({});
     run(*session_, kMuch);
-    EXPECT_THROW_CODE(session_->commit(), Code::disk_full);
+    EXPECT_THROW_CODE(session_->commit(false), Code::disk_full);
     EXPECT_FALSE(session_->reset());
   }
   session_ = session();

@@ -124,7 +124,7 @@ TEST_F(DuckDbInterrupt, ATimeoutDoomsTheTransaction) {
   run(*a, "insert into t values (1)");
   const auto statement = a->prepare(kForEver);
   EXPECT_THROW_CODE(statement->start({}, runtime_.in(20ms)); statement->next(), Code::timeout);
-  EXPECT_THROW_CODE(a->commit(), Code::timeout);
+  EXPECT_THROW_CODE(a->commit(false), Code::timeout);
   EXPECT_EQ(number(*a, "select count(*) from t"), 0);
 }
 
@@ -159,7 +159,7 @@ TEST_F(DuckDbInterrupt, AnotherTaskCancelsABulk) {
   auto canceller = keep_calling([&] { a->cancel(); });
   EXPECT_THROW_CODE(for (;;) bulk->append(sql::bind(1)), Code::cancelled);
   canceller = {};
-  EXPECT_THROW_CODE(a->commit(), Code::cancelled);
+  EXPECT_THROW_CODE(a->commit(false), Code::cancelled);
 }
 
 // The engine keeps an interrupt that came after the end of a statement. It must not reach the next one.

@@ -116,7 +116,7 @@ void DuckSession::begin(const BeginOptions& options) {
   failure_.reset();
 }
 
-Position DuckSession::commit() {
+Position DuckSession::commit(bool) {
   if (failure_) {
     const auto first = *std::exchange(failure_, std::nullopt);
     rollback();

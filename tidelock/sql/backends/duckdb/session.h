@@ -29,7 +29,7 @@ class DuckSession final : public Session {
   std::unique_ptr<Prepared> prepare(std::string_view sql) override;
   void run_script(std::string_view sql, base::Deadline deadline) override;
   void begin(const BeginOptions& options) override;
-  Position commit() override;
+  Position commit(bool want_position) override;
   bool transaction_alive() const noexcept override { return !failure_ && healthy_; }
   void rollback() noexcept override;
   [[noreturn]] void savepoint(std::string_view name) override;

@@ -109,7 +109,7 @@ TEST_F(DuckDbSession, ACommittedTransactionIsSeenByOthersAndARolledBackOneIsNot)
   a_->begin({});
   run(*a_, "insert into t values (3, 30)");
   EXPECT_EQ(number(*b_, "select count(*) from t"), 2);
-  a_->commit();
+  a_->commit(false);
   EXPECT_EQ(number(*b_, "select count(*) from t"), 3);
   a_->begin({});
   run(*a_, "delete from t");
@@ -150,7 +150,7 @@ TEST_F(DuckDbSession, AFailedStatementDoomsItsTransactionAndCommitSaysSo) {
     EXPECT_EQ(refused.code(), first.code()) << bad;
     EXPECT_THAT(refused.what(), HasSubstr("doomed"));
     EXPECT_THAT(refused.what(), HasSubstr(first.native()->message));
-    const auto commit = error_of([&] { a_->commit(); });
+    const auto commit = error_of([&] { a_->commit(false); });
     EXPECT_EQ(commit.code(), first.code()) << bad;
     EXPECT_THAT(commit.what(), HasSubstr("rolled back"));
     EXPECT_TRUE(a_->transaction_alive());
@@ -164,7 +164,7 @@ TEST_F(DuckDbSession, AFailureWhileRowsAreReadDoomsItsTransaction) {
   a_->begin({});
   run(*a_, "insert into t values (3, 30)");
   EXPECT_THROW_CODE(run(*a_, "select s::int from texts"), Code::statement_invalid);
-  EXPECT_THROW_CODE(a_->commit(), Code::statement_invalid);
+  EXPECT_THROW_CODE(a_->commit(false), Code::statement_invalid);
   EXPECT_EQ(number(*a_, "select count(*) from t"), 2);
 }
 
@@ -173,8 +173,8 @@ TEST_F(DuckDbSession, TheLoserOfARaceForARowIsToldToRunItsUnitAgain) {
   b_->begin({});
   run(*a_, "update t set v = 11 where id = 1");
   EXPECT_THROW_CODE(run(*b_, "update t set v = 12 where id = 1"), Code::serialization_failure);
-  a_->commit();
-  const auto error = error_of([&] { b_->commit(); });
+  a_->commit(false);
+  const auto error = error_of([&] { b_->commit(false); });
   EXPECT_EQ(error.code(), Code::serialization_failure);
   EXPECT_EQ(error.disposition(), Disposition::rerun_unit);
   EXPECT_EQ(number(*a_, "select v from t where id = 1"), 11);
@@ -185,8 +185,8 @@ TEST_F(DuckDbSession, TheLoserOfARaceForAKeyIsToldInCommit) {
   b_->begin({});
   run(*a_, "insert into t values (3, 1)");
   run(*b_, "insert into t values (3, 2)");
-  a_->commit();
-  EXPECT_THROW_CODE(b_->commit(), Code::serialization_failure);
+  a_->commit(false);
+  EXPECT_THROW_CODE(b_->commit(false), Code::serialization_failure);
   EXPECT_EQ(number(*b_, "select v from t where id = 3"), 1);
 }
 
@@ -205,8 +205,8 @@ TEST_F(DuckDbSession, BothSidesOfAWriteSkewCommit) {
   EXPECT_EQ(number(*b_, "select sum(v)::bigint from t"), 30);
   run(*a_, "update t set v = 0 where id = 1");
   run(*b_, "update t set v = 0 where id = 2");
-  a_->commit();
-  b_->commit();
+  a_->commit(false);
+  b_->commit(false);
   EXPECT_EQ(number(*a_, "select sum(v)::bigint from t"), 0);
 }
 
@@ -216,8 +216,8 @@ TEST_F(DuckDbSession, AnUpdateOfARowThatAnotherTransactionDeletesIsLostWithoutAn
   b_->begin({});
   run(*a_, "update t set v = 11 where id = 1");
   run(*b_, "delete from t where id = 1");
-  b_->commit();
-  a_->commit();
+  b_->commit(false);
+  a_->commit(false);
   EXPECT_EQ(number(*a_, "select count(*) from t where id = 1"), 0);
 }
 
@@ -226,24 +226,24 @@ TEST_F(DuckDbSession, ADeletedRowThatAnotherDeletesTooIsARaceLost) {
   b_->begin({});
   run(*a_, "delete from t where id = 1");
   EXPECT_THROW_CODE(run(*b_, "delete from t where id = 1"), Code::serialization_failure);
-  a_->commit();
+  a_->commit(false);
 }
 
 TEST_F(DuckDbSession, AReadOnlyTransactionReadsAndRefusesToWrite) {
   a_->begin({.isolation = {}, .read_only = true});
   EXPECT_EQ(number(*a_, "select count(*) from t"), 2);
   EXPECT_THROW_CODE(run(*a_, "insert into t values (3, 30)"), Code::read_only);
-  EXPECT_THROW_CODE(a_->commit(), Code::read_only);
+  EXPECT_THROW_CODE(a_->commit(false), Code::read_only);
   a_->begin({.isolation = {}, .read_only = true});
   EXPECT_EQ(number(*a_, "select count(*) from t"), 2);
-  EXPECT_TRUE(a_->commit().empty());
+  EXPECT_TRUE(a_->commit(false).empty());
 }
 
 TEST_F(DuckDbSession, PositionsFollowTheOrderOfCommits) {
   const auto commit = [](Session& session, const char* sql) {
     session.begin({});
     run(session, sql);
-    return session.commit();
+    return session.commit(true);
   };
   const auto first = commit(*a_, "update t set v = 1");
   const auto second = commit(*b_, "update t set v = 2");
@@ -300,7 +300,7 @@ TEST_F(DuckDbSession, RowsThatAreNotReadToTheEndDoNotDoomTheTransaction) {
   statement->start({}, kNever);
   ASSERT_TRUE(statement->next());
   statement->finish();
-  a_->commit();
+  a_->commit(false);
   EXPECT_EQ(number(*b_, "select count(*) from t"), 3);
 }
 

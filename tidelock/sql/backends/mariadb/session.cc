@@ -354,7 +354,7 @@ Position MariadbSession::finish_commit(const std::string& sql, std::string_view 
               {static_cast<int>(number), message});
 }
 
-Position MariadbSession::commit() {
+Position MariadbSession::commit(bool) {
   wire_.set_stop({});  // A commit that was asked for is seen through.
   const base::Deadline deadline = base::later(runtime_.now(), settings_.commit_timeout);
   try {

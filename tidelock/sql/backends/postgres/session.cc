@@ -74,6 +74,8 @@ void refuse_session_text(std::string_view sql) {
   }
 }
 
+Error rolled_back() { return Error(Code::serialization_failure, "the server rolled the transaction back"); }
+
 }  // namespace
 
 std::string quoted_name(std::string_view name) { return quoted_with(name, '"'); }
@@ -181,7 +183,7 @@ void PostgresSession::end_transaction() noexcept {
   stop_ = {};
 }
 
-Position PostgresSession::commit() {
+Position PostgresSession::commit(bool want_position) {
   if (client_.is_good() && client_.has_failed_transaction()) {
     rollback();
     throw Error(Code::serialization_failure,
@@ -195,7 +197,7 @@ Position PostgresSession::commit() {
       client_.give_up();
       throw Error(Code::connection_lost, "the server had closed the connection before the commit was sent: " + where_);
     }
-    if (!own_prepared_ && !reads_only && !pooled_) {
+    if (want_position && !own_prepared_ && !reads_only && !pooled_) {
       prepare_own(kWrote, kWroteSql);
       prepare_own(kPosition, kPositionSql);
       own_prepared_ = true;
@@ -211,7 +213,7 @@ Position PostgresSession::commit() {
       end_transaction();
       return {};
     }
-    auto position = commit_with_position();
+    auto position = want_position && !pooled_ ? commit_with_position() : commit_alone();
     end_transaction();
     return position;
   } catch (const Error& error) {
@@ -229,12 +231,14 @@ void PostgresSession::prepare_own(const char* name, const char* sql) {
   }
 }
 
+Position PostgresSession::commit_alone() {
+  const auto result = client_.run("commit", "commit");
+  if (std::string_view(PQcmdStatus(result.get())) != "COMMIT") throw rolled_back();
+  return {};
+}
+
 // Whether it wrote, its commit, and where that stands: three requests, one round trip.
 Position PostgresSession::commit_with_position() {
-  if (pooled_) {
-    client_.run("commit", "commit");
-    return {};
-  }
   auto* const connection = client_.get();
   PQenterPipelineMode(connection);
   client_.sent(PQsendQueryPrepared(connection, kWrote, 0, nullptr, nullptr, nullptr, 0));
@@ -260,7 +264,7 @@ Position PostgresSession::commit_with_position() {
   }
   PQexitPipelineMode(connection);
   if (!committed && failure) throw *failure;
-  if (!committed) throw Error(Code::serialization_failure, "the server rolled the transaction back");
+  if (!committed) throw rolled_back();
   return wrote ? position : Position{};
 }
 

@@ -25,7 +25,7 @@ class PostgresSession final : public Session {
   std::unique_ptr<Prepared> prepare(std::string_view sql) override;
   void run_script(std::string_view sql, base::Deadline deadline) override;
   void begin(const BeginOptions& options) override;
-  Position commit() override;
+  Position commit(bool want_position) override;
   bool transaction_alive() const noexcept override { return client_.is_good() && client_.in_transaction(); }
   void rollback() noexcept override;
   void savepoint(std::string_view name) override;
@@ -66,6 +66,7 @@ class PostgresSession final : public Session {
  private:
   ResultHandle command(const std::string& sql, base::Deadline deadline, bool cancellable = true);
   void prepare_own(const char* name, const char* sql);
+  Position commit_alone();
   Position commit_with_position();
   Position position_now();
   Position resolve(const std::string& sql, std::string_view xid, base::Deadline deadline);

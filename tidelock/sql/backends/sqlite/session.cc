@@ -186,7 +186,7 @@ void SqliteSession::end_transaction() noexcept {
 
 // The log cannot begin anew as long as a snapshot reads it, so one is held from before the commit until its salts are
 // read: frame and salts belong together. Busy is no outcome: nothing was applied, and the commit is repeated.
-Position SqliteSession::commit() {
+Position SqliteSession::commit(bool want_position) {
   Position position;
   {
     const Reset reset_commit(commit_);
@@ -194,7 +194,7 @@ Position SqliteSession::commit() {
     handle_.set_stop({});  // A commit that was asked for is seen through.
     handle_.start(base::Deadline::never());
     handle_.forget_committed_frames();
-    const bool held = write_ahead_ && !reads_only_ && handle_.try_step(snapshot_.get()) == SQLITE_ROW;
+    const bool held = want_position && write_ahead_ && !reads_only_ && handle_.try_step(snapshot_.get()) == SQLITE_ROW;
     int result = handle_.try_step(commit_.get());
     while ((result & 0xff) == SQLITE_BUSY && handle_.wait_for_lock()) {
       sqlite3_reset(commit_.get());
