@@ -14,12 +14,10 @@ set(TIDELOCK_PRECOMPILED_HEADERS
     <utility> <variant> <vector> <fmt/format.h> <nlohmann/json.hpp>)
 set(TIDELOCK_PRECOMPILED_TEST_HEADERS ${TIDELOCK_PRECOMPILED_HEADERS} <iostream> <gmock/gmock.h> <gtest/gtest.h>)
 
-# What ccache needs, to see what is in them and to take those of another clone (the rest is in TidelockCompiler.cmake).
+# What ccache needs, to see what is in them (the rest is in TidelockCompiler.cmake).
 function(tidelock_precompiled_options target)
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     target_compile_options(${target} PRIVATE -fpch-preprocess)
-  else()
-    target_compile_options(${target} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
   endif()
 endfunction()
 

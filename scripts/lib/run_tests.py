@@ -15,6 +15,8 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 
+import suites
+
 # How ctest's report says that a test skipped itself. Any other reason for not running (no program, a failed fixture)
 # is a failure: what did not run has not passed.
 SKIPPED_ITSELF = ("SKIP_REGULAR_EXPRESSION_MATCHED", "SKIP_RETURN_CODE")
@@ -70,6 +72,18 @@ def summarize(junit: str) -> Summary:
     return summary
 
 
+def summarize_suites(outcomes: dict[str, suites.Outcome]) -> Summary:
+    summary = Summary()
+    for name, outcome in outcomes.items():
+        if outcome.how == "passed":
+            summary.passed += 1
+        elif outcome.how == "skipped":
+            summary.skipped.append((name, skip_reason(outcome.output)))
+        else:
+            summary.failed.append((name, outcome.output))
+    return summary
+
+
 def left_out(text: str, sanitizer: str) -> list[tuple[str, str]]:
     """What scripts/not-sanitized.txt says of a sanitizer: a regular expression for whole names, and why."""
     found = []
@@ -112,6 +126,7 @@ def main() -> int:
     parser.add_argument("--label", default="", help="only tests with this label")
     parser.add_argument("--filter", default="", help="only tests whose name matches this regular expression")
     parser.add_argument("--jobs", type=int, default=2, help="tests at a time")
+    parser.add_argument("--by-suite", action="store_true", help="all tests of a GoogleTest suite in one process")
     parser.add_argument("--leave-out", metavar="SANITIZER:FILE", help="without the tests that this file names")
     options = parser.parse_args()
 
@@ -121,8 +136,12 @@ def main() -> int:
         with open(path, encoding="utf-8") as file:
             skipped = left_out(file.read(), sanitizer)
     exclude = f"^({'|'.join(pattern for pattern, _ in skipped)})$" if skipped else ""
-    status, junit, said = run_ctest(options.build, options.label, options.filter, options.jobs, exclude)
-    summary = summarize(junit) if junit else Summary()
+    if options.by_suite:
+        status, said = 0, ""
+        summary = summarize_suites(suites.run_all(options.build, options.label, options.filter, options.jobs, exclude))
+    else:
+        status, junit, said = run_ctest(options.build, options.label, options.filter, options.jobs, exclude)
+        summary = summarize(junit) if junit else Summary()
     if summary.may_be_unsteady():
         names = "|".join(re.escape(name) for name, _ in summary.failed)
         status, junit, said = run_ctest(options.build, options.label, f"^({names})$", 1)

@@ -11,7 +11,7 @@
 namespace tidelock::batch {
 namespace {
 
-constexpr std::size_t kBlockBytes = 256 * 1024;
+constexpr std::size_t kBufferBytes = 256 * 1024;
 constexpr std::size_t kFieldBytesMax = std::size_t{16} << 20;
 
 int no_blanks(unsigned char) { return 0; }  // Blanks are text.
@@ -24,7 +24,7 @@ bool begins_with(std::span<const std::byte> bytes, std::initializer_list<unsigne
 }  // namespace
 
 CsvReader::CsvReader(base::Files& files, const base::Path& path)
-    : path_(path), bytes_(open_bytes(files, path)), buffer_(kBlockBytes) {
+    : path_(path), bytes_(open_bytes(files, path)), buffer_(kBufferBytes) {
   constexpr unsigned char kOptions = CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL | CSV_REPALL_NL;
   if (csv_init(&parser_, kOptions) != 0) throw Error(Code::internal, "the CSV parser cannot be set up");
   csv_set_space_func(&parser_, no_blanks);

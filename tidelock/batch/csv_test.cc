@@ -1,14 +1,13 @@
 #include "tidelock/batch/csv.h"
 
 #include <gmock/gmock.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include <string>
 #include <vector>
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/testing/error_text.h"
+#include "tidelock/batch/testing/packed.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::batch {
@@ -17,7 +16,9 @@ namespace {
 using namespace std::string_literals;
 using base::testing::error_text;
 using ::testing::ElementsAre;
+using testing::gzip;
 using ::testing::HasSubstr;
+using testing::zstd;
 
 using Fields = std::vector<std::string>;  // "-" for nothing.
 
@@ -100,27 +101,6 @@ WORLD_TEST(Csv, AFileThatGrowsOrIsReplacedOrWrittenToWhileItIsReadIsRefused) {
                 }
               }),
               HasSubstr("/a.csv was written to while it was read; resume the run when it is whole"));
-}
-
-std::string gzip(const std::string& text) {
-  std::string out(compressBound(text.size()) + 32, '\0');
-  z_stream stream{};
-  deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-  std::string in = text;
-  stream.next_in = reinterpret_cast<Bytef*>(in.data());
-  stream.avail_in = static_cast<uInt>(in.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
-std::string zstd(const std::string& text) {
-  std::string out(ZSTD_compressBound(text.size()), '\0');
-  out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
-  return out;
 }
 
 std::string long_csv() {

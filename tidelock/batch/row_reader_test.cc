@@ -20,12 +20,12 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::record_of;
 
-using Rows = std::vector<std::vector<sql::Value>>;
+using GivenRows = std::vector<std::vector<sql::Value>>;
 
 // Rows as they stand here.
 class Given final : public Source {
  public:
-  Given(std::vector<std::string> columns, Rows rows) : columns_(std::move(columns)), rows_(std::move(rows)) {}
+  Given(std::vector<std::string> columns, GivenRows rows) : columns_(std::move(columns)), rows_(std::move(rows)) {}
 
   const std::vector<std::string>& columns() const override { return columns_; }
   bool next() override {
@@ -41,7 +41,7 @@ class Given final : public Source {
 
  private:
   const std::vector<std::string> columns_;
-  const Rows rows_;
+  const GivenRows rows_;
   std::vector<sql::ValueView> views_;
   std::size_t at_ = 0;
 };
@@ -55,7 +55,7 @@ ChunkStep step_of(std::optional<Record> record, std::string only = {}) {
   return step;
 }
 
-RowReader reader_of(Rows rows, const ChunkStep& step, std::vector<std::string> columns = {"id", "price"}) {
+RowReader reader_of(GivenRows rows, const ChunkStep& step, std::vector<std::string> columns = {"id", "price"}) {
   return RowReader(std::make_unique<Given>(std::move(columns), std::move(rows)), step, kMoment);
 }
 
@@ -178,7 +178,7 @@ TEST(RowReader, AnEmptySourceIsOneLastEmptyChunk) {
 
 TEST(RowReader, GoesOnBehindTheSameRowsAndRefusesOthers) {
   const auto step = step_of(kItem);
-  const Rows rows{{"1", "1"}, {"bad", "2"}, {"3", "3"}, {"4", "4"}};
+  const GivenRows rows{{"1", "1"}, {"bad", "2"}, {"3", "3"}, {"4", "4"}};
   Chunk chunk;
   auto first = reader_of(rows, step);
   first.read(chunk, 2, 10);

@@ -93,7 +93,7 @@ struct Refusal {
   std::string_view cron;
   std::string_view says;
 };
-class RefusedCron : public testing::TestWithParam<Refusal> {};
+class RefusedCron : public ::testing::TestWithParam<Refusal> {};
 
 TEST_P(RefusedCron, SaysWhichFieldAndWhatWouldBeRight) {
   try {
@@ -106,14 +106,14 @@ TEST_P(RefusedCron, SaysWhichFieldAndWhatWouldBeRight) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RefusedCron,
-                         testing::Values(Refusal{"", "0 fields"}, Refusal{"* * * *", "4 fields"},
-                                         Refusal{"60 * * * *", "minute \"60\" must be made of 0 to 59"},
-                                         Refusal{"* 24 * * *", "hour"}, Refusal{"* * 0 * *", "day of month"},
-                                         Refusal{"* * * foo *", "1 to 12 or jan to dec"},
-                                         Refusal{"* * * * 8", "day of week"}, Refusal{"5-1 * * * *", "ends before"},
-                                         Refusal{"*/0 * * * *", "step"}, Refusal{"1,,2 * * * *", "minute"},
-                                         Refusal{"0 0 30 2 *", "never comes"}, Refusal{"@dayly", "@daily"},
-                                         Refusal{"? * * * *", "minute"}));
+                         ::testing::Values(Refusal{"", "0 fields"}, Refusal{"* * * *", "4 fields"},
+                                           Refusal{"60 * * * *", "minute \"60\" must be made of 0 to 59"},
+                                           Refusal{"* 24 * * *", "hour"}, Refusal{"* * 0 * *", "day of month"},
+                                           Refusal{"* * * foo *", "1 to 12 or jan to dec"},
+                                           Refusal{"* * * * 8", "day of week"}, Refusal{"5-1 * * * *", "ends before"},
+                                           Refusal{"*/0 * * * *", "step"}, Refusal{"1,,2 * * * *", "minute"},
+                                           Refusal{"0 0 30 2 *", "never comes"}, Refusal{"@dayly", "@daily"},
+                                           Refusal{"? * * * *", "minute"}));
 
 TEST(Schedule, AnUnknownZoneSuggestsTheNearest) {
   try {

@@ -5,7 +5,7 @@
 namespace tidelock::batch {
 namespace {
 
-constexpr std::string_view kSteps[] = {
+constexpr std::string_view kMariadbSteps[] = {
     R"sql(
 create table if not exists tidelock_run (
   id bigint auto_increment primary key,
@@ -82,6 +82,6 @@ create table if not exists tidelock_schedule (
 
 }  // namespace
 
-const sql::EngineSteps kMariadbStateTables{"mariadb", kSteps};
+const sql::EngineSteps kMariadbStateTables{"mariadb", kMariadbSteps};
 
 }  // namespace tidelock::batch

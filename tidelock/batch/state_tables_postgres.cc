@@ -4,7 +4,7 @@
 namespace tidelock::batch {
 namespace {
 
-constexpr std::string_view kSteps[] = {
+constexpr std::string_view kPostgresSteps[] = {
     R"sql(
 create table tidelock_run (
   id bigint generated always as identity primary key,
@@ -81,6 +81,6 @@ create table tidelock_schedule (
 
 }  // namespace
 
-const sql::EngineSteps kPostgresStateTables{"postgres", kSteps};
+const sql::EngineSteps kPostgresStateTables{"postgres", kPostgresSteps};
 
 }  // namespace tidelock::batch

@@ -4,7 +4,7 @@
 namespace tidelock::batch {
 namespace {
 
-constexpr std::string_view kSteps[] = {
+constexpr std::string_view kSqliteSteps[] = {
     R"sql(
 create table tidelock_run (
   id integer primary key autoincrement,
@@ -83,6 +83,6 @@ create table tidelock_schedule (
 
 }  // namespace
 
-const sql::EngineSteps kSqliteStateTables{"sqlite", kSteps};
+const sql::EngineSteps kSqliteStateTables{"sqlite", kSqliteSteps};
 
 }  // namespace tidelock::batch

@@ -8,6 +8,7 @@
 
 #include "tidelock/base/duration.h"
 #include "tidelock/base/text.h"
+#include "tidelock/cli/json_text.h"
 #include "tidelock/cli/lock_view.h"
 
 namespace tidelock::cli {
@@ -74,9 +75,7 @@ ordered_json summary_json(const batch::RunSummary& run) {
           {"rows_passed_over", run.rows_passed_over}};
 }
 
-std::string in_text(const ordered_json& json) {
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
-}
+std::string in_text(const ordered_json& json) { return json_text(json, kOneLine) + "\n"; }
 
 }  // namespace
 

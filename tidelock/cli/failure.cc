@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "tidelock/cli/exit_code.h"
+#include "tidelock/cli/json_text.h"
 
 namespace tidelock::cli {
 namespace {
@@ -90,7 +91,7 @@ std::string Failure::json() const {
                                      {"message", what},
                                      {"next", next},
                                      {"exit", exit}};
-  return nlohmann::ordered_json{{"error", error}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text({{"error", error}}, kOneLine);
 }
 
 }  // namespace tidelock::cli

@@ -40,7 +40,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr base::Duration kRelease = 5s;
 constexpr base::Duration kAnswer = 5s;  // Within which a guard passes a signal on, if it does anything at all.
 
 // One command, from the moment the lock is held until nothing of it runs.
@@ -212,7 +211,7 @@ class HeldRun {
         Failure::of(Error(code, why + (command_ == 0 ? "; the command was not started" : "; the command was ended")));
     outside_.err << failure.line() << std::endl;
     try {  // It may be ours still, as the guard does not wait for the last moment.
-      keeper_.release(outside_.runtime.in(kRelease));
+      keeper_.release(outside_.runtime.in(kReleaseWithin));
     } catch (const Error&) {
       // Lost, as was said.
     }
@@ -221,7 +220,7 @@ class HeldRun {
 
   void release() {
     try {
-      keeper_.release(outside_.runtime.in(kRelease));
+      keeper_.release(outside_.runtime.in(kReleaseWithin));
       say("the lock is free");
     } catch (const Error& error) {
       outside_.err << fmt::format("tidelock: warning: {} could not be freed and expires by itself within {}: {} [{}]",
@@ -314,7 +313,7 @@ Outcome run_under_lock(const LockRun& given, Outside outside) {
   try {
     run.emplace(options, outside, signals, guard, semaphore, *got.lease, owner);
   } catch (const Error&) {  // The system has no room for another thread: nobody waits for the end of this lease.
-    semaphore.release(*got.lease, outside.runtime.in(kRelease));
+    semaphore.release(*got.lease, outside.runtime.in(kReleaseWithin));
     throw;
   }
   return run->wait();

@@ -8,6 +8,7 @@
 
 #include "tidelock/base/duration.h"
 #include "tidelock/base/text.h"
+#include "tidelock/cli/json_text.h"
 #include "tidelock/cli/table.h"
 
 namespace tidelock::cli {
@@ -16,8 +17,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
-
-std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 std::string since(const lock::ClaimState& claim, const ViewContext& context) {
   return fmt::format("{} ({} ago)", utc(claim.since), rough(context.now - claim.since));
@@ -118,20 +117,20 @@ std::string lock_details(const lock::KeyState& state, const ViewContext& context
 std::string locks_json(const std::vector<lock::KeyState>& locks, const ViewContext& context) {
   auto list = Json::array();
   for (const auto& state : locks) list.push_back(state_json(state));
-  return dump({{"state", context.state}, {"locks", std::move(list)}});
+  return json_text({{"state", context.state}, {"locks", std::move(list)}}, kIndented) + "\n";
 }
 
 std::string lock_json(const lock::KeyState& state, const ViewContext& context) {
   auto json = state_json(state);
   json["state"] = context.state;
-  return dump(json);
+  return json_text(json, kIndented) + "\n";
 }
 
 std::string break_json(const lock::KeyState& before, bool broken, const ViewContext& context) {
   auto json = state_json(before);
   json["state"] = context.state;
   json["broken"] = broken;
-  return dump(json);
+  return json_text(json, kIndented) + "\n";
 }
 
 }  // namespace tidelock::cli

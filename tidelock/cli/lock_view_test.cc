@@ -12,14 +12,14 @@ using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr base::WallTime kNow{std::chrono::sys_days(std::chrono::year(2024) / 11 / 22) + 15h + 8min + 3s};
+constexpr base::WallTime kViewedAt{std::chrono::sys_days(std::chrono::year(2024) / 11 / 22) + 15h + 8min + 3s};
 
 lock::ClaimState claim(std::int64_t pid, base::Duration age) {
   lock::ClaimState state;
   state.owner = "01890a5d-ac96-774b-bcce-b302099a8057/" + std::to_string(pid);
   state.host = "mill";
   state.pid = pid;
-  state.since = kNow - std::chrono::duration_cast<std::chrono::microseconds>(age);
+  state.since = kViewedAt - std::chrono::duration_cast<std::chrono::microseconds>(age);
   state.expires_in = 12'345ms;
   return state;
 }
@@ -33,7 +33,7 @@ lock::KeyState held() {
   return state;
 }
 
-const ViewContext kContext{"sqlite:.tidelock/state.db", kNow};
+const ViewContext kContext{"sqlite:.tidelock/state.db", kViewedAt};
 
 TEST(LockView, TheTableHasALineForEachHolder) {
   EXPECT_EQ(lock_table({held()}, kContext),

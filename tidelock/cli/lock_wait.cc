@@ -22,9 +22,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr base::Duration kSayThatItWaits = 1s;
-constexpr base::Duration kOnce = 1s;     // For an attempt that does not wait for a holder.
-constexpr base::Duration kRelease = 5s;  //
-constexpr base::Duration kLook = 1s;     // At who holds the lock, for a message.
+constexpr base::Duration kOnce = 1s;  // For an attempt that does not wait for a holder.
+constexpr base::Duration kLook = 1s;  // At who holds the lock, for a message.
 
 // The attempt to get the lock, in a task of its own.
 class Attempt {
@@ -120,7 +119,7 @@ WaitResult wait_for_lock(const LockRun& options, lock::Backend& backend, lock::S
   }
   result.lease = attempt.result();
   if (result.lease && (result.signal || guard_is_gone)) {  // It came just then.
-    semaphore.release(*result.lease, runtime.in(kRelease));
+    semaphore.release(*result.lease, runtime.in(kReleaseWithin));
     result.lease.reset();
   }
   if (guard_is_gone && !result.signal) {

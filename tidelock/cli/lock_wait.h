@@ -1,7 +1,9 @@
 // Waiting for a lock while listening to signals.
 #pragma once
 
+#include <chrono>
 #include <optional>
+#include <string>
 
 #include "tidelock/base/runtime.h"
 #include "tidelock/cli/command_line.h"
@@ -12,6 +14,8 @@
 #include "tidelock/lock/mutex.h"
 
 namespace tidelock::cli {
+
+inline constexpr base::Duration kReleaseWithin = std::chrono::seconds(5);  // What is not released then lapses.
 
 // Who has the lock, in a message: "held by mill:41 since 2024-11-22T15:05:03Z". Empty when that cannot be told.
 std::string who_holds(lock::Backend& backend, base::Runtime& runtime, const std::string& name);

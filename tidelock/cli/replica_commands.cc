@@ -14,6 +14,7 @@
 #include "tidelock/base/url.h"
 #include "tidelock/cli/arbiter.h"
 #include "tidelock/cli/failure.h"
+#include "tidelock/cli/json_text.h"
 #include "tidelock/cli/lock_view.h"
 #include "tidelock/cli/table.h"
 #include "tidelock/replica/health.h"
@@ -24,8 +25,6 @@ namespace tidelock::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 // A path, or a URL of one: duckdb:shop.duckdb.
 base::Path path_of(const std::string& text) {
@@ -153,7 +152,7 @@ Outcome publish(const ReplicaPublish& options, Outside outside) {
       {.master = path_of(options.master), .folder = options.to, .keep = options.keep, .patience = options.wait});
   const auto manifest = publisher.publish();
   if (options.json) {
-    outside.out << dump(manifest_json(manifest));
+    outside.out << json_text(manifest_json(manifest), kIndented) + "\n";
     return {};
   }
   outside.out << fmt::format("published version {} in {}: {} of {}\n", manifest.version.sequence, options.to,
@@ -188,8 +187,11 @@ Outcome query(const ReplicaQuery& options, Outside outside) {
     if (!options.json) text_rows.push_back(std::move(text_row));
   }
   if (options.json) {
-    outside.out << dump(
-        {{"version", manifest_json(*reader.state().manifest)}, {"columns", columns}, {"rows", std::move(json_rows)}});
+    outside.out << json_text({{"version", manifest_json(*reader.state().manifest)},
+                              {"columns", columns},
+                              {"rows", std::move(json_rows)}},
+                             kIndented) +
+                       "\n";
   } else if (!columns.empty()) {
     outside.out << table(text_rows);
   }
@@ -207,7 +209,8 @@ Outcome show_replica(const ReplicaStatus& options, Outside outside) {
       .folder = options.folder, .master = {}, .max_age = options.max_age, .blocks = options.blocks};
   if (options.master) question.master = path_of(*options.master);
   const auto health = replica::look_at_health(outside.runtime, outside.files, question);
-  outside.out << (options.json ? dump(health_json(health, options)) : health_line(health, options));
+  outside.out << (options.json ? json_text(health_json(health, options), kIndented) + "\n"
+                               : health_line(health, options));
   return {static_cast<int>(health.level()), std::nullopt};
 }
 

@@ -10,6 +10,7 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/cli/json_text.h"
 #include "tidelock/cli/table.h"
 
 namespace tidelock::cli {
@@ -63,8 +64,6 @@ Json json_cell(const sql::ValueView& value) {
   return text_of(value);
 }
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Cells column_names(const sql::Rows& rows) {
   Cells names;
   for (std::size_t i = 0; i < rows.column_count(); ++i) names.emplace_back(rows.column_name(i));
@@ -110,11 +109,11 @@ void print_csv(sql::Rows& rows, std::ostream& out) {
 }
 
 void print_json(sql::Rows& rows, std::ostream& out) {
-  out << "{\"columns\":" << dump(column_names(rows)) << ",\"rows\":[";
+  out << "{\"columns\":" << json_text(column_names(rows), kOneLine) << ",\"rows\":[";
   for (bool first = true; rows.next(); first = false) {
     Json cells = Json::array();
     for (std::size_t i = 0; i < rows.row().size(); ++i) cells.push_back(json_cell(rows.row()[i]));
-    out << (first ? "" : ",") << dump(cells);
+    out << (first ? "" : ",") << json_text(cells, kOneLine);
     check(out);
   }
   out << "]}\n";

@@ -24,7 +24,7 @@ using ::testing::HasSubstr;
 using testing::Running;
 
 constexpr int kJobs = 4;
-constexpr int kRows = 1500;
+constexpr int kRowsOfStore = 1500;
 
 class RunOnServersTest : public testing::ProgramTest, public ::testing::WithParamInterface<std::string> {
  protected:
@@ -151,7 +151,7 @@ TEST_P(RunOnServersTest, AStandbyEndsWhenItIsTold) {
 
 TEST_P(RunOnServersTest, ARunThatIsKilledInAChunkGoesOnAndNoRowIsThereTwiceOrMissing) {
   std::string csv = "id,amount\n";
-  for (int id = 1; id <= kRows; ++id) csv += fmt::format("{},{}.50\n", id, id);
+  for (int id = 1; id <= kRowsOfStore; ++id) csv += fmt::format("{},{}.50\n", id, id);
   write("sales.csv", csv);
   // No key: a row that was written twice would be there twice.
   db_->execute("create table sales (id integer, amount decimal(12, 2))");
@@ -168,16 +168,16 @@ TEST_P(RunOnServersTest, ARunThatIsKilledInAChunkGoesOnAndNoRowIsThereTwiceOrMis
     running.child().signal(SIGKILL);
     running.wait();
     before = sales();
-    ASSERT_LT(before, kRows);
+    ASSERT_LT(before, kRowsOfStore);
   }
   auto running = start(tidelock({"run", "shop.toml"}));
   const auto completed = [&] { return running.err().find("load: run 1 completed") != std::string::npos; };
   ASSERT_TRUE(in_a_minute(completed)) << running.err();
   end(running);
-  EXPECT_EQ(sales(), kRows);
-  EXPECT_EQ(count("select count(distinct id) from sales"), kRows);
+  EXPECT_EQ(sales(), kRowsOfStore);
+  EXPECT_EQ(count("select count(distinct id) from sales"), kRowsOfStore);
   EXPECT_EQ(count("select executions from tidelock_run where id = 1"), 3);
-  EXPECT_EQ(count("select rows_written from tidelock_step where run = 1 and place = 0"), kRows);
+  EXPECT_EQ(count("select rows_written from tidelock_step where run = 1 and place = 0"), kRowsOfStore);
 }
 
 TEST_P(RunOnServersTest, TheBatchCommandsReadAndStopWhatIsThere) {

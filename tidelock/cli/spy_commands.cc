@@ -12,6 +12,7 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/cli/json_text.h"
 #include "tidelock/cli/table.h"
 #include "tidelock/sql/spy/log_reader.h"
 
@@ -126,7 +127,7 @@ std::string spy_report_json(const sql::spy::Summary& summary, std::uint64_t unre
     for (const auto& entry : each.slowest) slowest.push_back(to_json(entry));
     statements.push_back(std::move(one));
   }
-  return object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(object, kIndented) + "\n";
 }
 
 Outcome report_spy(const SpyReport& options, Outside outside) {

@@ -17,11 +17,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr base::Duration kPatience = 10s;  // With the arbiter.
+constexpr base::Duration kPatienceWithArbiter = 10s;
 constexpr base::Duration kLookAgain = 2s;  // Whether the process that has the pipeline still lives.
 
 std::optional<lock::ClaimState> holder(lock::Backend& locks, base::Runtime& runtime, const std::string& key) {
-  for (const auto& state : locks.snapshot(key, runtime.in(kPatience))) {
+  for (const auto& state : locks.snapshot(key, runtime.in(kPatienceWithArbiter))) {
     if (!state.holders.empty()) return state.holders.front();
   }
   return std::nullopt;
@@ -53,16 +53,16 @@ PipelineLease::PipelineLease(lock::Backend& locks, base::Runtime& runtime, const
 // One try; empty when it is worth another one.
 std::optional<lock::Lease> PipelineLease::take(lock::Backend& locks, base::Runtime& runtime, const Processes& processes,
                                                const std::stop_token& stop, const StandBy& stand_by) {
-  if (auto lease = mutex_.try_acquire(runtime.in(kPatience))) return lease;
+  if (auto lease = mutex_.try_acquire(runtime.in(kPatienceWithArbiter))) return lease;
   const auto first = holder(locks, runtime, mutex_.key());
   // One with this process's number and another owner was before it, as in a container that was started again.
   const auto& me = runtime.identity();
   const bool was_me = first && first->pid == me.pid && !first->owner.starts_with(me.owner);
   const bool seems_gone = first && first->host == me.host && (was_me || !processes.alive(first->pid));
   const bool may_break = seems_gone && processes.of_one_machine;
-  if (may_break) locks.break_claims(mutex_.key(), std::array{first->id}, runtime.in(kPatience));
+  if (may_break) locks.break_claims(mutex_.key(), std::array{first->id}, runtime.in(kPatienceWithArbiter));
   if (!first || may_break) {
-    if (auto lease = mutex_.try_acquire(runtime.in(kPatience))) return lease;
+    if (auto lease = mutex_.try_acquire(runtime.in(kPatienceWithArbiter))) return lease;
   }
   const auto who =
       first ? fmt::format("process {} on {} since {}", first->pid, first->host, base::format_wall_time(first->since))
@@ -78,7 +78,7 @@ std::optional<lock::Lease> PipelineLease::take(lock::Backend& locks, base::Runti
 
 void free_leases_of_the_dead(lock::Backend& locks, base::Runtime& runtime, const Processes& processes) {
   if (!processes.of_one_machine) return;
-  const auto keys = locks.snapshot(std::nullopt, runtime.in(kPatience));
+  const auto keys = locks.snapshot(std::nullopt, runtime.in(kPatienceWithArbiter));
   const auto is_dead = [&](const lock::ClaimState& claim) {
     return claim.host == runtime.identity().host && !processes.alive(claim.pid);
   };
@@ -94,7 +94,7 @@ void free_leases_of_the_dead(lock::Backend& locks, base::Runtime& runtime, const
       if (!is_dead(claim) || !dead.contains(claim.pid)) continue;
       locks.release(
           {.key = key, .id = claim.id, .owner = claim.owner, .permits = claim.permits, .ttl = {}, .token = {}},
-          runtime.in(kPatience));
+          runtime.in(kPatienceWithArbiter));
     }
   };
   for (const auto& key : keys) {

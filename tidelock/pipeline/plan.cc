@@ -91,8 +91,8 @@ std::string Plan::to_json() const {
 
 std::string to_json(const InvalidPipeline& invalid) {
   return dump({{"error",
-                {{"code", name(invalid.code())},
-                 {"disposition", name(invalid.disposition())},
+                {{"code", tidelock::name(invalid.code())},
+                 {"disposition", tidelock::name(invalid.disposition())},
                  {"message", invalid.message()},
                  {"next", "change the pipeline file"},
                  {"exit", 2},

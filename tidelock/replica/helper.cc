@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kHeld = "held";
+constexpr const char* kHeldArgument = "held";
 constexpr const char* kMayRelease = "may_release";
 
 Code code_named(const std::string& wanted) {
@@ -117,7 +117,7 @@ CopyRequest parse_arguments(std::span<const std::string> arguments, Hold& hold) 
   if (arguments.size() == 5 && arguments[0] == "copy") {
     return {.master = arguments[1],
             .copy = arguments[2],
-            .hold = arguments[3] == kHeld ? &hold : nullptr,
+            .hold = arguments[3] == kHeldArgument ? &hold : nullptr,
             .patience = base::Duration(number_from(arguments[4]))};
   }
   throw Error(Code::invalid_argument,
@@ -127,7 +127,7 @@ CopyRequest parse_arguments(std::span<const std::string> arguments, Hold& hold) 
 }  // namespace
 
 std::vector<std::string> helper_arguments(const CopyRequest& request) {
-  return {"copy", request.master, request.copy, request.hold != nullptr ? kHeld : "foreign",
+  return {"copy", request.master, request.copy, request.hold != nullptr ? kHeldArgument : "foreign",
           std::to_string(request.patience.count())};
 }
 

@@ -7,7 +7,7 @@
 namespace tidelock::sql {
 namespace {
 
-const Lexis kPlain{};
+const Lexis kPlainLexis{};
 
 Lexis everything() {
   Lexis lexis;
@@ -23,7 +23,7 @@ Lexis numbered() {
 }
 
 TEST(Placeholders, AQuestionMarkStandsForAValue) {
-  const auto result = rewrite_placeholders("insert into t values (?, ?)", kPlain);
+  const auto result = rewrite_placeholders("insert into t values (?, ?)", kPlainLexis);
   EXPECT_EQ(result.count, 2U);
   EXPECT_EQ(result.sql, "insert into t values (?, ?)");
   EXPECT_EQ(result.first_word, "INSERT");
@@ -52,7 +52,7 @@ TEST(Placeholders, NothingInsideAStringIdentifierOrCommentCounts) {
 
 TEST(Placeholders, WhatAnEngineDoesNotKnowHidesNothing) {
   for (const auto* const sql : {"`?`", "[?]", "$$ ? $$", "# ?", "'\\' ? ''"}) {
-    EXPECT_EQ(rewrite_placeholders(sql, kPlain).count, 1U) << sql;
+    EXPECT_EQ(rewrite_placeholders(sql, kPlainLexis).count, 1U) << sql;
   }
   Lexis backslash;
   backslash.backslash_escapes = true;
@@ -74,15 +74,15 @@ TEST(Placeholders, WhatDoesNotEndIsRefusedWithItsPlace) {
 }
 
 TEST(Placeholders, WhatIsNoTextIsRefused) {
-  EXPECT_THROW_CODE(rewrite_placeholders(std::string_view("select\0 1", 9), kPlain), Code::statement_invalid);
-  EXPECT_THROW_CODE(rewrite_placeholders("select '\xff'", kPlain), Code::statement_invalid);
-  EXPECT_THROW_CODE(rewrite_placeholders("select ?1", kPlain), Code::statement_invalid);
+  EXPECT_THROW_CODE(rewrite_placeholders(std::string_view("select\0 1", 9), kPlainLexis), Code::statement_invalid);
+  EXPECT_THROW_CODE(rewrite_placeholders("select '\xff'", kPlainLexis), Code::statement_invalid);
+  EXPECT_THROW_CODE(rewrite_placeholders("select ?1", kPlainLexis), Code::statement_invalid);
 }
 
 TEST(Placeholders, TheFirstWordIsFoundBehindBlanksAndComments) {
-  EXPECT_EQ(rewrite_placeholders(" \n-- hello\n /* x */ Begin;", kPlain).first_word, "BEGIN");
-  EXPECT_EQ(rewrite_placeholders("(select 1)", kPlain).first_word, "");
-  EXPECT_EQ(rewrite_placeholders("", kPlain).first_word, "");
+  EXPECT_EQ(rewrite_placeholders(" \n-- hello\n /* x */ Begin;", kPlainLexis).first_word, "BEGIN");
+  EXPECT_EQ(rewrite_placeholders("(select 1)", kPlainLexis).first_word, "");
+  EXPECT_EQ(rewrite_placeholders("", kPlainLexis).first_word, "");
   EXPECT_TRUE(controls_transactions("ROLLBACK"));
   EXPECT_FALSE(controls_transactions("SELECT"));
 }

@@ -20,7 +20,7 @@ namespace base = tidelock::base;
 namespace replica = tidelock::replica;
 namespace sql = tidelock::sql;
 
-constexpr auto kLook = 20ms;  // At the master's file, which tells nobody that it changed.
+constexpr auto kLookAtMaster = 20ms;  // At the master's file, which tells nobody that it changed.
 
 class ReplicaSource : public Source {
  public:
@@ -53,7 +53,7 @@ class MasterSource : public Source {
   }
 
   void wait_for_news(base::Deadline deadline, const std::stop_token& stop) override {
-    runtime_.sleep_until(std::min(deadline, runtime_.in(kLook)).at(), stop);
+    runtime_.sleep_until(std::min(deadline, runtime_.in(kLookAtMaster)).at(), stop);
   }
 
  private:

@@ -19,17 +19,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
-struct Kind {
+struct RuntimeKind {
   std::string name;
   std::function<void(const std::function<void(Runtime&)>&)> run;
 };
 
-void run_real(const std::function<void(Runtime&)>& body) {
+void with_real_runtime(const std::function<void(Runtime&)>& body) {
   RealRuntime runtime;
   body(runtime);
 }
 
-void run_in_worlds(const std::function<void(Runtime&)>& body) {
+void with_runtime_of_worlds(const std::function<void(Runtime&)>& body) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     world::World world(seed);
@@ -37,13 +37,14 @@ void run_in_worlds(const std::function<void(Runtime&)>& body) {
   }
 }
 
-class RuntimeConformance : public ::testing::TestWithParam<Kind> {
+class RuntimeConformance : public ::testing::TestWithParam<RuntimeKind> {
  protected:
   void run(const std::function<void(Runtime&)>& body) { GetParam().run(body); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Runtimes, RuntimeConformance,
-                         ::testing::Values(Kind{"Real", run_real}, Kind{"World", run_in_worlds}),
+                         ::testing::Values(RuntimeKind{"Real", with_real_runtime},
+                                           RuntimeKind{"World", with_runtime_of_worlds}),
                          [](const auto& info) { return info.param.name; });
 
 inline constexpr TaskLocal<std::string> kColour;

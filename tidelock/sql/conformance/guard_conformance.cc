@@ -12,14 +12,14 @@ namespace {
 
 TIDELOCK_SQL_CONFORMANCE(SqlGuard);
 
-constexpr const char* kTable = "create table t (id integer); insert into t values (1), (2), (3)";
+constexpr const char* kThreeRows = "create table t (id integer); insert into t values (1), (2), (3)";
 
-std::int64_t rows_of(Database& db) { return db.one<std::int64_t>("select count(*) from t"); }
+std::int64_t count_of_rows(Database& db) { return db.one<std::int64_t>("select count(*) from t"); }
 
 TEST_P(SqlGuard, ADatabaseThatIsNotGuardedRefusesNothing) {
   run([](const Place& place) {
     const auto db = place.open();
-    db->script(kTable);
+    db->script(kThreeRows);
     EXPECT_EQ(db->execute("delete from t"), 3);
     db->execute("drop table t");
   });
@@ -28,7 +28,7 @@ TEST_P(SqlGuard, ADatabaseThatIsNotGuardedRefusesNothing) {
 TEST_P(SqlGuard, RefusesWhatItsRulesAreAboutAndRunsTheRest) {
   run([](const Place& place) {
     const auto db = place.open("guarded=true");
-    db->script(kTable);
+    db->script(kThreeRows);
     EXPECT_EQ(base::testing::error_text([&] { db->execute("delete from t"); }),
               "the guard of " + db->name() +
                   " refuses DELETE without WHERE, by its rule delete_without_where, at byte 1 of \"delete from t\"; if "
@@ -37,7 +37,7 @@ TEST_P(SqlGuard, RefusesWhatItsRulesAreAboutAndRunsTheRest) {
     EXPECT_THROW_CODE(db->execute("update t set id = ?", 7), Code::permission_denied);
     EXPECT_THROW_CODE(db->execute("drop table t"), Code::permission_denied);
     EXPECT_THROW_CODE(db->connect().query("delete from t where true returning id"), Code::permission_denied);
-    EXPECT_EQ(rows_of(*db), 3);
+    EXPECT_EQ(count_of_rows(*db), 3);
     EXPECT_EQ(db->execute("delete from t where id = ?", 1), 1);
     EXPECT_EQ(db->execute("update t set id = id + 1 where id > 0"), 2);
   });
@@ -46,16 +46,16 @@ TEST_P(SqlGuard, RefusesWhatItsRulesAreAboutAndRunsTheRest) {
 TEST_P(SqlGuard, OfAScriptNothingIsRunWhenOnePartIsRefused) {
   run([](const Place& place) {
     const auto db = place.open("guarded=true");
-    db->script(kTable);
+    db->script(kThreeRows);
     EXPECT_THROW_CODE(db->script("insert into t values (4); drop table t"), Code::permission_denied);
-    EXPECT_EQ(rows_of(*db), 3);
+    EXPECT_EQ(count_of_rows(*db), 3);
   });
 }
 
 TEST_P(SqlGuard, APermissionCountsWhileItLivesOnItsConnectionOnly) {
   run([](const Place& place) {
     const auto db = place.open("guarded=true");
-    db->script(kTable);
+    db->script(kThreeRows);
     auto connection = db->connect();
     {
       const auto permission = allow(connection, Rule::delete_without_where);
@@ -77,7 +77,7 @@ TEST_P(SqlGuard, APermissionCountsWhileItLivesOnItsConnectionOnly) {
 TEST_P(SqlGuard, APreparedStatementIsJudgedEachTimeItRuns) {
   run([](const Place& place) {
     const auto db = place.open("guarded=true");
-    db->script(kTable);
+    db->script(kThreeRows);
     auto connection = db->connect();
     auto statement = connection.prepare("update t set id = ?");
     EXPECT_THROW_CODE(statement.execute(1), Code::permission_denied);
@@ -92,7 +92,7 @@ TEST_P(SqlGuard, APreparedStatementIsJudgedEachTimeItRuns) {
 TEST_P(SqlGuard, ARefusalDoesNotEndTheTransaction) {
   run([](const Place& place) {
     const auto db = place.open("guarded=true");
-    db->script(kTable);
+    db->script(kThreeRows);
     auto connection = db->connect();
     auto transaction = connection.begin();
     transaction.execute("insert into t values (?)", 4);
@@ -111,7 +111,7 @@ TEST_P(SqlGuard, ARefusalDoesNotEndTheTransaction) {
 TEST_P(SqlGuard, APermissionDoesNotSurviveItsConnection) {
   run([](const Place& place) {
     const auto db = place.open("guarded=true&max_connections=1");
-    db->script(kTable);
+    db->script(kThreeRows);
     auto connection = std::make_unique<Connection>(db->connect());
     const auto permission = allow(*connection, Rules::all());
     connection.reset();
@@ -129,7 +129,7 @@ TEST_P(SqlGuard, ARefusalIsSeenByObservers) {
       int count = 0;
     };
     const auto db = place.open("guarded=true");
-    db->script(kTable);
+    db->script(kThreeRows);
     const auto refusals = std::make_shared<Refusals>();
     db->observe(refusals);
     EXPECT_THROW_CODE(db->execute("delete from t"), Code::permission_denied);

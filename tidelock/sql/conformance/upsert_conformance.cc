@@ -10,14 +10,14 @@ namespace {
 
 TIDELOCK_SQL_CONFORMANCE(SqlUpsert);
 
-constexpr auto kTable =
+constexpr auto kItems =
     "create table item (shop integer not null, id integer not null, name varchar(20), price integer, "
     "primary key (shop, id))";
 
 TEST_P(SqlUpsert, ChangesTheRowOfTheKeyAndInsertsWhereThereIsNone) {
   run([](const Place& place) {
     const auto db = place.open();
-    db->execute(kTable);
+    db->execute(kItems);
     db->execute("insert into item values (1, 7, 'pen', 3)");
     const auto sql = upsert_statement(
         db->dialect(),
@@ -32,7 +32,7 @@ TEST_P(SqlUpsert, ChangesTheRowOfTheKeyAndInsertsWhereThereIsNone) {
 TEST_P(SqlUpsert, LeavesTheRowAloneWhenNothingIsToBeTakenOver) {
   run([](const Place& place) {
     const auto db = place.open();
-    db->execute(kTable);
+    db->execute(kItems);
     db->execute("insert into item values (1, 7, 'pen', 3)");
     const auto sql = upsert_statement(
         db->dialect(), {.table = "item", .columns = {"shop", "id", "price"}, .key = {"shop", "id"}, .update = {}});
@@ -46,7 +46,7 @@ TEST_P(SqlUpsert, LeavesTheRowAloneWhenNothingIsToBeTakenOver) {
 TEST_P(SqlUpsert, StillSaysWhatElseIsWrongWithARow) {
   run([](const Place& place) {
     const auto db = place.open();
-    db->execute(kTable);
+    db->execute(kItems);
     const auto sql = upsert_statement(
         db->dialect(), {.table = "item", .columns = {"shop", "id"}, .key = {"shop", "id"}, .update = {}});
     try {

@@ -57,7 +57,7 @@ const date::time_zone* find_zone(std::string_view name) {
   }
 }
 
-void append_number(std::string& out, std::int64_t number, int digits) {
+void append_padded(std::string& out, std::int64_t number, int digits) {
   fmt::format_to(std::back_inserter(out), "{:0{}}", number, digits);
 }
 
@@ -67,10 +67,10 @@ void append_word(std::string& out, std::string_view word, int count) { out += co
 void append_offset(std::string& out, seconds offset, bool colon, bool minutes) {
   const auto value = std::chrono::abs(offset).count();
   out += offset < seconds::zero() ? '-' : '+';
-  append_number(out, value / 3600, 2);
+  append_padded(out, value / 3600, 2);
   if (!minutes) return;
   if (colon) out += ':';
-  append_number(out, value / 60 % 60, 2);
+  append_padded(out, value / 60 % 60, 2);
 }
 
 }  // namespace
@@ -171,38 +171,38 @@ void DatePattern::append_piece(std::string& out, const Piece& piece, const Local
       return;
     case 'y': {
       const auto year = at.year > 0 ? at.year : 1 - at.year;
-      return append_number(out, count == 2 ? year % 100 : year, count);
+      return append_padded(out, count == 2 ? year % 100 : year, count);
     }
     case 'M':
     case 'L':
-      return count > 2 ? append_word(out, kMonths.at(at.month - 1), count) : append_number(out, at.month, count);
+      return count > 2 ? append_word(out, kMonths.at(at.month - 1), count) : append_padded(out, at.month, count);
     case 'd':
-      return append_number(out, at.day, count);
+      return append_padded(out, at.day, count);
     case 'D':
-      return append_number(out, at.day_of_year, count);
+      return append_padded(out, at.day_of_year, count);
     case 'F':
-      return append_number(out, (at.day - 1) / 7 + 1, count);
+      return append_padded(out, (at.day - 1) / 7 + 1, count);
     case 'E':
       return append_word(out, kDays.at(at.weekday), count);
     case 'u':
-      return append_number(out, at.weekday == 0 ? 7 : at.weekday, count);
+      return append_padded(out, at.weekday == 0 ? 7 : at.weekday, count);
     case 'a':
       out += at.hour < 12 ? "AM" : "PM";
       return;
     case 'H':
-      return append_number(out, at.hour, count);
+      return append_padded(out, at.hour, count);
     case 'k':
-      return append_number(out, at.hour == 0 ? 24 : at.hour, count);
+      return append_padded(out, at.hour == 0 ? 24 : at.hour, count);
     case 'K':
-      return append_number(out, at.hour % 12, count);
+      return append_padded(out, at.hour % 12, count);
     case 'h':
-      return append_number(out, at.hour % 12 == 0 ? 12 : at.hour % 12, count);
+      return append_padded(out, at.hour % 12 == 0 ? 12 : at.hour % 12, count);
     case 'm':
-      return append_number(out, at.minute, count);
+      return append_padded(out, at.minute, count);
     case 's':
-      return append_number(out, at.second, count);
+      return append_padded(out, at.second, count);
     case 'S': {
-      if (count <= 3) return append_number(out, at.micros / 1000, count);
+      if (count <= 3) return append_padded(out, at.micros / 1000, count);
       const auto digits = fmt::format("{:06}000", at.micros);
       out.append(digits, 0, static_cast<std::size_t>(count));
       return;

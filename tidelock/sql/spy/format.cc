@@ -9,6 +9,7 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/sql/spy/decimal.h"
 #include "tidelock/sql/spy/layout.h"
 
 namespace tidelock::sql::spy {
@@ -39,11 +40,6 @@ constexpr std::array<std::string_view, kNone> kNames{
     "connectionId", "currentTime",   "executionTime", "category",    "effectiveSql", "effectiveSqlSingleLine",
     "sql",          "sqlSingleLine", "url",           "micros",      "rows",         "job",
     "run",          "step",          "token",         "transaction", "error"};
-
-void append_number(std::string& out, std::integral auto number) {
-  const fmt::format_int text(number);
-  out.append(text.data(), text.size());
-}
 
 std::int64_t in_ms(std::chrono::microseconds elapsed) { return elapsed.count() / 1000; }
 

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "tidelock/base/text.h"
+#include "tidelock/sql/spy/decimal.h"
 #include "tidelock/sql/spy/format.h"
 #include "tidelock/sql/text_form.h"
 
@@ -54,11 +55,6 @@ void append_string(std::string& out, std::string_view text) {
     text.remove_prefix(*invalid + 1);
   }
   out += '"';
-}
-
-void append_number(std::string& out, std::integral auto number) {
-  const fmt::format_int text(number);
-  out.append(text.data(), text.size());
 }
 
 void append_text(std::string& out, std::string_view name, std::string_view text) {

@@ -16,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const Timestamp kMoment = std::chrono::sys_days(std::chrono::year(2024) / 2 / 29) + 15h + 4min + 5s + 7us;
+const Timestamp kLeapDay = std::chrono::sys_days(std::chrono::year(2024) / 2 / 29) + 15h + 4min + 5s + 7us;
 
 std::vector<Value> one_of_each() {
   return {Null{},
@@ -31,7 +31,7 @@ std::vector<Value> one_of_each() {
           Blob{std::byte{0}, std::byte{0xFF}, std::byte{'\''}},
           Date(std::chrono::year(2024) / 2 / 29),
           TimeOfDay{3'661'000'001us},
-          kMoment,
+          kLeapDay,
           base::Uuid::parse("0190163d-8694-739b-aea5-966c26f8ad91"),
           Json{R"({"a": "it's"})"}};
 }
@@ -81,8 +81,8 @@ TEST(SpyLiteral, HasTheFormOfItsEngine) {
   EXPECT_EQ(literal(blob, "duckdb"), "'\\x00\\xab'::blob");
   EXPECT_EQ(literal(std::string("a\\'b"), "postgres"), "'a\\''b'");
   EXPECT_EQ(literal(std::string("a\\'b"), "mariadb", {.backslash_escapes = true}), "'a\\\\''b'");
-  EXPECT_EQ(literal(kMoment, "postgres"), "timestamp '2024-02-29 15:04:05.000007'");
-  EXPECT_EQ(literal(kMoment, "sqlite"), "'2024-02-29 15:04:05.000007'");
+  EXPECT_EQ(literal(kLeapDay, "postgres"), "timestamp '2024-02-29 15:04:05.000007'");
+  EXPECT_EQ(literal(kLeapDay, "sqlite"), "'2024-02-29 15:04:05.000007'");
   EXPECT_EQ(literal(std::numeric_limits<double>::quiet_NaN(), "postgres"), "'NaN'::float8");
   EXPECT_EQ(literal(-std::numeric_limits<double>::infinity(), "duckdb"), "'-Infinity'::double");
   EXPECT_EQ(literal(std::numeric_limits<double>::infinity(), "sqlite"), "9e999");
@@ -92,7 +92,7 @@ TEST(SpyLiteral, FollowsP6SpysDialectKeys) {
   const DatePattern date("dd-MMM-yy"), timestamp("yyyy-MM-dd'T'HH:mm:ss.SSSZ", "Asia/Tokyo");
   const LiteralForms forms{&date, &timestamp, true};
   EXPECT_EQ(literal(Date(std::chrono::year(2024) / 2 / 29), "postgres", {}, forms), "'29-Feb-24'");
-  EXPECT_EQ(literal(kMoment, "postgres", {}, forms), "'2024-03-01T00:04:05.000+0900'");
+  EXPECT_EQ(literal(kLeapDay, "postgres", {}, forms), "'2024-03-01T00:04:05.000+0900'");
   EXPECT_EQ(literal(true, "postgres", {}, forms), "1");
 }
 

@@ -16,7 +16,7 @@
 namespace tidelock::sql::spy {
 namespace {
 
-constexpr std::size_t kStep = std::size_t{1} << 20;
+constexpr std::size_t kReadBytes = std::size_t{1} << 20;
 constexpr std::size_t kLineMax = std::size_t{16} << 20;
 constexpr std::size_t kUnreadableKept = 10;
 
@@ -165,7 +165,7 @@ std::optional<std::string_view> LogReader::next_line() {
       buffer_.clear();
     }
     const auto kept = buffer_.size();
-    buffer_.resize(kept + kStep);
+    buffer_.resize(kept + kReadBytes);
     const auto count = file_->read_at(offset_, std::as_writable_bytes(std::span(buffer_).subspan(kept)));
     buffer_.resize(kept + count);
     offset_ += count;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "tidelock/base/text.h"
+#include "tidelock/sql/backends/mariadb/words.h"
 
 namespace tidelock::sql::mariadb {
 namespace {
@@ -12,12 +13,6 @@ namespace {
 constexpr std::size_t kRowsMost = 4000;
 constexpr std::size_t kBytesMost = 1024 * 1024;
 constexpr std::size_t kBlockBytes = 256 * 1024;
-
-std::string quoted_identifier(std::string_view name) {
-  std::string out = "`";
-  for (const char c : name) out.append(c == '`' ? 2 : 1, c);
-  return out + '`';
-}
 
 }  // namespace
 

@@ -9,6 +9,7 @@
 #include "tidelock/sql/backends/mariadb/session.h"
 #include "tidelock/sql/backends/mariadb/settings.h"
 #include "tidelock/sql/backends/mariadb/types.h"
+#include "tidelock/sql/backends/mariadb/words.h"
 
 namespace tidelock::sql::mariadb {
 namespace {
@@ -77,12 +78,6 @@ Dialect make_dialect(const Settings& settings, const ServerFacts& facts) {
 
 bool is_missing_database(const Error& error, const Settings& settings) {
   return error.code() == Code::not_found && !settings.database.empty();
-}
-
-std::string quoted_identifier(std::string_view name) {
-  std::string out = "`";
-  for (const char c : name) out.append(c == '`' ? 2 : 1, c);
-  return out + '`';
 }
 
 void make_database(base::Runtime& runtime, const Settings& settings, base::Deadline deadline) {

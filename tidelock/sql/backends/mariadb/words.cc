@@ -198,4 +198,10 @@ std::vector<std::string_view> statements_of(std::string_view script, const Lexis
   return statements;
 }
 
+std::string quoted_identifier(std::string_view name) {
+  std::string out = "`";
+  for (const char c : name) out.append(c == '`' ? 2 : 1, c);
+  return out + '`';
+}
+
 }  // namespace tidelock::sql::mariadb

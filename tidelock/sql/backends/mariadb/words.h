@@ -1,6 +1,7 @@
 // What a statement does to its transaction and its session, as far as its first words tell.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -22,5 +23,7 @@ StatementKind kind_of(std::string_view sql, const Lexis& lexis);
 
 // The statements of a script, without the empty ones. The body of a stored program falls into several.
 std::vector<std::string_view> statements_of(std::string_view script, const Lexis& lexis);
+
+std::string quoted_identifier(std::string_view name);
 
 }  // namespace tidelock::sql::mariadb

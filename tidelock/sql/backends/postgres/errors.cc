@@ -74,7 +74,7 @@ constexpr std::array kMeanings = {
 };
 
 constexpr Meaning kNoWords{"", connection_lost, "the connection to the server is lost"};
-constexpr Meaning kUnknown{"", statement_invalid, "PostgreSQL refuses the statement"};
+constexpr Meaning kUnknownMeaning{"", statement_invalid, "PostgreSQL refuses the statement"};
 
 // What libpq says when no server said anything, and what that means.
 struct Phrase {
@@ -137,7 +137,7 @@ const Meaning& meaning(std::string_view state) {
     const auto found = std::ranges::find(kMeanings, wanted, &Meaning::state);
     if (found != kMeanings.end()) return *found;
   }
-  return kUnknown;
+  return kUnknownMeaning;
 }
 
 Fault fault_of(const PGresult* result) {

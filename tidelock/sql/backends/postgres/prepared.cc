@@ -39,7 +39,7 @@ bool concerns_types(const Error& error) {
 // bytes.
 Oid type_unasked(const ValueView& value) { return std::holds_alternative<BlobView>(value) ? kBytea : 0; }
 
-bool is_text(Oid type) { return type == kText || type == kUnknown || type == kVarchar || type == kBpchar; }
+bool takes_any_text(Oid type) { return type == kText || type == kUnknown || type == kVarchar || type == kBpchar; }
 
 }  // namespace
 
@@ -129,7 +129,7 @@ std::vector<Oid> PostgresPrepared::hints(std::span<const ValueView> values, Oid 
     }
     const bool is_null = std::holds_alternative<Null>(values[i]);
     const bool same = hint == types_[i] || (hint != 0 && type_hint(values[i]) == kInt8 && types_[i] == kInt4);
-    const bool settled = hinted_[i] ? is_null || same : hint == 0 || same || !is_text(types_[i]);
+    const bool settled = hinted_[i] ? is_null || same : hint == 0 || same || !takes_any_text(types_[i]);
     found[i] = settled ? types_[i] : hint;
     differ = differ || !settled;
   }

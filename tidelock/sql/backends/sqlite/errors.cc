@@ -60,7 +60,7 @@ constexpr std::array kMeanings = {
     Meaning{SQLITE_NOTADB, not_a_database, "the file is no SQLite database, or its header is damaged or encrypted"},
 };
 
-constexpr Meaning kUnknown{-1, internal, "SQLite failed with a code that is not known here"};
+constexpr Meaning kUnknownMeaning{-1, internal, "SQLite failed with a code that is not known here"};
 
 int primary(int result) { return result & 0xff; }
 
@@ -71,7 +71,7 @@ const Meaning& meaning(int result) {
     const auto found = std::ranges::find(kMeanings, wanted, &Meaning::result);
     if (found != kMeanings.end()) return *found;
   }
-  return kUnknown;
+  return kUnknownMeaning;
 }
 
 bool may_be_applied(int result) {
