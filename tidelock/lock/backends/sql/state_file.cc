@@ -110,7 +110,12 @@ StateFile::Found StateFile::look(const FileState& state) {
     if (folder) state.folder.approve(*folder);
     return Found::same;
   }
-  return now.file != state.inodes.file || state.anchor == nullptr ? Found::other : Found::torn;
+  // Who makes the file anew deletes the others after it: it may have gone while this was looking at them.
+  const bool is_other = now.file != state.inodes.file || inode_of(state.path) != state.inodes.file;
+  // Where there was no log it may begin: another process was the first that could.
+  const auto is_lost = [](const auto& before, const auto& after) { return before && after != before; };
+  const bool is_torn = is_lost(state.inodes.log, now.log) || is_lost(state.inodes.index, now.index);
+  return is_other || state.anchor == nullptr || !is_torn ? Found::other : Found::torn;
 }
 
 std::shared_ptr<FileState> StateFile::open_database(const base::Url& url, base::Deadline deadline) {
