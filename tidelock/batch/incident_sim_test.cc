@@ -138,8 +138,10 @@ std::uint64_t worlds_with_lost_updates(std::uint64_t seeds, bool in_group) {
   return wrong;
 }
 
-TEST(Incident, WithoutTheGroupRowsOfClosedDaysAreOverwritten) { EXPECT_GT(worlds_with_lost_updates(100, false), 0); }
-TEST(Incident, InOneGroupNothingIsEverLost) { EXPECT_EQ(worlds_with_lost_updates(300, true), 0); }
+TEST(Incident, WithoutTheGroupRowsOfClosedDaysAreOverwritten) {
+  EXPECT_GT(worlds_with_lost_updates(world::long_seeds(100), false), 0);
+}
+TEST(Incident, InOneGroupNothingIsEverLost) { EXPECT_EQ(worlds_with_lost_updates(world::long_seeds(300), true), 0); }
 TEST(IncidentSoak, WithoutTheGroupRowsOfClosedDaysAreOverwritten) {
   EXPECT_GT(worlds_with_lost_updates(10'000, false), 0);
 }

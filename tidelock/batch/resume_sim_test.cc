@@ -220,7 +220,7 @@ void simulate(std::uint64_t seeds) {
   world::for_seeds(seeds, [](world::World& world) { world.run([&] { Simulation(world).run(); }); });
 }
 
-TEST(Resume, TheResultIsTheSameWhateverHappens) { simulate(60); }
+TEST(Resume, TheResultIsTheSameWhateverHappens) { simulate(world::long_seeds(60)); }
 TEST(ResumeSoak, TheResultIsTheSameWhateverHappens) { simulate(5000); }
 
 }  // namespace

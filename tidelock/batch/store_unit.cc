@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "tidelock/base/error.h"
 #include "tidelock/base/retry.h"
 #include "tidelock/lock/fence.h"
@@ -9,19 +11,28 @@
 
 namespace tidelock::batch {
 
+// Of what may be done again and again, whatever came of it before.
+template <typename Body>
+auto StoreUnit::insist(Body&& body) const {
+  const base::RetryPolicy patience{.max_attempts = 10, .idempotent = true};
+  return base::retry(run_.context.runtime, patience, run_.hard, std::forward<Body>(body));
+}
+
 StoreUnit::StoreUnit(const StepRun& run) : run_(run), store_(run.open_store()) {}
 
 const Checkpoint& StoreUnit::begin() {
-  if (is_fenced()) lock::prepare_fence(store_);
-  prepare_checkpoints(store_);
   auto& checkpoint = counts_.checkpoint;
-  if (run_.record.run().executions > 0) {
+  const bool resumed = run_.record.run().executions > 0;
+  insist([&] {
+    if (is_fenced()) lock::prepare_fence(store_);
+    prepare_checkpoints(store_);
+    if (!resumed) return;
     checkpoint = sql::transact(store_, {.stop = run_.hard}, [&](sql::Transaction& tx) {
       fence(tx);
       return claim_checkpoint(tx, key(), run_.record.token());
     });
-    run_.record.step_progress(run_.place, counts_);
-  }
+  });
+  if (resumed) run_.record.step_progress(run_.place, counts_);
   forget_ = run_.record.left_checkpoints();
   return checkpoint;
 }
@@ -69,8 +80,7 @@ void StoreUnit::commit(const std::function<void(sql::Transaction&)>& unit, Check
 }
 
 bool StoreUnit::was_committed(const Checkpoint& next) const {
-  const base::RetryPolicy patience{.max_attempts = 10, .idempotent = true};
-  return base::retry(run_.context.runtime, patience, run_.hard, [&] {
+  return insist([&] {
     auto connection = store_.connect();
     const auto found = find_checkpoint(connection, key());
     return found && found->commits == next.commits && found->position == next.position;

@@ -31,6 +31,8 @@ class StoreUnit {
   bool is_fenced() const;
   void fence(sql::Transaction& tx) const;
   void attempt(const std::function<void(sql::Transaction&)>& unit, const Checkpoint& next);
+  template <typename Body>
+  auto insist(Body&& body) const;
   bool was_committed(const Checkpoint& next) const;
   void committed(const Checkpoint& next);
 

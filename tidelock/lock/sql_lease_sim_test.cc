@@ -359,7 +359,7 @@ TEST(SqlLeases, TheSameSeedIsTheSameRun) {
   EXPECT_EQ(hashes.size(), seeds);
 }
 
-TEST(SqlLeases, ExcludeAndFenceWhateverHappens) { simulate(200); }
+TEST(SqlLeases, ExcludeAndFenceWhateverHappens) { simulate(world::long_seeds(200)); }
 
 // However short its share of the soak: what is promised holds over thousands of seeds.
 TEST(SqlLeasesSoak, ExcludeAndFenceWhateverHappens) {

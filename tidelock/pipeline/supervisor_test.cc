@@ -425,7 +425,8 @@ void kill_a_replay_now_and_then(world::World& world) {
 }
 
 TEST(Supervisor, AReplayKilledNowAndThenDoesEachMomentOnce) {
-  world::for_seeds(30, [](world::World& world) { world.run([&] { kill_a_replay_now_and_then(world); }); });
+  world::for_seeds(world::long_seeds(30),
+                   [](world::World& world) { world.run([&] { kill_a_replay_now_and_then(world); }); });
 }
 
 TEST(SupervisorSoak, AReplayKilledNowAndThenDoesEachMomentOnce) {

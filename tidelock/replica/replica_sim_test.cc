@@ -126,11 +126,11 @@ void survive_crashes(World& world, bool power_cuts) {
 }
 
 TEST(ReplicaSim, APublisherKilledAtAnyMomentLeavesACompleteVersionAndTheNextCleansUp) {
-  world::for_seeds(150, [](World& world) { survive_crashes(world, false); });
+  world::for_seeds(world::long_seeds(150), [](World& world) { survive_crashes(world, false); });
 }
 
 TEST(ReplicaSim, APowerCutAtAnyMomentLosesNoVersionThatWasPublished) {
-  world::for_seeds(150, [](World& world) { survive_crashes(world, true); });
+  world::for_seeds(world::long_seeds(150), [](World& world) { survive_crashes(world, true); });
 }
 
 // Several publishers that are paused for longer than their leases last, and one who watches the link.
@@ -191,7 +191,7 @@ void fight(World& world, std::uint64_t& fenced, std::uint64_t& done) {
 TEST(ReplicaSim, OfTwoPublishersOneWinsAndAPausedOneCommitsNothing) {
   std::uint64_t fenced = 0;
   std::uint64_t done = 0;
-  const auto seeds = world::for_seeds(100, [&](World& world) { fight(world, fenced, done); });
+  const auto seeds = world::for_seeds(world::long_seeds(100), [&](World& world) { fight(world, fenced, done); });
   if (seeds < 100) return;
   EXPECT_GT(fenced, 0U);
   EXPECT_GT(done, seeds);
@@ -253,7 +253,7 @@ void read_through(World& world) {
 }
 
 TEST(ReplicaSim, AReaderNeverFailsAndNeverGoesBackWhateverHappensToTheFolder) {
-  world::for_seeds(60, [](World& world) { read_through(world); });
+  world::for_seeds(world::long_seeds(60), [](World& world) { read_through(world); });
 }
 
 TEST(ReplicaSim, TheSameSeedIsTheSameRun) {

@@ -9,17 +9,7 @@
 #include <new>
 #include <utility>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define TIDELOCK_ASAN 1
-#elif defined(__SANITIZE_THREAD__)
-#define TIDELOCK_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TIDELOCK_ASAN 1
-#elif __has_feature(thread_sanitizer)
-#define TIDELOCK_TSAN 1
-#endif
-#endif
+#include "tidelock/world/sanitizer.h"
 
 #if defined(TIDELOCK_ASAN)
 #include <sanitizer/asan_interface.h>

@@ -21,6 +21,7 @@
 #include <string>
 
 #include "tidelock/base/error.h"
+#include "tidelock/world/sanitizer.h"
 #include "tidelock/world/world.h"
 
 namespace tidelock::world {
@@ -86,6 +87,16 @@ std::uint64_t for_seeds(std::uint64_t count, Fn&& fn) {
     while (done < count && passes(1 + done)) ++done;
   }
   return done;
+}
+
+// How many seeds of a long simulation a test runs. A sanitizer slows it down many times, and looks at what the code
+// does to memory, which most seeds do alike: a fifth is enough there.
+constexpr std::uint64_t long_seeds(std::uint64_t count) {
+#if defined(TIDELOCK_ASAN) || defined(TIDELOCK_TSAN)
+  return (count + 4) / 5;
+#else
+  return count;
+#endif
 }
 
 inline void run_world_test(const std::function<void(World&)>& body) {

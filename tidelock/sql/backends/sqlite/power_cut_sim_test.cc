@@ -99,15 +99,15 @@ void survive(World& world, const Survival& what) {
 }
 
 TEST(SqlitePowerCut, WithFullSyncWhatWasCommittedSurvivesAPowerCut) {
-  world::for_seeds(60, [](World& world) { survive(world, {kFull, true, true}); });
+  world::for_seeds(world::long_seeds(60), [](World& world) { survive(world, {kFull, true, true}); });
 }
 
 TEST(SqlitePowerCut, WithNormalSyncAPowerCutTakesTheLastTransactionsAtMost) {
-  world::for_seeds(40, [](World& world) { survive(world, {kNormal, true, false}); });
+  world::for_seeds(world::long_seeds(40), [](World& world) { survive(world, {kNormal, true, false}); });
 }
 
 TEST(SqlitePowerCut, WhatWasCommittedSurvivesKillingTheProcess) {
-  world::for_seeds(40, [](World& world) { survive(world, {kOff, false, true}); });
+  world::for_seeds(world::long_seeds(40), [](World& world) { survive(world, {kOff, false, true}); });
 }
 
 TEST(SqlitePowerCut, TheSameSeedIsTheSameRun) {
@@ -156,7 +156,7 @@ void write_on_failing_disk(Process& process, world::Disk& disk, std::int64_t& ne
 TEST(SqlitePowerCut, AFailingDiskIsToldAsItIs) {
   std::int64_t unknown = 0;
   std::int64_t unknown_and_there = 0;
-  world::for_seeds(100, [&](World& world) {
+  world::for_seeds(world::long_seeds(100), [&](World& world) {
     world.run([&](base::Runtime&) {
       auto& host = world.machine("host");
       auto& writer = world.process(host, "writer");
