@@ -81,6 +81,39 @@ class Services(unittest.TestCase):
         self.set.down()
         self.assertEqual(len(processes_in(self.place(other))), 1)
 
+    def test_down_leaves_foreign_servers_whose_folder_merely_looks_alike(self):
+        self.set.up(["idle"])
+        place = str(self.place(self.set))
+        alike = [["-D", place + "0/idle/data"], ["-D", place + "-old"], ["--datadir=" + place + "0/idle"],
+                 ["-D", "/srv" + place + "/idle"], ["-D", place[1:]], ["-D", place.upper()],
+                 ["-D", os.path.dirname(place)], ["-c", "data_directory " + place + "/idle"]]
+        foreign = [subprocess.Popen(["postgres", "-c", "import time; time.sleep(1000)", *words], executable=sys.executable,
+                                    stdin=subprocess.DEVNULL) for words in alike]
+        try:
+            wait_until(lambda: all(Path("/proc", str(one.pid), "cmdline").read_bytes().startswith(b"postgres\0")
+                                   for one in foreign), "their start")
+            self.set.down()
+            for words, one in zip(alike, foreign):
+                self.assertIsNone(one.poll(), f"postgres {words} was ended")
+        finally:
+            for one in foreign:
+                one.kill()
+                one.wait()
+
+    def test_down_ends_a_keeper_while_it_starts_its_server_again(self):
+        def keep(folder: Path) -> dict[str, str]:
+            place = Place(folder)
+            process = place.spawn_always([sys.executable, "-c", "raise SystemExit(1)", str(folder / "x")], "log")
+            place.wait(process, lambda: bool(processes_in(folder)), "the keeper", "log")
+            return {}
+        with mock.patch.dict(services.ALL, {"restless": server(keep)}):
+            for _ in range(5):
+                self.set.up(["restless"])
+                place = self.place(self.set)
+                self.set.down()
+                self.assertEqual(processes_in(place), [])
+                self.assertFalse(place.exists())
+
     def test_what_began_before_a_failure_is_ended(self):
         with self.assertRaisesRegex(StartError, "no such option"):
             self.set.up(["bad"])
