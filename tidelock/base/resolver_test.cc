@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <iterator>
 #include <stop_token>
 #include <string>
 
@@ -51,15 +54,36 @@ TEST_F(SystemResolverTest, TheDeadlineAndARequestToStopEndTheWait) {
   EXPECT_THROW_CODE(resolver_.resolve("localhost", Deadline::never(), stop.get_token()), Code::cancelled);
 }
 
-// The look-up goes on by itself: what it is answered with is freed then. Which comes first is not said.
-TEST_F(SystemResolverTest, AnAnswerThatNobodyWaitsForAnyMoreIsDropped) {
+std::ptrdiff_t open_descriptors() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
+}
+
+// The look-up goes on by itself: what it is answered with is freed then, and its descriptor with it. Which comes first,
+// the answer or the end of the wait, is not said.
+TEST_F(SystemResolverTest, AnAnswerThatNobodyWaitsForAnyMoreIsDroppedAndFreed) {
+  static_cast<void>(resolver_.resolve("localhost", runtime_.in(30s)));
+  const auto before = open_descriptors();
   for (int i = 0; i < 100; ++i) {
+    const auto time = std::chrono::microseconds(i);
     try {
-      EXPECT_THAT(resolver_.resolve("localhost", runtime_.in(std::chrono::microseconds(i))), Contains("127.0.0.1"));
+      EXPECT_THAT(resolver_.resolve("localhost", runtime_.in(time)), Contains("127.0.0.1"));
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Code::timeout) << error.what();
     }
+    std::stop_source stop;
+    const auto stopper = runtime_.spawn("stopper", [&](const std::stop_token&) {
+      runtime_.sleep_for(time);
+      stop.request_stop();
+    });
+    try {
+      EXPECT_THAT(resolver_.resolve("localhost", runtime_.in(30s), stop.get_token()), Contains("127.0.0.1"));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::cancelled) << error.what();
+    }
   }
+  const auto deadline = runtime_.in(30s);
+  while (open_descriptors() > before && !deadline.passed(runtime_.now())) runtime_.yield();
+  EXPECT_LE(open_descriptors(), before);
 }
 
 }  // namespace
