@@ -43,6 +43,38 @@ constexpr std::string_view kUnendedName = "a quoted identifier that does not end
 
 }  // namespace
 
+std::size_t blank_at(std::string_view sql, std::size_t at, const Lexis& lexis) {
+  const char c = sql[at];
+  if (class_of(c) == space) return 1;
+  if (static_cast<unsigned char>(c) < 0x80) return 0;
+  const auto rest = sql.substr(at);
+  if (lexis.byte_order_mark_is_space && rest.starts_with(kByteOrderMark)) return kByteOrderMark.size();
+  if (lexis.unicode_spaces) {
+    for (const auto known : kUnicodeSpaces) {
+      if (rest.starts_with(known)) return known.size();
+    }
+  }
+  return 0;
+}
+
+std::optional<std::size_t> continued_string_at(std::string_view sql, std::size_t at) {
+  bool line_break = false;
+  for (; at < sql.size(); ++at) {
+    const char c = sql[at];
+    if (c == '\n' || c == '\r') {
+      line_break = true;
+    } else if (c == '-' && at + 1 < sql.size() && sql[at + 1] == '-') {
+      at = sql.find_first_of("\n\r", at);
+      if (at == sql.npos) return std::nullopt;
+      line_break = true;
+    } else if (class_of(c) != space) {
+      break;
+    }
+  }
+  if (!line_break || at >= sql.size() || sql[at] != '\'') return std::nullopt;
+  return at;
+}
+
 void refuse_statement(std::string_view sql, std::size_t at, std::string_view what) {
   throw Error(Code::statement_invalid,
               std::string(what) + " at byte " + std::to_string(at + 1) + " of the statement " + base::quoted(sql));
@@ -58,20 +90,6 @@ std::optional<Token> Lexer::next() {
   const auto begin = at_;
   const auto kind = scan();
   return Token{kind, begin, sql_.substr(begin, at_ - begin)};
-}
-
-std::size_t Lexer::space_at(std::size_t at) const {
-  const char c = sql_[at];
-  if (class_of(c) == space) return 1;
-  if (static_cast<unsigned char>(c) < 0x80) return 0;
-  const auto rest = sql_.substr(at);
-  if (lexis_.byte_order_mark_is_space && rest.starts_with(kByteOrderMark)) return kByteOrderMark.size();
-  if (lexis_.unicode_spaces) {
-    for (const auto known : kUnicodeSpaces) {
-      if (rest.starts_with(known)) return known.size();
-    }
-  }
-  return 0;
 }
 
 bool Lexer::skip_blanks() {
@@ -232,23 +250,9 @@ void Lexer::escape_string() {
 }
 
 bool Lexer::continued_string() {
-  bool line_break = false;
-  auto at = at_;
-  for (; at < sql_.size(); ++at) {
-    const char c = sql_[at];
-    if (c == '\n' || c == '\r') {
-      line_break = true;
-    } else if (c == '-' && at + 1 < sql_.size() && sql_[at + 1] == '-') {
-      at = sql_.find_first_of("\n\r", at);
-      if (at == sql_.npos) return false;
-      line_break = true;
-    } else if (class_of(c) != space) {
-      break;
-    }
-  }
-  if (!line_break || at >= sql_.size() || sql_[at] != '\'') return false;
-  at_ = at;
-  return true;
+  const auto at = continued_string_at(sql_, at_);
+  if (at) at_ = *at;
+  return at.has_value();
 }
 
 bool Lexer::dollar_quote() {

@@ -38,6 +38,11 @@ struct Token {
   bool is(char symbol) const { return kind == TokenKind::symbol && text.front() == symbol; }
 };
 
+// How many bytes of blanks begin there: one character; 0: none. `at` is inside.
+std::size_t blank_at(std::string_view sql, std::size_t at, const Lexis& lexis);
+// Where an escape string that ended at `at` goes on: at the quote behind a line break.
+std::optional<std::size_t> continued_string_at(std::string_view sql, std::size_t at);
+
 // Borrows text and lexis. Used by one task.
 class Lexer {
  public:
@@ -55,8 +60,8 @@ class Lexer {
 
  private:
   char peek(std::size_t ahead = 1) const { return at_ + ahead < sql_.size() ? sql_[at_ + ahead] : '\0'; }
-  std::size_t space_at(std::size_t at) const;  // How many bytes of blanks begin there: one character; 0: none.
-  bool skip_blanks();                          // False at the end.
+  std::size_t space_at(std::size_t at) const { return blank_at(sql_, at, lexis_); }
+  bool skip_blanks();  // False at the end.
   bool skip_comment();
   void skip_block(std::size_t depth_limit);
   bool enter_executable();

@@ -53,6 +53,9 @@ class Marking {
         tokens_, [](const Token& token) { return is_name(token) && bare(token).starts_with("tidelock_"); });
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
       if (tokens_[i].is("INTO")) insert(i + 1);
+      if (tokens_[i].is("IDENTIFIED")) identified(i + 1);
+      if (tokens_[i].is("PASSWORD") && i + 1 < tokens_.size() && tokens_[i + 1].is("FOR")) password_for(i + 2);
+      if (tokens_[i].kind == TokenKind::string && holds_a_secret(tokens_[i].text)) mark(i);
       if (is_secret(tokens_[i])) named(i);
     }
     return std::move(marks_);
@@ -95,6 +98,37 @@ class Marking {
     while (before >= 2 && is_symbol(before - 1, ".")) before -= 2;
     while (before >= 2 && is_symbol(before - 1, "(")) before -= is_name(tokens_[before - 2]) ? 2 : 1;
     if (before >= 2 && compares(tokens_[before - 1])) mark(before - 2);
+  }
+
+  // identified [via|with plugin] by|using|as [password] '…' [or plugin using …]
+  void identified(std::size_t i) {
+    const auto is = [&](const char* word) { return i < tokens_.size() && tokens_[i].is(word); };
+    if (!is("BY") && !is("VIA") && !is("WITH")) return;
+    for (; i < tokens_.size() && !tokens_[i].is_symbol(",") && !tokens_[i].is_symbol(";"); ++i) {
+      for (const auto* const ends : {"REQUIRE", "WITH", "ACCOUNT", "EXPIRE"}) {
+        if (tokens_[i].is(ends) && !tokens_[i - 1].is("IDENTIFIED")) return;
+      }
+      mark(i);
+    }
+  }
+
+  // set password for 'user'@'host' = '…'
+  void password_for(std::size_t i) {
+    while (i < tokens_.size() && !tokens_[i].is_symbol("=")) ++i;
+    expression(i + 1, false);
+  }
+
+  // A text with parameters in it, such as that of a connection to elsewhere.
+  bool holds_a_secret(std::string_view text) const {
+    static const re2::RE2 kParameter(R"(([A-Za-z_]\w*)\s*=)");
+    static const re2::RE2 kUrl(R"(://[^/\s:@']*:[^/\s@']+@)");
+    if (text.find('=') == text.npos && text.find("://") == text.npos) return false;
+    re2::StringPiece rest(text.data(), text.size());
+    std::string name;
+    while (re2::RE2::FindAndConsume(&rest, kParameter, &name)) {
+      if (names_.match(name)) return true;
+    }
+    return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), kUrl);
   }
 
   void expression(std::size_t i, bool between) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tidelock/sql/spy/statement_text.h"
+#include "tidelock/sql/testing/lexes.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::sql::spy {
@@ -49,6 +50,30 @@ TEST(SpySecrets, AreWhatIsHandedToASecretNameOrStandsBehindIt) {
   EXPECT_EQ(shown("alter user bob identified by password 'x'"), "X");
   EXPECT_EQ(shown("alter role bob with password 'x' valid until '2030-01-01'"), "X'2030-01-01'");
   EXPECT_EQ(shown("select set_password(?, ?), f(?)"), "XX?");
+}
+
+TEST(SpySecrets, AreTheWordsOfUsersOfADatabase) {
+  EXPECT_EQ(shown("create user bob@'%' identified by 'x', eve identified by password 'y' require ssl"), "'%'XX");
+  EXPECT_EQ(shown("grant all on *.* to bob identified by 'x' with max_user_connections 7"), "X7");
+  EXPECT_EQ(shown("create user b identified via ed25519 using 'x' or mysql_native_password as 'y'"), "XX");
+  EXPECT_EQ(shown("alter user b identified with sha256 by 'x' account lock"), "X");
+  EXPECT_EQ(shown("set password for 'bob'@'%' = 'x'"), "'bob''%'X");
+  EXPECT_EQ(shown("set password for bob = password('x')"), "X");
+  EXPECT_EQ(shown("select identified from t where a = 'x'"), "'x'");
+}
+
+TEST(SpySecrets, AreTextsWithParametersThatAreSome) {
+  EXPECT_EQ(shown("create subscription s connection 'host=h password=x' publication p"), "X");
+  EXPECT_EQ(shown("attach 'postgres://app:x@h/shop' as p"), "X");
+  EXPECT_EQ(shown("attach 'postgres://app@h:5432/shop' as p"), "'postgres://app@h:5432/shop'");
+  EXPECT_EQ(shown("select dblink('user=u pwd = x', 'select 1'), 'a=b', 'my password'"),
+            "X'select 1''a=b''my password'");
+}
+
+TEST(SpySecrets, OfTextThatAServerExecutesAreFoundToo) {
+  const auto place = std::make_shared<const Place>(Place{"mariadb://x", "mariadb", sql::testing::kMariadb});
+  const StatementText text(place, "/*!50000 update u set password = 'a' */ where id = 1", SecretNames(), true);
+  EXPECT_EQ(text.sql(), "/*!50000 update u set password = '***' */ where id = 1");
 }
 
 TEST(SpySecrets, HaveNamesOfTheirOwnToo) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tidelock/base/ascii.h"
+#include "tidelock/sql/lexer.h"
 
 namespace tidelock::sql::spy {
 namespace {
@@ -38,10 +39,12 @@ class Scan {
 
   TokenKind step() {
     const char c = sql_[at_];
-    if (is_space(c)) {
-      skip_while(is_space);
+    if (const auto blank = blank_at(sql_, at_, lexis_); blank != 0) {
+      at_ += blank;
+      while (at_ < sql_.size() && is_space(sql_[at_])) ++at_;
       return TokenKind::space;
     }
+    if (mark()) return TokenKind::symbol;
     if (comment(c)) return TokenKind::comment;
     if (is_digit(c) || (c == '.' && is_digit(peek(1)))) return number();
     if (is_letter(c)) return word();
@@ -72,19 +75,41 @@ class Scan {
     }
     do {
       ++at_;
-    } while (at_ < sql_.size() && is_operator(sql_[at_]) && !begins_comment());
+    } while (at_ < sql_.size() && is_operator(sql_[at_]) && !begins_comment() && !(executed_ && ends_comment()));
     return TokenKind::symbol;
   }
 
   bool begins_comment() const {
     const char c = sql_[at_];
-    return (c == '-' && peek(1) == '-') || (c == '/' && peek(1) == '*') || (c == '#' && lexis_.hash_comments);
+    if (c == '-' && peek(1) == '-') {
+      const auto after = static_cast<unsigned char>(peek(2));
+      return !lexis_.dash_comments_need_space || after <= ' ' || after == 0x7f;
+    }
+    return (c == '/' && peek(1) == '*') || (c == '#' && lexis_.hash_comments);
+  }
+  bool ends_comment() const { return sql_[at_] == '*' && peek(1) == '/'; }
+
+  // Before and behind text that a server executes: what is in it is read as any other.
+  bool mark() {
+    if (executed_ && ends_comment()) {
+      executed_ = false;
+      at_ += 2;
+      return true;
+    }
+    const auto rest = sql_.substr(at_);
+    if (!lexis_.executable_comments || !(rest.starts_with("/*!") || rest.starts_with("/*M!"))) return false;
+    executed_ = true;
+    at_ += rest[2] == 'M' ? 4 : 3;
+    std::size_t digits = 0;  // Of the least version that executes it.
+    while (digits < 6 && is_digit(peek(digits))) ++digits;
+    if (digits >= 5) at_ += digits;
+    return true;
   }
 
   bool comment(char c) {
     if (!begins_comment()) return false;
     if (c != '/') {
-      at_ = std::min(sql_.find('\n', at_), sql_.size());
+      at_ = std::min(sql_.find_first_of(lexis_.return_ends_comment ? "\n\r" : "\n", at_), sql_.size());
       return true;
     }
     at_ += 2;
@@ -103,20 +128,40 @@ class Scan {
   }
 
   TokenKind number() {
-    while (at_ < sql_.size() && (is_word(sql_[at_]) || sql_[at_] == '.')) {
-      const bool exponent = base::ascii::to_upper(sql_[at_]) == 'E';
-      ++at_;
-      if (exponent && at_ < sql_.size() && (sql_[at_] == '+' || sql_[at_] == '-')) ++at_;
+    while (at_ < sql_.size() && (is_word_here() || sql_[at_] == '.') && !is_escape_string()) {
+      const char c = base::ascii::to_upper(sql_[at_++]);
+      if (c == '.' && !is_digit(peek(0))) break;  // 1.a is a name behind it.
+      const bool has_sign = c == 'E' && (peek(0) == '+' || peek(0) == '-') && is_digit(peek(1));
+      if (has_sign) ++at_;
     }
     return TokenKind::number;
   }
 
   TokenKind word() {
+    if (is_escape_string()) {
+      ++at_;
+      do {
+        quoted('\'', true, TokenKind::string);
+      } while (continued_string());
+      return TokenKind::string;
+    }
     const auto begin = at_;
-    while (at_ < sql_.size() && (is_word(sql_[at_]) || sql_[at_] == '$')) ++at_;
+    while (at_ < sql_.size() && (is_word_here() || sql_[at_] == '$')) ++at_;
     if (at_ - begin != 1 || at_ >= sql_.size() || sql_[at_] != '\'') return TokenKind::word;
-    const char prefix = base::ascii::to_upper(sql_[begin]);  // E'…', x'…', N'…'
-    return quoted('\'', lexis_.backslash_escapes || (prefix == 'E' && lexis_.escape_strings), TokenKind::string);
+    return quoted('\'', lexis_.backslash_escapes, TokenKind::string);  // x'…', N'…'
+  }
+
+  bool is_word_here() const {
+    return is_word(sql_[at_]) && !(lexis_.unicode_spaces && blank_at(sql_, at_, lexis_) != 0);
+  }
+  bool is_escape_string() const {
+    return lexis_.escape_strings && base::ascii::to_upper(sql_[at_]) == 'E' && peek(1) == '\'';
+  }
+  // Behind a line break an escape string goes on.
+  bool continued_string() {
+    const auto end = continued_string_at(sql_, at_);
+    if (end) at_ = *end;
+    return end.has_value();
   }
 
   TokenKind quoted(char quote, bool backslash, TokenKind kind) {
@@ -149,6 +194,7 @@ class Scan {
   std::string_view sql_;
   const Lexis& lexis_;
   std::size_t at_ = 0;
+  bool executed_ = false;  // Inside a comment that is text.
 };
 
 }  // namespace

@@ -2,7 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
+#include <vector>
+
+#include "tidelock/base/error.h"
+#include "tidelock/sql/lexer.h"
+#include "tidelock/sql/testing/hard_text.h"
+#include "tidelock/sql/testing/lexes.h"
+#include "tidelock/world/testing.h"
 
 namespace tidelock::sql::spy {
 namespace {
@@ -45,6 +53,36 @@ TEST(SpyTokens, KnowWhatHidesAQuestionMark) {
   EXPECT_EQ(count("E'\\'?' ?", kPostgres), 1);
   EXPECT_EQ(count("'\\'?' ? # ?", kMaria), 1);
   EXPECT_EQ(count("/* /* */ ? */ ?", kPostgres), 1);
+}
+
+// Or else a value would be shown, or masked, in the place of another.
+TEST(SpyTokens, FindThePlaceholdersThatTheLexerFinds) {
+  using sql::testing::kDuckdb, sql::testing::kMariadb, sql::testing::kSqlite;
+  using Offsets = std::vector<std::size_t>;
+  std::uint64_t compared = 0;
+  world::for_seeds(20'000, [&](std::uint64_t seed) {
+    world::Random random(seed);
+    auto text = sql::testing::hard_text(random) + " ? ";
+    for (int i = 0; i < 3; ++i) text += sql::testing::hard_text(random, 4) + (random.chance(0.2) ? "/*!50000 " : "?");
+    for (const auto& lexis : {kSqlite, kDuckdb, sql::testing::kPostgres, kMariadb}) {
+      Offsets wanted;
+      try {
+        Lexer lexer(text, lexis);
+        while (const auto token = lexer.next()) {
+          if (token->kind == sql::TokenKind::placeholder) wanted.push_back(token->begin);
+        }
+      } catch (const Error&) {
+        continue;  // No statement with this text is run.
+      }
+      Offsets found;
+      for (const auto& token : tokens_of(text, lexis)) {
+        if (token.kind == TokenKind::placeholder) found.push_back(token.offset);
+      }
+      ASSERT_EQ(found, wanted) << text;
+      ++compared;
+    }
+  });
+  EXPECT_GT(compared, 10'000U);
 }
 
 TEST(SpyTokens, SplitWhereAReaderWould) {
