@@ -94,12 +94,14 @@ std::string standard_input() {
   return text;
 }
 
-// A routine with a body of statements, in a dialect that does not tell where it ends.
+// A routine or event with a body of statements, in a dialect that does not tell where it ends.
 bool is_open_ended(std::string_view statement, const sql::Lexis& lexis) {
-  if (lexis.trigger_bodies || !sql::defines_routine(statement, lexis)) return false;
+  if (lexis.trigger_bodies) return false;
+  bool has_body = sql::defines_routine(statement, lexis);
   sql::Lexer lexer(statement, lexis);
   while (const auto token = lexer.next()) {
-    if (token->is("BEGIN")) return true;
+    has_body = has_body || token->is("EVENT");
+    if (token->is("BEGIN")) return has_body;
   }
   return false;
 }

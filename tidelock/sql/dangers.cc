@@ -19,24 +19,100 @@ using Words = std::initializer_list<std::string_view>;
 
 const Words kVerbs = {"SELECT", "INSERT", "UPDATE", "DELETE",   "MERGE", "REPLACE", "VALUES",  "TABLE",
                       "FROM",   "WITH",   "CREATE", "TRUNCATE", "DROP",  "ALTER",   "EXECUTE", "DO"};
-const Words kRoutines = {"TRIGGER", "FUNCTION", "PROCEDURE", "EVENT", "RULE", "MACRO", "PACKAGE", "VIEW"};
+const Words kRoutines = {"TRIGGER", "FUNCTION", "PROCEDURE", "RULE", "MACRO", "PACKAGE", "VIEW"};
 const Words kHoldsData = {"TABLE", "SEQUENCE", "DATABASE", "SCHEMA", "TYPE"};
 const Words kCompound = {"IF", "CASE", "LOOP", "WHILE", "REPEAT", "FOR"};
 const Words kEndsWhere = {"RETURNING", "ORDER", "LIMIT"};
-// Words of a condition that are values or join values. Any other is taken for a column or a function.
-const Words kValueWords = {"TRUE", "FALSE", "NULL", "NOT", "AND", "OR",      "XOR",
-                           "IS",   "IN",    "LIKE", "DIV", "MOD", "BETWEEN", "UNKNOWN"};
+// Words of a condition that are values, join values, or ask for some.
+const Words kValueWords = {
+    "TRUE",         "FALSE",        "NULL",      "NOT",           "AND",          "OR",
+    "XOR",          "IS",           "IN",        "LIKE",          "DIV",          "MOD",
+    "BETWEEN",      "UNKNOWN",      "DISTINCT",  "FROM",          "TO",           "ISNULL",
+    "NOTNULL",      "CASE",         "WHEN",      "THEN",          "ELSE",         "SELECT",
+    "WHERE",        "AS",           "COLLATE",   "CURRENT_DATE",  "CURRENT_TIME", "CURRENT_TIMESTAMP",
+    "CURRENT_USER", "SESSION_USER", "LOCALTIME", "LOCALTIMESTAMP"};
+// Of a type of several words: double precision, timestamp with time zone.
+const Words kTypeWords = {"PRECISION", "VARYING", "WITH", "WITHOUT", "TIME", "ZONE", "UNSIGNED", "SIGNED"};
 
 bool is_any(const Token& token, Words words) {
   return std::ranges::any_of(words, [&](std::string_view word) { return token.is(word); });
 }
 
-// A condition that is the same for every row is none. A `?` is a value too.
-bool names_something(Tokens condition) {
-  return std::ranges::any_of(condition, [](const Token& token) {
-    return token.kind == TokenKind::quoted_name || (token.kind == TokenKind::word && !is_any(token, kValueWords));
-  });
+bool is_value(const Token& token) {
+  return token.kind == TokenKind::string || token.kind == TokenKind::number || token.kind == TokenKind::placeholder;
 }
+
+// What a row may be told by: a condition without such a name is the same for all of them. A `?` is a value, and so is
+// what a function, a cast or a variable of the session makes of values.
+class Condition {
+ public:
+  Condition(Tokens tokens, const Lexis& lexis) : tokens_(tokens), lexis_(lexis) {}
+
+  bool names_something() {
+    while (at_ < tokens_.size()) {
+      if (!skip_type() && !skip_variable() && !skip_zone() && !skip_function()) {
+        if (is_name()) return true;
+        ++at_;
+      }
+    }
+    return false;
+  }
+
+ private:
+  bool is(std::size_t ahead, char symbol) const {
+    return at_ + ahead < tokens_.size() && tokens_[at_ + ahead].is(symbol);
+  }
+  bool is(std::size_t ahead, std::string_view keyword) const {
+    return at_ + ahead < tokens_.size() && tokens_[at_ + ahead].is(keyword);
+  }
+
+  // Of a cast, or a collation: with its schema.
+  bool skip_type() {
+    const bool is_cast = is(0, ':') && is(1, ':');
+    if (!is_cast && !is(0, "AS") && !is(0, "COLLATE")) return false;
+    at_ += is_cast ? 3 : 2;
+    while (is(0, '.')) at_ += 2;
+    while (at_ < tokens_.size() && is_any(tokens_[at_], kTypeWords)) ++at_;
+    return true;
+  }
+  bool skip_variable() {
+    if (!lexis_.at_variables || !is(0, '@')) return false;
+    while (is(0, '@') || is(1, '.')) at_ += is(0, '@') ? 1 : 2;
+    ++at_;
+    return true;
+  }
+  bool skip_zone() {
+    if (!is(0, "AT") || !is(1, "TIME")) return false;
+    at_ += 3;
+    return true;
+  }
+  bool skip_function() {
+    const std::size_t name = is(1, '.') ? 2 : 0;
+    if (tokens_[at_].kind != TokenKind::word || !is(name + 1, '(')) return false;
+    at_ += name + 1;
+    return true;
+  }
+
+  // No name stands beside a value: x'00', U&'…', date '2024-02-29', interval 1 day.
+  bool is_name() const {
+    const auto& token = tokens_[at_];
+    if (token.kind != TokenKind::quoted_name && token.kind != TokenKind::word) return false;
+    if (is_any(token, kValueWords) || (token.is("END") && has_case())) return false;
+    const bool has_escapes =
+        token.is("U") && is(1, '&') && at_ + 2 < tokens_.size() && tokens_[at_ + 2].begin == token.end() + 1;
+    const auto next = at_ + (has_escapes ? 2 : 1);
+    return !(next < tokens_.size() && is_value(tokens_[next])) && !(at_ > 0 && is_value(tokens_[at_ - 1]));
+  }
+  bool has_case() const {
+    return std::ranges::any_of(tokens_, [](const Token& token) { return token.is("CASE"); });
+  }
+
+  Tokens tokens_;
+  const Lexis& lexis_;
+  std::size_t at_ = 0;
+};
+
+bool names_something(Tokens condition, const Lexis& lexis) { return Condition(condition, lexis).names_something(); }
 
 // The tokens of a statement that stand in no brackets, and what stands in them.
 class Level {
@@ -58,6 +134,9 @@ class Level {
   const Token& operator[](std::size_t i) const { return all_[own_[i]]; }
   bool is(std::size_t i, std::string_view keyword) const { return i < size() && (*this)[i].is(keyword); }
   bool is_any_of(std::size_t i, Words words) const { return i < size() && is_any((*this)[i], words); }
+  bool has_string() const {
+    return std::ranges::any_of(own_, [&](std::size_t i) { return all_[i].kind == TokenKind::string; });
+  }
   // The first at `from` or later; size() when there is none.
   std::size_t find(Words words, std::size_t from = 0) const {
     while (from < size() && !is_any((*this)[from], words)) ++from;
@@ -125,7 +204,8 @@ class Finder {
   // Statements that begin anywhere on this level, as behind the list of a WITH. The words may be names, too.
   void embedded(const Level& level) {
     for (std::size_t i = 0; i < level.size(); ++i) {
-      const bool is_part = i > 0 && is_any(level[i - 1], {"DO", "FOR", "KEY", "ON", "THEN", "BEFORE", "AFTER", "OF"});
+      const bool is_part = (i > 0 && is_any(level[i - 1], {"DO", "FOR", "ON", "THEN"})) ||
+                           (i > 1 && level.is(i - 1, "KEY") && level.is(i - 2, "NO"));
       const bool is_name = level.is(i + 1, "AS") || (i + 1 < level.size() && level[i + 1].is('('));
       if (is_part || is_name) continue;
       if (level.is(i, "DELETE") && level.find({"FROM"}, i) < level.size()) {
@@ -143,7 +223,7 @@ class Finder {
     const auto& first = level[0];
     if (is_any(first, {"EXPLAIN", "DESCRIBE", "DESC", "ANALYZE"})) return explained(level);
     if (first.is("CREATE")) return create(level);
-    if (first.is("SET") && level.is(1, "STATEMENT")) return behind(level, level.find(kVerbs, 2));
+    if (first.is("SET") && level.is(1, "STATEMENT")) return behind(level, level.find({"FOR"}, 2) + 1);
     if (first.is("PREPARE")) return prepared(level);
     if (first.is("WITH")) {
       embedded(level);
@@ -153,6 +233,7 @@ class Finder {
     } else if (first.is("TRUNCATE")) {
       add(Rule::truncate, first, "TRUNCATE");
     } else if (first.is("ALTER")) {
+      if (const auto event = scheduled(level); event < level.size()) return behind(level, event);
       alter(level);
     } else if (first.is("DELETE")) {
       without_where(level, 0, Rule::delete_without_where, "DELETE without WHERE");
@@ -182,6 +263,7 @@ class Finder {
   bool create(const Level& level) {
     const auto kind = created(level);
     if (level.is_any_of(kind, kRoutines)) return false;
+    if (const auto event = scheduled(level); event < level.size()) return behind(level, event);
     const bool replaces = level.is(1, "OR") && level.is(2, "REPLACE");
     const bool is_temporary = level.find({"TEMP", "TEMPORARY"}) < kind;
     if (replaces && !is_temporary && kind < level.size()) {
@@ -193,6 +275,11 @@ class Finder {
     std::size_t at = 1;
     while (at < level.size() && !is_any(level[at], kRoutines) && !is_any(level[at], kHoldsData)) ++at;
     return at;
+  }
+
+  // create event … do …, which the server does by itself, perhaps at once: where that begins, or size().
+  static std::size_t scheduled(const Level& level) {
+    return std::min(level.find({"DO"}, level.find({"EVENT"})) + 1, level.size());
   }
 
   bool prepared(const Level& level) {
@@ -207,7 +294,7 @@ class Finder {
       if (!level.is(i, "DROP")) continue;
       // alter [column] name drop default: no data.
       const auto before = i >= 3 && level.is(i - 2, "COLUMN") ? i - 3 : i - 2;
-      const bool of_column = before > 0 && level.is(before, "ALTER") &&
+      const bool of_column = before > 0 && level.is(before, "ALTER") && !level[i - 1].is(',') &&
                              level.is_any_of(i + 1, {"DEFAULT", "NOT", "IDENTITY", "EXPRESSION"});
       if (!of_column) add(Rule::drop, level[i], "ALTER … DROP");
     }
@@ -216,7 +303,7 @@ class Finder {
   void without_where(const Level& level, std::size_t at, Rule rule, const char* what) {
     const auto where = level.find({"WHERE"}, at);
     const auto end = level.find(kEndsWhere, where);
-    if (!names_something(level.between(where + 1, end))) add(rule, level[at], what);
+    if (!names_something(level.between(where + 1, end), lexis_)) add(rule, level[at], what);
   }
 
   // merge … on … when [not] matched [by source] [and …] then delete …
@@ -224,11 +311,11 @@ class Finder {
     const auto on = level.find({"ON"}, at);
     const auto first = level.find({"WHEN"}, at);
     const bool by_columns = level.find({"USING"}, level.find({"USING"}, at) + 1) < first;
-    const bool is_joined = by_columns || names_something(level.between(on + 1, first));
+    const bool is_joined = by_columns || names_something(level.between(on + 1, first), lexis_);
     for (auto when = first; when < level.size(); when = level.find({"WHEN"}, when + 1)) {
       const auto then = level.find({"THEN"}, when);
       const auto condition = level.find({"AND"}, when);
-      const bool is_bounded = condition < then ? names_something(level.between(condition + 1, then))
+      const bool is_bounded = condition < then ? names_something(level.between(condition + 1, then), lexis_)
                                                : is_joined && level.find({"SOURCE"}, when) > then;
       if (is_bounded) continue;
       if (level.is(then + 1, "DELETE")) {
@@ -242,16 +329,17 @@ class Finder {
   void hidden(const Level& level) {
     const auto& first = level[0];
     const bool is_label = level.size() > 2 && first.kind != TokenKind::symbol && level[1].is(':') && !level[2].is(':');
-    const bool is_do =
-        first.is("DO") && level.size() > 1 && (level.is(1, "LANGUAGE") || level[1].kind == TokenKind::string);
+    const bool is_do = first.is("DO") && (level.is(1, "LANGUAGE") || level.has_string());
     const bool is_begin = first.is("BEGIN") && (level.is(1, "NOT") || level.is_any_of(1, kVerbs));
     const bool is_declare = first.is("DECLARE") && level.find({"CURSOR"}) == level.size();
     if (is_label || is_do || is_begin || is_declare || is_any(first, kCompound)) {
       add(Rule::dynamic_sql, first, "a block of code");
     } else if (first.is("EXECUTE") && level.is(1, "IMMEDIATE")) {
       add(Rule::dynamic_sql, first, "EXECUTE IMMEDIATE");
-    } else if (first.is("IMPORT")) {
+    } else if (first.is("IMPORT") || (first.is("PRAGMA") && level.is(1, "IMPORT_DATABASE"))) {
       add(Rule::dynamic_sql, first, "IMPORT");
+    } else if (first.is("COPY") && level.find({"PROGRAM"}) < level.size()) {
+      add(Rule::dynamic_sql, first, "COPY with a program");
     }
   }
 

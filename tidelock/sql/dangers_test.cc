@@ -68,9 +68,10 @@ TEST(Dangers, DropIsOneWhereverItStands) {
   for (const auto* const sql :
        {"drop table t", "DROP/**/TABLE t", "select 1; drop index i", " \n;drop view v", "alter table t drop column c",
         "alter table t add a int, drop c", "alter table t drop constraint x",
-        "alter table t alter c drop default, drop c", "alter table alter drop c", "create or replace table t (id int)",
-        "create or replace table t as select 1", "create or replace database d", "create or replace sequence s",
-        "drop database d", "alter table t drop default"}) {
+        "alter table t alter c drop default, drop c", "alter table t add c alter, drop identity",
+        "alter table alter drop c", "create or replace table t (id int)", "create or replace table t as select 1",
+        "create or replace database d", "create or replace sequence s", "drop database d",
+        "alter table t drop default"}) {
     EXPECT_EQ(dangers(sql), "drop") << sql;
   }
 }
@@ -98,7 +99,43 @@ TEST(Dangers, DeleteAndUpdateNeedAConditionThatNamesSomething) {
         "update t set a = 1 where 2 > 1", "update t set a = case when b then 1 end"}) {
     EXPECT_EQ(dangers(sql), "update_without_where") << sql;
   }
-  EXPECT_EQ(dangers("delete from t where exists (select 1 from u)"), "");
+  for (const auto* const sql : {"delete from t where 1::int = 1",
+                                "delete from t where true::pg_catalog.bool",
+                                "delete from t where now() > '2000-01-01'",
+                                "delete from t where date '2024-02-29' < current_date",
+                                "delete from t where x'00' = b'0'",
+                                "delete from t where U&'a' = N'a'",
+                                "delete from t where cast(1 as double precision) = 1.5e0",
+                                "delete from t where (select 1) = 1",
+                                "delete from t where exists (select 1 where true)",
+                                "delete from t where 'a' similar to 'a'",
+                                "delete from t where 1 is distinct from 2",
+                                "delete from t where case when true then 1 else 0 end = 1",
+                                "delete from t where coalesce(null, true)",
+                                "delete from t where 1 = any (values (1))",
+                                "delete from t where 'a' collate \"C\" = 'a'",
+                                "delete from t where 1::numeric(10, 2) = 1",
+                                "delete from t where '1 day'::interval > interval '1 hour'",
+                                "delete from t where pg_catalog.now() at time zone 'UTC' > timestamp '2000-01-01'",
+                                "delete from t where 1 isnull",
+                                "delete from t where now() > ? - interval 1 day",
+                                "delete from t where interval ? day > 1"}) {
+    EXPECT_EQ(dangers(sql), "delete_without_where") << sql;
+  }
+  EXPECT_EQ(dangers("delete from t where @x = @@y", kMariadb), "delete_without_where");
+  EXPECT_EQ(dangers("delete from t where @`x` or @@global.y", kMariadb), "delete_without_where");
+  EXPECT_EQ(dangers("delete from t where _utf8mb4'a' = N'a'", kMariadb), "delete_without_where");
+  for (const auto* const sql :
+       {"delete from t where id::int = 1", "delete from t where lower(name) = 'a'", "delete from t where now() > at",
+        "delete from t where at < date '2024-02-29'", "delete from t where cast(id as int) = 1",
+        "delete from t where @ id = 1", "delete from t where exists (select 1 from u)",
+        "delete from t where case id when 1 then true end", "delete from t where t.id = 1",
+        "delete from t where name collate \"C\" = 'a'", "delete from t where active", "delete from t where end < now()",
+        "delete from t where at > now() - interval 1 day", "delete from t where flags & '1'",
+        "delete from t where u & '1'", "delete from t where interval > 1", "delete from t where name in ('a')",
+        "delete from t where 1 = id"}) {
+    EXPECT_EQ(dangers(sql), "") << sql;
+  }
   EXPECT_EQ(dangers("delete from t where \"id\" = 1"), "");
   EXPECT_EQ(dangers("update t set a = 1 where id in (1, 2) or 1 = 1"), "") << "what a condition comes to is not known";
 }
@@ -115,6 +152,15 @@ TEST(Dangers, CommonTableExpressionsHideNothing) {
   EXPECT_EQ(dangers("select * from (with y as (delete from t where id = 1 returning *) select * from y) as z"), "");
   EXPECT_EQ(dangers("copy (delete from t returning *) to stdout"), "delete_without_where");
   EXPECT_EQ(dangers("create table u as with x as (delete from t returning *) select * from x"), "delete_without_where");
+}
+
+TEST(Dangers, AStatementBehindAWithIsFoundWhateverTheNamesBeforeIt) {
+  const std::string with = "with recursive x(a) as (select 1 union all select a from x) ";
+  for (const auto* const name : {"key", "of", "before", "after", "no"}) {
+    EXPECT_EQ(dangers(with + "search depth first by a set " + name + " delete from t"), "delete_without_where") << name;
+    EXPECT_EQ(dangers(with + "cycle a set c using " + name + " update t set a = 1"), "update_without_where") << name;
+  }
+  EXPECT_EQ(dangers("with x as (select 1 from t for no key update) select 1 from u"), "");
 }
 
 TEST(Dangers, MergeIsJudgedByItsConditions) {
@@ -150,10 +196,33 @@ TEST(Dangers, CodeThatHidesStatementsIsRefusedAsAWhole) {
         "if 1 then select 1; end if", "l: loop select 1; end loop", "begin select 1; end"}) {
     EXPECT_EQ(dangers(sql, kMariadb), "dynamic_sql") << sql;
   }
+  for (const auto* const sql : {"do U&'begin delete from t; end'", "do E'begin end'",
+                                "do U&'begin end' language plpgsql", "copy t from program 'psql -c \"drop table t\"'",
+                                "copy (select 1) to program 'rm -r x' with csv", "pragma import_database('dump')"}) {
+    EXPECT_EQ(dangers(sql), "dynamic_sql") << sql;
+  }
+  EXPECT_EQ(dangers("copy t from 'program'"), "");
   EXPECT_EQ(dangers("prepare p (int) as delete from t"), "delete_without_where");
+  EXPECT_EQ(dangers("set statement max_statement_time = replace('1', '1', '2') for drop table t", kMariadb), "drop");
   EXPECT_EQ(dangers("set statement max_statement_time = 1 for delete from t", kMariadb), "delete_without_where");
   EXPECT_EQ(dangers("begin; commit; begin immediate; begin transaction"), "");
   EXPECT_EQ(dangers("select a::int; select x[1:2]; declare c cursor for select 1"), "");
+}
+
+// By the server itself, which may be at once.
+TEST(Dangers, AnEventIsExecutedWhenItIsMade) {
+  for (const auto extent : {Extent::statement, Extent::script}) {
+    EXPECT_EQ(dangers("create event e on schedule at current_timestamp do drop table t", kMariadb, extent), "drop");
+    EXPECT_EQ(dangers("create or replace event e on schedule every 1 day on completion preserve comment 'x' do "
+                      "delete from t",
+                      kMariadb, extent),
+              "delete_without_where");
+    EXPECT_EQ(dangers("alter event e on schedule every 1 day do truncate t", kMariadb, extent), "truncate");
+    EXPECT_EQ(dangers("alter event e do truncate t", kMariadb, extent), "truncate");
+    EXPECT_EQ(dangers("create event e on schedule every 1 day do delete from t where id = 1", kMariadb, extent), "");
+  }
+  EXPECT_EQ(dangers("create event e on schedule every 1 day do begin delete from t; end", kMariadb, Extent::statement),
+            "dynamic_sql");
 }
 
 TEST(Dangers, ARoutineIsNotExecutedWhenItIsDefined) {

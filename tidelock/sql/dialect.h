@@ -31,6 +31,7 @@ struct Lexis {
   bool dash_comments_need_space = false;  // a--1 is a minus minus one
   bool return_ends_comment = false;       // A -- comment also ends at a carriage return.
   bool executable_comments = false;       // /*!50000 text */ and /*M! text */ are text that some servers execute.
+  bool at_variables = false;              // @name and @@name are variables of the session or the server.
   bool unicode_spaces = false;            // Spaces beyond ASCII separate words.
   bool byte_order_mark_is_space = false;  // U+FEFF where a token may begin
   bool trigger_bodies = false;            // create trigger … begin …; …; end: a statement with semicolons in it

@@ -55,7 +55,8 @@ def start(folder: Path) -> dict[str, str]:
                "--locale=C.UTF-8", "--no-sync", "--no-instructions"])
     with open(data / "postgresql.conf", "a", encoding="utf-8") as file:
         file.write(postgres.PLAIN_SETTINGS.format(port=postgres_port, folder=folder))
-        file.write("timezone = 'Asia/Kolkata'\ndatestyle = 'German'\nbytea_output = 'escape'\n")  # What a session has when nobody says otherwise.
+        # What a session has when nobody says otherwise.
+        file.write("timezone = 'Asia/Kolkata'\ndatestyle = 'German'\nbytea_output = 'escape'\nextra_float_digits = 0\n")
     postgres.serve(place, data, postgres_port, "the PostgreSQL behind PgBouncer")
     postgres.sql(place, postgres_port, "create database test;")
     serve(place, "pgbouncer", port, postgres_port, "ignore_startup_parameters = options")

@@ -5,8 +5,10 @@
 #include <stop_token>
 #include <string>
 
+#include "tidelock/base/testing/error_text.h"
 #include "tidelock/base/testing/table_resolver.h"
 #include "tidelock/sql/conformance/engines.h"
+#include "tidelock/sql/testing/silent_listener.h"
 
 namespace tidelock::sql::conformance {
 namespace {
@@ -53,6 +55,26 @@ TEST_P(SqlConnecting, EachAddressOfANameIsTried) {
                                                                        {"gone.example", {"127.0.0.77"}}});
     EXPECT_EQ(place.open_by("db.example", resolver)->one<int>("select 1"), 1);
     EXPECT_THROW_CODE(place.open_by("gone.example", resolver), Code::unavailable);
+  });
+}
+
+// One takes no more connections, as a host behind a wall does, the other takes them and says nothing.
+TEST_P(SqlConnecting, AnAddressThatNeverAnswersLeavesTheOthersTheirTime) {
+  run([](const Place& place) {
+    for (const bool takes : {false, true}) {
+      const testing::SilentListener silent(place.runtime, place.port(), takes);
+      const std::string here = "127.0.0.1";
+      const auto resolver = std::make_shared<TableResolver>(
+          place.runtime,
+          std::map<std::string, std::vector<std::string>>{{"db.example", {silent.address(), here, here, here}},
+                                                          {"gone.example", {silent.address(), silent.address()}}});
+      EXPECT_EQ(place.open_by("db.example", resolver, "connect_timeout=4s")->one<int>("select 1"), 1);
+      const auto before = place.runtime.now();
+      const auto error =
+          base::testing::error_text([&] { place.open_by("gone.example", resolver, "connect_timeout=100ms"); });
+      EXPECT_NE(error.find("tried before: " + silent.address() + ": timeout"), error.npos) << error;
+      EXPECT_GE(place.runtime.now() - before, 100ms);
+    }
   });
 }
 

@@ -43,6 +43,100 @@ TEST_P(SqlGuard, RefusesWhatItsRulesAreAboutAndRunsTheRest) {
   });
 }
 
+// Each empties the table, or takes it away, on some engine, and is refused or understood in another way by the others.
+constexpr const char* kHidden[] = {
+    "select 1 -- \r; delete from t",
+    "-- \rdelete from t",
+    "/*! delete from t */",
+    "/*!50000 delete */ from t",
+    "/*M!100100 delete from t */",
+    "delete from t /*!99999 where id = 7 */",
+    "select 1/*!99999 '*/; delete from t; select '1'/* */",
+    "/* /* */ delete from t /* */ -- */",
+    "select 5--1\n; delete from t",
+    "select 5--'1'; delete from t",
+    "select 'a' # '\n; delete from t -- '",
+    "select '\\'; delete from t; -- '",
+    "select '\\''; delete from t; -- '",
+    "select \"\\\"\"; delete from t; -- \"",
+    "select E'\\''; delete from t; --'",
+    "select E'a'\n'\\''; delete from t; --'",
+    "select $a$;$b$ '$a$; delete from t; --'",
+    "select 1$$'$$; delete from t; --'",
+    "select U&'\\0027'; delete from t; --'",
+    "delete\xc2\xa0"
+    "from\xc2\xa0t",
+    "\xef\xbb\xbf"
+    "delete from t",
+    "delete/**/from/**/t",
+    "with x as (delete from t returning id) select id from x",
+    "with x as (select 1) delete from t",
+    "with recursive x(a) as (select 1 union all select a from x where a > 1) search depth first by a set key delete "
+    "from t",
+    "explain analyze delete from t",
+    "explain (analyze, costs off) delete from t",
+    "analyze format=json delete from t",
+    "prepare p as delete from t; execute p",
+    "prepare p from 'delete from t'; execute p",
+    "execute immediate 'delete from t'",
+    "begin not atomic delete from t; end",
+    "set statement max_statement_time = 1 for delete from t",
+    "set statement optimizer_switch = replace('mrr=on', '1', '2') for delete from t",
+    "do $$ begin delete from t; end $$",
+    "do U&'begin delete from t; end'",
+    "do language plpgsql E'begin delete from t; end'",
+    "merge into t using (select 1 as one) as s on true when matched then delete",
+    "delete from t where 1::boolean",
+    "delete from t where cast(1 as boolean)",
+    "delete from t where x'00' = x'00'",
+    "delete from t where coalesce(1 = 1)",
+    "delete from t where (select 1) = 1",
+    "delete from t limit 10",
+    "delete from t using (select 1 as one) as u",
+    "copy (with x as (delete from t returning id) select id from x) to '/dev/null'",
+    "truncate t",
+    "truncate table t",
+    "create or replace table t (id integer)",
+    "alter table t drop column id",
+    "drop table if exists t",
+    "update t set id = null",
+};
+
+// Whatever the text hides, by what it looks like or by what the engine makes of it.
+TEST_P(SqlGuard, NothingIsHiddenFromIt) {
+  run([&](const Place& place) {
+    const auto guarded = place.open("guarded=true");
+    guarded->script(kTable);
+    const auto intact = [&] { return guarded->one<std::int64_t>("select count(id) from t") == 3; };
+    const auto attempt = [](auto&& call) {
+      try {
+        call();
+      } catch (const Error&) {  // By the guard or by the engine.
+      }
+    };
+    for (const auto* const text : kHidden) {
+      auto connection = guarded->connect();
+      attempt([&] { connection.script(text); });
+      EXPECT_TRUE(intact()) << text;
+      attempt([&] { connection.execute(text); });
+      EXPECT_TRUE(intact()) << text;
+    }
+    if (declared().in_memory) return;
+    const auto plain = place.open();  // The same texts are no empty threats.
+    int emptied = 0;
+    for (const auto* const text : kHidden) {
+      attempt([&] { plain->connect().script(text); });
+      bool whole = false;
+      attempt([&] { whole = intact(); });
+      if (whole) continue;
+      ++emptied;
+      plain->script("drop table if exists t");
+      plain->script(kTable);
+    }
+    EXPECT_GT(emptied, 7);
+  });
+}
+
 TEST_P(SqlGuard, OfAScriptNothingIsRunWhenOnePartIsRefused) {
   run([](const Place& place) {
     const auto db = place.open("guarded=true");

@@ -25,6 +25,7 @@ inline constexpr Lexis kMariadb{.backtick_identifiers = true,
                                 .hash_comments = true,
                                 .double_quoted_strings = true,
                                 .dash_comments_need_space = true,
-                                .executable_comments = true};
+                                .executable_comments = true,
+                                .at_variables = true};
 
 }  // namespace tidelock::sql::testing

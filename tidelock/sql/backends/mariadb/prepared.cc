@@ -51,6 +51,7 @@ void MariadbPrepared::prepare_on_server() {
     throw session_.failure({.empty = false, .reads = true}, CR_SERVER_LOST, "the connection was lost before",
                            base::quoted(sql_));
   }
+  session_.check_reading(sql_);
   statement_ = mysql_stmt_init(wire.get());
   if (statement_ == nullptr) throw Error(Code::io_error, "there is no memory left for a statement");
   mysql_stmt_attr_set(statement_, STMT_ATTR_CB_USER_DATA, this);

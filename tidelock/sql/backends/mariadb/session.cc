@@ -7,6 +7,7 @@
 #include <chrono>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/backends/mariadb/bulk.h"
 #include "tidelock/sql/backends/mariadb/errors.h"
@@ -67,7 +68,13 @@ std::string hexadecimal(std::string_view text) {
 }  // namespace
 
 Lexis lexis_of(const Settings& settings) {
-  return {.backtick_identifiers = true, .backslash_escapes = !settings.ansi, .hash_comments = true};
+  return {.backtick_identifiers = true,
+          .backslash_escapes = !settings.ansi,
+          .hash_comments = true,
+          .double_quoted_strings = !settings.ansi,
+          .dash_comments_need_space = true,
+          .executable_comments = true,
+          .at_variables = true};
 }
 
 MariadbSession::MariadbSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline,
@@ -152,6 +159,15 @@ void MariadbSession::restore_settings() {
   snapshot_isolation_ = facts_.snapshot_isolation.value_or(false);
 }
 
+// Without a backslash and a " all modes read alike.
+void MariadbSession::check_reading(std::string_view sql) {
+  if (sql.find_first_of("\\\"") == sql.npos || wire_.has_backslash_escapes() == lexis_.backslash_escapes) return;
+  throw Error(Code::unsupported,
+              "the sql_mode of this session was changed, and with it what quotes and backslashes mean: keep "
+              "NO_BACKSLASH_ESCAPES and ANSI_QUOTES as they were, or open the database with the other ansi=: " +
+                  base::quoted(sql));
+}
+
 void MariadbSession::begin_statement(const StatementKind& kind, std::string_view sql, base::Deadline deadline) {
   check_allowed(kind, sql);
   if (!deadline.is_never() && deadline.passed(runtime_.now())) {
@@ -213,6 +229,14 @@ std::unique_ptr<Bulk> MariadbSession::bulk(std::string_view table, std::span<con
 void MariadbSession::run_script(std::string_view sql, base::Deadline deadline) {
   const auto statements = statements_of(sql, lexis_);
   if (statements.empty()) return;
+  check_reading(sql);
+  if (statements.size() > 1 && sql.find_first_of("\\\"") != sql.npos &&
+      base::ascii::upper(sql).find("SQL_MODE") != std::string::npos) {
+    throw Error(Code::unsupported,
+                "a script that changes sql_mode changes what the quotes and backslashes behind it mean: run that "
+                "statement by itself: " +
+                    base::quoted(sql));
+  }
   std::string text;
   StatementKind all{.empty = false, .reads = true};
   for (const auto statement : statements) {

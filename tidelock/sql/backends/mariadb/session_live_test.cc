@@ -9,6 +9,7 @@
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
 #include "tidelock/sql/testing/ledger.h"
 #include "tidelock/sql/transact.h"
+#include "tidelock/world/random.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::sql::mariadb {
@@ -64,6 +65,55 @@ TEST_F(MariadbSessions, LeaveNothingToTheirNextUser) {
   EXPECT_THROW_CODE(connection.execute("insert into mine values (1)"), Code::statement_invalid);
   // A statement that was prepared before the session was reset.
   EXPECT_EQ(connection.one<int>("select a from t where a = ? union select 0 limit 1", 1), 0);
+}
+
+// The server's type keeps the time of those of version 1 in an order of its own, and must know an old one from a new
+// one.
+TEST_F(MariadbSessions, ItsTypeOfUuidsRefusesAFewAndChangesNone) {
+  const auto db = open();
+  db->script("create table u (own uuid, plain char(36) character set ascii)");
+  auto connection = db->connect();
+  auto own = connection.prepare("insert into u (own) values (?)");
+  auto plain = connection.prepare("insert into u (plain) values (?)");
+  world::Random random(runtime_.random());
+  int refused = 0;
+  for (int i = 0; i < 400; ++i) {
+    base::Uuid uuid;
+    for (auto& byte : uuid.bytes) byte = static_cast<std::uint8_t>(random.next());
+    if (i < 256) {  // Each version with each variant.
+      uuid.bytes[6] = static_cast<std::uint8_t>((i & 0xf0) | 1);
+      uuid.bytes[8] = static_cast<std::uint8_t>((i & 0xf) << 4 | 2);
+    }
+    if (i == 256) uuid = {};
+    if (i == 257) uuid.bytes.fill(0xff);
+    connection.execute("delete from u where true or own is null");
+    plain.execute(uuid);
+    EXPECT_EQ(connection.one<base::Uuid>("select plain from u"), uuid);
+    const bool takes = uuid.bytes[6] < 0x80 || uuid.bytes[8] >= 0x80 || uuid.bytes[8] == 0;
+    if (!takes) {
+      EXPECT_THROW_CODE(own.execute(uuid), Code::statement_invalid) << uuid.to_string();
+      ++refused;
+      continue;
+    }
+    own.execute(uuid);
+    EXPECT_EQ(connection.one<base::Uuid>("select own from u where own is not null"), uuid);
+  }
+  EXPECT_GT(refused, 60);
+}
+
+// What the guard takes for one string, `'\''; drop table t; -- '`, is two statements where a backslash escapes.
+TEST_F(MariadbSessions, AnSqlModeThatReadsTextInAnotherWayHidesNothingFromTheGuard) {
+  const auto db = with_table("guarded=true");
+  const std::string hidden = R"(select '\''; drop table t; -- ')";
+  auto connection = db->connect();
+  EXPECT_THROW_CODE(connection.script("set sql_mode = ''; " + hidden), Code::unsupported);
+  EXPECT_THROW_CODE(connection.script("/*! set session sql_mode */ = ''; " + hidden), Code::unsupported);
+  connection.script(hidden);  // One string.
+  connection.execute("set sql_mode = ''");
+  EXPECT_EQ(connection.one<int>("select 1"), 1);
+  EXPECT_THROW_CODE(connection.script(hidden), Code::unsupported);
+  EXPECT_THROW_CODE(connection.execute(R"(select '\n')"), Code::unsupported);
+  EXPECT_EQ(connection.one<int>("select count(*) from t"), 0);
 }
 
 // What a stored function sets is told by the server.

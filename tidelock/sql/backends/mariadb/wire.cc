@@ -13,6 +13,7 @@
 
 #include "tidelock/base/errno_error.h"
 #include "tidelock/sql/backends/mariadb/errors.h"
+#include "tidelock/sql/first_to_answer.h"
 
 namespace tidelock::sql::mariadb {
 namespace {
@@ -64,6 +65,13 @@ void keep_alive(int socket) {
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, (kKeepAliveIdleSeconds + kKeepAliveSeconds * kKeepAliveCount) * 1000);
 }
 
+// A server elsewhere may do, where none answered here.
+bool another_may_do(const Error& error) {
+  if (!error.native()) return false;
+  const auto code = static_cast<unsigned>(error.native()->code);
+  return code == CR_CONNECTION_ERROR || code == CR_CONN_HOST_ERROR || code == CR_SERVER_LOST;
+}
+
 }  // namespace
 
 StopRequest::StopRequest() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
@@ -90,20 +98,19 @@ Wire::Wire(base::Runtime& runtime, const Settings& settings, const std::string& 
   deadline_ = deadline;
   std::vector<std::string> addresses{address};
   if (settings.socket.empty() && address.empty()) addresses = settings.resolver->resolve(settings.host, deadline, stop);
-  for (auto next = addresses.begin();; ++next) {
-    address_ = *next;
+  first_to_answer(runtime_, addresses, deadline, another_may_do, [&](std::size_t i, base::Deadline part) {
+    address_ = addresses[i];
+    deadline_ = part;
+    interrupted_.reset();
     mysql_ = mysql_init(nullptr);
     if (mysql_ == nullptr) throw Error(Code::io_error, "there is no memory left for a connection");
     try {
-      if (connect(database)) break;
-      const bool other_may_do = errno_() == CR_CONNECTION_ERROR || errno_() == CR_CONN_HOST_ERROR;
-      if (interrupted_ || !other_may_do || next + 1 == addresses.end()) throw_not_connected();
+      if (!connect(database)) throw_not_connected();
     } catch (...) {
       mysql_close(mysql_);
       throw;
     }
-    mysql_close(mysql_);
-  }
+  });
   stop_ = {};
 }
 

@@ -95,6 +95,7 @@ class Wire {
   Error error(std::string_view about);  // Of the last call but those on statements.
 
   bool in_transaction() const { return (mysql_->server_status & SERVER_STATUS_IN_TRANS) != 0; }
+  bool has_backslash_escapes() const { return (mysql_->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0; }
   // What the answer to the last statement told of the session, once.
   std::string_view tracked_gtid();
   bool tracked_state_change();

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include "tidelock/sql/backends/mariadb/session.h"
+#include "tidelock/sql/testing/lexes.h"
+
 namespace tidelock::sql::mariadb {
 namespace {
 
@@ -84,6 +87,16 @@ TEST(MariadbWords, AScriptFallsIntoItsStatements) {
   EXPECT_THAT(statements(R"(select '\'; select 2)"), ElementsAre(R"(select '\')", "select 2"));
   const Lexis escapes{.backslash_escapes = true};
   EXPECT_THAT(statements_of(R"(select '\'; select 2')", escapes), ElementsAre(R"(select '\'; select 2')"));
+}
+
+TEST(MariadbLexis, IsTheOneThatIsTested) {
+  Settings settings;
+  settings.ansi = false;
+  EXPECT_EQ(lexis_of(settings), sql::testing::kMariadb);
+  settings.ansi = true;  // ANSI_QUOTES and NO_BACKSLASH_ESCAPES.
+  auto ansi = sql::testing::kMariadb;
+  ansi.backslash_escapes = ansi.double_quoted_strings = false;
+  EXPECT_EQ(lexis_of(settings), ansi);
 }
 
 TEST(MariadbWords, TextThatDoesNotEndIsReadToItsEnd) {

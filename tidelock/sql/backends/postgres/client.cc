@@ -14,6 +14,7 @@
 
 #include "tidelock/base/errno_error.h"
 #include "tidelock/sql/backends/postgres/bytes.h"
+#include "tidelock/sql/first_to_answer.h"
 
 namespace tidelock::sql::postgres {
 namespace {
@@ -55,32 +56,10 @@ class Trace {
   std::FILE* file_;
 };
 
-// Where to connect to, as libpq has it: the names, which certificates are for, and an address for each, since libpq
-// would wait for the resolver without a limit. A name that cannot be looked up is left out while others can.
-std::vector<std::pair<std::string, std::string>> places_of(const Settings& settings, base::Deadline deadline,
-                                                           const std::stop_token& stop) {
-  std::string names, addresses, ports;
-  const auto add = [&](const Host& host, const std::string& address) {
-    const char* const comma = ports.empty() ? "" : ",";
-    names += comma + host.name;
-    addresses += comma + address;
-    ports += comma + std::to_string(host.port);
-  };
-  std::optional<Error> unknown;
-  for (const auto& host : settings.hosts) {
-    if (settings.by_socket) {
-      add(host, {});
-      continue;
-    }
-    try {
-      for (const auto& address : settings.resolver->resolve(host.name, deadline, stop)) add(host, address);
-    } catch (const Error& error) {
-      if (error.code() != Code::unavailable) throw;
-      unknown = error;
-    }
-  }
-  if (ports.empty() && unknown) throw *unknown;
-  return {{"host", names}, {"hostaddr", settings.by_socket ? std::string() : addresses}, {"port", ports}};
+// A server elsewhere may do, where none answered here or the one that did is not ready yet.
+bool another_may_do(const Error& error) {
+  const auto state = error.native() ? error.native()->state : std::string();
+  return error.code() == Code::unavailable && (state.empty() || state == "57P03");
 }
 
 }  // namespace
@@ -93,22 +72,34 @@ Client::Client(base::Runtime& runtime, const Settings& settings, base::Deadline 
   woken_ = poll_.add(wake_.get());
 }
 
+// Each host at each of its addresses: libpq would wait for the resolver, and for an address that is silent, without a
+// limit.
 void Client::connect(const Settings& settings, base::Deadline deadline, const std::stop_token& stop) {
-  const auto places = places_of(settings, deadline, stop);
+  std::vector<std::string> names;
+  for (const auto& host : settings.hosts) names.push_back(host.name);
+  first_to_answer(runtime_, names, deadline, another_may_do, [&](std::size_t i, base::Deadline for_host) {
+    const auto& host = settings.hosts[i];
+    if (settings.by_socket) return connect_to(settings, host, {}, for_host, stop);
+    const auto addresses = settings.resolver->resolve(host.name, for_host, stop);
+    first_to_answer(runtime_, addresses, for_host, another_may_do,
+                    [&](std::size_t n, base::Deadline part) { connect_to(settings, host, addresses[n], part, stop); });
+  });
+}
+
+void Client::connect_to(const Settings& settings, const Host& host, const std::string& address, base::Deadline deadline,
+                        const std::stop_token& stop) {
+  const auto port = std::to_string(host.port);
   std::vector<const char*> names;
   std::vector<const char*> values;
-  for (const auto& [name, value] : settings.keywords) {
-    names.push_back(name.c_str());
+  const auto add = [&](const char* name, const std::string& value) {
+    names.push_back(name);
     values.push_back(value.c_str());
-  }
-  for (const auto& [name, value] : places) {
-    names.push_back(name.c_str());
-    values.push_back(value.c_str());
-  }
-  if (!settings.password.empty()) {
-    names.push_back("password");
-    values.push_back(settings.password.reveal().c_str());
-  }
+  };
+  for (const auto& [name, value] : settings.keywords) add(name.c_str(), value);
+  add("host", host.name);  // What a certificate must be for. It is not looked up where an address is named, too.
+  add("hostaddr", address);
+  add("port", port);
+  if (!settings.password.empty()) add("password", settings.password.reveal());
   names.push_back(nullptr);
   values.push_back(nullptr);
   connection_.reset(PQconnectStartParams(names.data(), values.data(), 0));
@@ -169,6 +160,11 @@ void Client::sent(int result) {
 bool Client::in_transaction() const {
   const auto status = PQtransactionStatus(get());
   return status == PQTRANS_INTRANS || status == PQTRANS_INERROR || status == PQTRANS_ACTIVE;
+}
+
+bool Client::has_setting(const char* name, std::string_view value) const {
+  const char* const known = PQparameterStatus(get(), name);
+  return known == nullptr || known == value;
 }
 
 void Client::cancel() noexcept {
@@ -265,8 +261,36 @@ ResultHandle Client::next_result() {
   return result;
 }
 
-void Client::drop_results() {
-  while (next_result() != nullptr) {
+ResultHandle Client::drop_results() {
+  const bool pipelined = PQpipelineStatus(get()) != PQ_PIPELINE_OFF;
+  ResultHandle failure;
+  for (;;) {
+    auto result = next_result();
+    if (result == nullptr) {
+      if (!pipelined) return failure;
+      continue;
+    }
+    const auto status = PQresultStatus(result.get());
+    if (status == PGRES_PIPELINE_SYNC) break;
+    if (status == PGRES_FATAL_ERROR && failure == nullptr) failure = std::move(result);
+  }
+  PQexitPipelineMode(get());
+  return failure;
+}
+
+void Client::send_first(const std::string& sql) {
+  PQenterPipelineMode(get());
+  sent(PQsendQueryParams(get(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0));
+}
+
+void Client::end_following() { sent(PQpipelineSync(get())); }
+
+void Client::start_following(std::string_view about) {
+  while (const auto result = next_result()) {
+    if (PQresultStatus(result.get()) != PGRES_FATAL_ERROR) continue;
+    const auto failure = error(result.get(), about);
+    drop_results();
+    throw failure;
   }
 }
 

@@ -38,8 +38,14 @@ class Client {
   void sent(int result);
   // The next result of the request; null after the last. Error: connection_lost.
   ResultHandle next_result();
-  // All that the request has left is read and dropped. Error: connection_lost.
-  void drop_results();
+  // All that the request has left is read and dropped, but the first failure, which is returned; else null. One that
+  // commits itself may fail at its very end, by a deferred constraint for example. Error: connection_lost.
+  ResultHandle drop_results();
+  // What is sent from here on follows `sql` in one transaction. end_following() behind it, and start_following() before
+  // its results: that of `sql`, whose failure is thrown when all is read.
+  void send_first(const std::string& sql);
+  void end_following();
+  void start_following(std::string_view about);
   // A request without values: its last result; the first failure is thrown, when all is read.
   ResultHandle run(const std::string& sql, std::string_view about);
   // Sends what is in the buffer. Error: connection_lost, timeout.
@@ -58,6 +64,8 @@ class Client {
   void cancel() noexcept;  // From any task.
 
   bool in_transaction() const;
+  // Whether a setting that the server reports has this value now.
+  bool has_setting(const char* name, std::string_view value) const;
   bool has_failed_transaction() const { return PQtransactionStatus(get()) == PQTRANS_INERROR; }
   bool is_good() const { return !lost_ && PQstatus(get()) == CONNECTION_OK; }
   void give_up() { lost_ = true; }
@@ -72,6 +80,8 @@ class Client {
   enum class Reason : std::uint8_t { none, timeout, cancelled };
 
   void connect(const Settings& settings, base::Deadline deadline, const std::stop_token& stop);
+  void connect_to(const Settings& settings, const Host& host, const std::string& address, base::Deadline deadline,
+                  const std::stop_token& stop);
   void remember_cancel_key(std::string_view trace);
   void wait(short events);
   void interrupt(Reason reason);

@@ -353,8 +353,10 @@ ValueView decode_text(Oid type, std::string_view text, std::string& scratch) {
       if (const auto number = parse_number<std::int64_t>(text)) return *number;
       return text;
     case kFloat8:
-    case kFloat4:
       if (const auto number = parse_number<double>(text)) return *number;
+      return text;
+    case kFloat4:  // The shortest text that is read as this float, not as this double.
+      if (const auto number = parse_number<float>(text)) return double{*number};
       return text;
     case kNumeric:
       if (is_plain_decimal(text)) return DecimalView{text};

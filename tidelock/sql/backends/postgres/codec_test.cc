@@ -113,6 +113,10 @@ TEST(PostgresCodec, ResultsAsTextAreReadByTheirTypes) {
   EXPECT_TRUE(read(kBool, "t") == Value(true));
   EXPECT_TRUE(read(kInt8, "-5") == Value(std::int64_t{-5}));
   EXPECT_TRUE(read(kFloat8, "0.1") == Value(0.1));
+  EXPECT_TRUE(read(kFloat8, "5e-324") == Value(std::numeric_limits<double>::denorm_min()));
+  EXPECT_TRUE(read(kFloat8, "-Infinity") == Value(-std::numeric_limits<double>::infinity()));
+  EXPECT_TRUE(read(kFloat4, "0.1") == Value(double{0.1F}));
+  EXPECT_TRUE(read(kFloat4, "1e-45") == Value(double{std::numeric_limits<float>::denorm_min()}));
   EXPECT_TRUE(read(kNumeric, "1.50") == Value(Decimal("1.50")));
   EXPECT_TRUE(read(kNumeric, "NaN") == Value(std::string("NaN")));
   EXPECT_TRUE(read(kBytea, "\\x00ff") == Value(Blob{std::byte{0}, std::byte{255}}));

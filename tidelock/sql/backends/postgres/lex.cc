@@ -1,110 +1,16 @@
 #include "tidelock/sql/backends/postgres/lex.h"
 
 #include <algorithm>
+#include <charconv>
 #include <initializer_list>
 
 #include "tidelock/base/ascii.h"
+#include "tidelock/base/error.h"
 
 namespace tidelock::sql::postgres {
 namespace {
 
-using base::ascii::is_digit;
-using base::ascii::is_space;
 using base::ascii::lower;
-
-bool begins_word(char c) { return base::ascii::is_letter(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80; }
-bool is_word(char c) { return begins_word(c) || is_digit(c) || c == '$'; }
-
-class Scanner {
- public:
-  explicit Scanner(std::string_view sql) : sql_(sql) {}
-
-  std::vector<Token> run() {
-    while (at_ < sql_.size()) step();
-    return std::move(tokens_);
-  }
-
- private:
-  using Kind = Token::Kind;
-
-  char peek(std::size_t ahead) const { return at_ + ahead < sql_.size() ? sql_[at_ + ahead] : '\0'; }
-
-  void add(Kind kind, std::size_t end) {
-    end = std::min(end, sql_.size());
-    tokens_.push_back({kind, sql_.substr(at_, end - at_), at_});
-    at_ = end;
-  }
-
-  void step() {
-    const char c = sql_[at_];
-    if (is_space(c)) {
-      ++at_;
-    } else if (c == '-' && peek(1) == '-') {
-      at_ = std::min(sql_.find('\n', at_), sql_.size());
-    } else if (c == '/' && peek(1) == '*') {
-      skip_comment();
-    } else if (c == '\'') {
-      add(Kind::string, quoted_end(at_, c, false));
-    } else if (c == '"') {
-      add(Kind::quoted_name, quoted_end(at_, c, false));
-    } else if ((c == 'E' || c == 'e') && peek(1) == '\'') {
-      add(Kind::string, quoted_end(at_ + 1, '\'', true));
-    } else if (c == '$') {
-      dollar();
-    } else if (begins_word(c) || is_digit(c)) {
-      auto end = at_;
-      while (end < sql_.size() && is_word(sql_[end])) ++end;
-      add(Kind::word, end);
-    } else {
-      add(Kind::symbol, at_ + 1);
-    }
-  }
-
-  void skip_comment() {
-    std::size_t depth = 0;
-    do {
-      if (sql_[at_] == '/' && peek(1) == '*') {
-        ++depth;
-        at_ += 2;
-      } else if (sql_[at_] == '*' && peek(1) == '/') {
-        --depth;
-        at_ += 2;
-      } else {
-        ++at_;
-      }
-    } while (depth > 0 && at_ < sql_.size());
-  }
-
-  // A doubled quote is part of it.
-  std::size_t quoted_end(std::size_t begin, char quote, bool backslash) const {
-    for (auto at = begin + 1; at < sql_.size(); ++at) {
-      if (backslash && sql_[at] == '\\') {
-        ++at;
-      } else if (sql_[at] == quote) {
-        if (at + 1 >= sql_.size() || sql_[at + 1] != quote) return at + 1;
-        ++at;
-      }
-    }
-    return sql_.size();
-  }
-
-  void dollar() {
-    auto end = at_ + 1;
-    if (is_digit(peek(1))) {
-      while (end < sql_.size() && is_digit(sql_[end])) ++end;
-      return add(Kind::parameter, end);
-    }
-    while (end < sql_.size() && sql_[end] != '$' && is_word(sql_[end])) ++end;
-    if (end >= sql_.size() || sql_[end] != '$') return add(Kind::symbol, at_ + 1);
-    const auto tag = sql_.substr(at_, end + 1 - at_);
-    const auto close = sql_.find(tag, end + 1);
-    add(Kind::string, close == sql_.npos ? sql_.size() : close + tag.size());
-  }
-
-  std::string_view sql_;
-  std::size_t at_ = 0;
-  std::vector<Token> tokens_;
-};
 
 // Words before '(' that call nothing, and functions that leave nothing behind.
 constexpr std::string_view kHarmless =
@@ -125,13 +31,23 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> wo
   return std::ranges::find(words, word) != words.end();
 }
 
-bool is_symbol(const Token& token, char c) { return token.kind == Token::Kind::symbol && token.text[0] == c; }
+// A word, or a name in quotes, as PostgreSQL knows it; empty for anything else.
+std::string name_of(const Token& token) {
+  if (token.kind == TokenKind::word) return lower(token.text);
+  if (token.kind != TokenKind::quoted_name) return {};
+  std::string name;
+  for (std::size_t i = 1; i + 1 < token.text.size(); ++i) {
+    name += token.text[i];
+    if (token.text[i] == '"') ++i;  // It is doubled.
+  }
+  return name;
+}
 
 // Keeps track of `create … begin atomic … end`, in which semicolons end no statement.
 class AtomicBody {
  public:
   void see(const Token& token) {
-    const auto word = token.kind == Token::Kind::word ? lower(token.text) : std::string();
+    const auto word = token.kind == TokenKind::word ? lower(token.text) : std::string();
     if (first_.empty()) first_ = word.empty() ? "-" : word;
     if (depth_ == 0) {
       if (word == "atomic" && before_ == "begin" && first_ == "create") depth_ = 1;
@@ -152,14 +68,36 @@ class AtomicBody {
 
 }  // namespace
 
-std::vector<Token> tokens(std::string_view sql) { return Scanner(sql).run(); }
+std::vector<Token> tokens(std::string_view sql) {
+  std::vector<Token> found;
+  Lexer lexer(sql, kLexis);
+  try {
+    while (const auto token = lexer.next()) found.push_back(*token);
+  } catch (const Error&) {
+    const auto begin = found.empty() ? 0 : found.back().end();
+    found.push_back({TokenKind::string, begin, sql.substr(begin)});
+  }
+  return found;
+}
+
+std::size_t count_parameters(std::string_view sql) {
+  std::size_t most = 0;
+  const auto all = tokens(sql);
+  for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+    if (!all[i].is('$') || all[i + 1].kind != TokenKind::number || all[i + 1].begin != all[i].end()) continue;
+    std::size_t number = 0;
+    std::from_chars(all[i + 1].text.data(), all[i + 1].text.data() + all[i + 1].text.size(), number);
+    most = std::max(most, number);
+  }
+  return most;
+}
 
 std::vector<std::string_view> statements(std::string_view script) {
   std::vector<std::string_view> found;
   AtomicBody body;
   std::size_t begin = script.npos;
   for (const auto& token : tokens(script)) {
-    if (is_symbol(token, ';') && !body.is_open()) {
+    if (token.is(';') && !body.is_open()) {
       if (begin != script.npos) found.push_back(script.substr(begin, token.begin - begin));
       begin = script.npos;
       body = {};
@@ -174,29 +112,27 @@ std::vector<std::string_view> statements(std::string_view script) {
 
 Effects effects(std::string_view sql) {
   const auto all = tokens(sql);
-  if (all.empty() || all.front().kind != Token::Kind::word) return {};
-  const auto first = lower(all.front().text);
-  Effects seen{.may_write = false, .may_leave_state = false};
-  if (is_one_of(first, {"insert", "update", "delete", "merge"})) {
-    seen.may_write = true;
-  } else if (!is_one_of(first, {"select", "values", "table", "with"})) {
-    return {};
-  }
+  const auto begin = std::ranges::find_if_not(all, [](const Token& token) { return token.is('('); });
+  const auto first = begin == all.end() ? std::string() : lower(begin->text);
+  const bool changes_rows = is_one_of(first, {"insert", "update", "delete", "merge"});
+  const Effects anything{.is_about_rows = changes_rows || is_one_of(first, {"select", "values", "table", "with"})};
+  if (!anything.is_about_rows || begin != all.begin()) return anything;
+  Effects seen{.may_write = changes_rows, .may_leave_state = false, .is_about_rows = true};
   bool names_a_table = false;  // The word before this one says that a table's name comes, which '(' may follow.
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto& token = all[i];
-    const bool called = i + 1 < all.size() && is_symbol(all[i + 1], '(');
-    if (token.kind == Token::Kind::quoted_name && called && !names_a_table) return {};
-    if (token.kind != Token::Kind::word) continue;
+    const bool called = i + 1 < all.size() && all[i + 1].is('(');
+    if (token.kind == TokenKind::quoted_name && called && !names_a_table) return anything;
+    if (token.kind != TokenKind::word) continue;
     const auto word = lower(token.text);
     // Data-modifying WITH, and SELECT INTO with its table, which may be temporary.
     if (is_one_of(word, {"insert", "update", "delete", "merge"})) seen.may_write = true;
-    if (word == "into" && first != "insert" && first != "merge" && first != "with") return {};
+    if (word == "into" && first != "insert" && first != "merge" && first != "with") return anything;
     if (word == "pg_notify" && called) seen.may_write = true;  // Others may hear it, though it leaves nothing behind.
-    if (is_one_of(word, {"nextval", "currval", "lastval", "pg_temp"})) return {};
+    if (is_one_of(word, {"nextval", "currval", "lastval", "pg_temp"})) return anything;
     const bool defines =
         i + 1 < all.size() && i > 0 && is_one_of(lower(all[i - 1].text), {"with", "recursive", "as", ","});
-    if (called && !names_a_table && !defines && !is_harmless(word)) return {};
+    if (called && !names_a_table && !defines && !is_harmless(word)) return anything;
     names_a_table = word == "into";
   }
   return seen;
@@ -208,14 +144,14 @@ namespace {
 bool ends_with_true(const std::vector<Token>& all, std::size_t from) {
   std::size_t depth = 0;
   for (auto i = from; i < all.size(); ++i) {
-    if (is_symbol(all[i], '(')) ++depth;
-    if (is_symbol(all[i], ')') && --depth == 0) return lower(all[i - 1].text) == "true";
+    if (all[i].is('(')) ++depth;
+    if (all[i].is(')') && --depth == 0) return all[i - 1].is("TRUE");
   }
   return false;
 }
 
 std::string_view kept_by_call(const std::vector<Token>& all, std::size_t at) {
-  const auto name = lower(all[at].text);
+  const auto name = name_of(all[at]);
   if (name.starts_with("pg_advisory_lock") || name.starts_with("pg_try_advisory_lock") ||
       name.starts_with("pg_advisory_unlock")) {
     return "an advisory lock of the session (pg_advisory_xact_lock() is one of the transaction)";
@@ -226,39 +162,92 @@ std::string_view kept_by_call(const std::vector<Token>& all, std::size_t at) {
   return {};
 }
 
+// A statement by its words, from where it begins: behind brackets, and behind what EXPLAIN is told.
+class Words {
+ public:
+  explicit Words(const std::vector<Token>& all) : all_(all) {
+    while (is(0, "(")) ++begin_;
+    if (!is(0, "explain")) return;
+    ++begin_;
+    if (is(0, "(")) {
+      while (begin_ < all_.size() && !all_[begin_].is(')')) ++begin_;
+      ++begin_;
+    }
+    while (is(0, "analyze") || is(0, "analyse") || is(0, "verbose")) ++begin_;
+  }
+
+  // The n-th, in lower case; a symbol is one as well.
+  std::string operator[](std::size_t n) const { return begin_ + n < all_.size() ? lower(all_[begin_ + n].text) : ""; }
+  bool is(std::size_t n, std::string_view word) const { return (*this)[n] == word; }
+  std::size_t size() const { return all_.size() - std::min(begin_, all_.size()); }
+  bool is_temporary(std::size_t n) const { return is(n, "temp") || is(n, "temporary"); }
+  // The n-th begins a name in the schema of the session's temporary tables.
+  bool is_in_temporary_schema(std::size_t n) const {
+    if (n + 1 >= size() || !is(n + 1, ".")) return false;
+    const auto schema = name_of(all_[begin_ + n]);
+    return schema == "pg_temp" || schema.starts_with("pg_temp_");
+  }
+  bool has(std::initializer_list<std::string_view> row) const {
+    for (std::size_t n = 0; n + row.size() <= size(); ++n) {
+      if (std::ranges::all_of(row, [&, at = n](std::string_view word) mutable { return is(at++, word); })) return true;
+    }
+    return false;
+  }
+  bool is_name(std::size_t n) const {
+    if (n >= size()) return false;
+    const auto kind = all_[begin_ + n].kind;
+    return kind == TokenKind::quoted_name ||
+           (kind == TokenKind::word &&
+            !is_one_of((*this)[n], {"from", "where", "group", "having", "window", "union", "intersect", "except",
+                                    "order", "limit", "offset", "fetch", "for"}));
+  }
+
+ private:
+  const std::vector<Token>& all_;
+  std::size_t begin_ = 0;
+};
+
+// create [or replace] [local] temporary …, or anything in the schema of what is temporary, or that is made of it.
+bool creates_temporary(const Words& words) {
+  if (!words.is(0, "create")) return false;
+  std::size_t n = words.is(1, "or") ? 3 : 1;
+  if (words.is(n, "local") || words.is(n, "global")) ++n;
+  if (words.is_temporary(n)) return true;
+  for (; n < words.size(); ++n) {
+    if (words.is_in_temporary_schema(n)) return true;
+  }
+  return false;
+}
+
+// select … into temp t. A table may be called temp, too.
+bool selects_into_temporary(const Words& words) {
+  if (!is_one_of(words[0], {"select", "with", "values", "table"})) return false;
+  for (std::size_t n = 1; n < words.size(); ++n) {
+    if (!words.is(n, "into") || words.is(n - 1, "insert") || words.is(n - 1, "merge")) continue;
+    if (words.is_temporary(n + 1) && words.is_name(n + 2)) return true;
+    if (words.is_in_temporary_schema(words.is(n + 1, "table") ? n + 2 : n + 1)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string_view kept_in_session(std::string_view sql) {
   const auto all = tokens(sql);
-  const auto word = [&](std::size_t i) {
-    return i < all.size() && all[i].kind == Token::Kind::word ? lower(all[i].text) : std::string();
-  };
-  const auto has = [&](std::initializer_list<std::string_view> row) {
-    for (std::size_t i = 0; i + row.size() <= all.size(); ++i) {
-      if (std::ranges::all_of(row, [&, at = i](std::string_view wanted) mutable { return word(at++) == wanted; })) {
-        return true;
-      }
-    }
-    return false;
-  };
-  const auto first = word(0);
-  const auto second = word(1);
-  if (first == "set" && !is_one_of(second, {"local", "transaction", "constraints"})) {
+  const Words words(all);
+  const auto first = words[0];
+  if (first == "set" && !is_one_of(words[1], {"local", "transaction", "constraints"})) {
     return "a setting of the session (`set local` is one of the transaction)";
   }
   if (is_one_of(first, {"listen", "unlisten"})) return "listening";
   if (is_one_of(first, {"prepare", "execute"})) return "a prepared statement";
   if (is_one_of(first, {"reset", "load", "discard"})) return "what the session has loaded or set";
-  if (first == "declare" && has({"with", "hold"})) return "a cursor with hold";
-  const bool names_temporary = (first == "create" || first == "select" || first == "with") &&
-                               (has({"temp"}) || has({"temporary"})) &&
-                               (first == "create" ? is_one_of(second, {"temp", "temporary", "or", "local", "global"})
-                                                  : has({"into", "temp"}) || has({"into", "temporary"}));
-  if (names_temporary && !has({"on", "commit", "drop"})) {
+  if (first == "declare" && words.has({"with", "hold"})) return "a cursor with hold";
+  if ((creates_temporary(words) && !words.has({"on", "commit", "drop"})) || selects_into_temporary(words)) {
     return "a temporary table (`on commit drop` makes it one of the transaction)";
   }
   for (std::size_t i = 0; i + 1 < all.size(); ++i) {
-    if (all[i].kind != Token::Kind::word || !is_symbol(all[i + 1], '(')) continue;
+    if (!all[i + 1].is('(')) continue;
     if (const auto kept = kept_by_call(all, i); !kept.empty()) return kept;
   }
   return {};

@@ -7,21 +7,21 @@
 #include <vector>
 
 #include "tidelock/sql/dialect.h"
+#include "tidelock/sql/lexer.h"
 
 namespace tidelock::sql::postgres {
 
-inline constexpr Lexis kLexis{
-    .dollar_quotes = true, .escape_strings = true, .nested_comments = true, .numbered_placeholders = true};
-
-struct Token {
-  enum class Kind { word, quoted_name, string, parameter, symbol };
-  Kind kind;
-  std::string_view text;  // With its quotes.
-  std::size_t begin;      // Where it stands, in bytes.
-};
+inline constexpr Lexis kLexis{.dollar_quotes = true,
+                              .escape_strings = true,
+                              .nested_comments = true,
+                              .numbered_placeholders = true,
+                              .return_ends_comment = true};
 
 // Without blanks and comments. What does not end goes to the end of the text: the server refuses it.
 std::vector<Token> tokens(std::string_view sql);
+
+// The highest n of a $n in it.
+std::size_t count_parameters(std::string_view sql);
 
 // The statements of a script, without those that are empty. Knows the bodies of functions, quoted and BEGIN ATOMIC.
 std::vector<std::string_view> statements(std::string_view script);
@@ -30,6 +30,7 @@ std::vector<std::string_view> statements(std::string_view script);
 struct Effects {
   bool may_write = true;        // It may change the database, so that a lost answer leaves it unknown.
   bool may_leave_state = true;  // It may change the session: a setting, a lock, a temporary table, a cursor.
+  bool is_about_rows = false;   // It reads or changes rows, and so may be one of several in a transaction.
 };
 
 // Careful: a function that is not known to be harmless may do anything.

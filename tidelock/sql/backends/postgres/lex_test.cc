@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/sql/testing/lexes.h"
+
 namespace tidelock::sql::postgres {
 namespace {
 
@@ -55,22 +57,69 @@ TEST(PostgresLex, WhatMayLeaveSomethingIsNoticed) {
 }
 
 TEST(PostgresLex, WhatTheSessionKeepsForCertainIsNamed) {
-  for (const auto* const sql :
-       {"set search_path = x", "SET session characteristics as transaction read only", "reset all", "listen x",
-        "unlisten *", "load 'x'", "prepare p as select 1", "execute p", "discard temp",
-        "declare c cursor with hold for select 1", "create temp table t (a int)",
-        "create or replace temporary view v as select 1", "create temporary table t (a int) on commit delete rows",
-        "select 1 into temp t", "select pg_advisory_lock(1)", "select pg_try_advisory_lock_shared(1, 2)",
-        "with x as (select pg_advisory_unlock_all()) select 1 from x", "select set_config('a.b', '1', false)",
-        "select set_config('a.b', 'true', $1)"}) {
+  for (const auto* const sql : {"set search_path = x",
+                                "SET session characteristics as transaction read only",
+                                "reset all",
+                                "listen x",
+                                "unlisten *",
+                                "load 'x'",
+                                "prepare p as select 1",
+                                "execute p",
+                                "discard temp",
+                                "declare c cursor with hold for select 1",
+                                "create temp table t (a int)",
+                                "create or replace temporary view v as select 1",
+                                "create temporary table t (a int) on commit delete rows",
+                                "select 1 into temp t",
+                                "select pg_advisory_lock(1)",
+                                "select pg_try_advisory_lock_shared(1, 2)",
+                                "with x as (select pg_advisory_unlock_all()) select 1 from x",
+                                "select set_config('a.b', '1', false)",
+                                "select set_config('a.b', 'true', $1)",
+                                "create table pg_temp.t (a int)",
+                                "create table \"pg_temp\".t (a int)",
+                                "create view pg_temp_3.v as select 1",
+                                "create function pg_temp.f() returns int language sql as 'select 1'",
+                                "select 1 as a into pg_temp.t",
+                                "select 1 as a into table pg_temp.t",
+                                "select a into temp \"t\" from u",
+                                "(select 1 as a into temp t)",
+                                "explain analyze create temp table t as select 1",
+                                "explain (analyze, costs off) create temp table t as select 1",
+                                "create local temp table t (a int)",
+                                "select \"pg_advisory_lock\"(1)",
+                                "select pg_catalog.\"pg_try_advisory_lock\"(1)",
+                                "select \"set_config\"('a.b', '1', false)",
+                                "select pg_advisory_lock /* ; */ (1)",
+                                "select 1 -- no more\r, pg_advisory_lock(1)"}) {
     EXPECT_FALSE(kept_in_session(sql).empty()) << sql;
   }
-  for (const auto* const sql :
-       {"set local search_path = x", "set transaction read only", "set constraints all deferred", "select 1",
-        "create temp table t (a int) on commit drop", "declare c cursor for select 1", "create table temp (a int)",
-        "select pg_advisory_xact_lock(1)", "select pg_try_advisory_xact_lock_shared(1)",
-        "select set_config('a.b', f('x', 'y'), true)", "select 'pg_advisory_lock(1)'", "select pg_notify('a', 'b')",
-        "update t set temp = 1", "insert into t values (1)", ""}) {
+  for (const auto* const sql : {"set local search_path = x",
+                                "set transaction read only",
+                                "set constraints all deferred",
+                                "select 1",
+                                "create temp table t (a int) on commit drop",
+                                "declare c cursor for select 1",
+                                "create table temp (a int)",
+                                "select pg_advisory_xact_lock(1)",
+                                "select pg_try_advisory_xact_lock_shared(1)",
+                                "select set_config('a.b', f('x', 'y'), true)",
+                                "select 'pg_advisory_lock(1)'",
+                                "select pg_notify('a', 'b')",
+                                "update t set temp = 1",
+                                "insert into t values (1)",
+                                "create view v as select temp from t",
+                                "create or replace view v as select temp, \"temporary\" from t",
+                                "create table temp.t (temp int)",
+                                "select a into temp from t",
+                                "with x as (insert into temp values (1) returning a) select a from x",
+                                "create table pg_temp.t (a int) on commit drop",
+                                "select a from pg_temp.t",
+                                "select \"PG_ADVISORY_LOCK\"(1)",
+                                "select pg_advisory_lock from t",
+                                "explain select 1",
+                                "create table t as select temp from u",
+                                ""}) {
     EXPECT_EQ(kept_in_session(sql), "") << sql;
   }
 }
@@ -86,13 +135,22 @@ TEST(PostgresLex, ReadsAreToldFromWrites) {
   }
 }
 
-TEST(PostgresLex, ParametersAreNoneInStringsAndNames) {
-  std::size_t count = 0;
-  for (const auto& token : tokens("select $1, '$2', \"$3\", a$4, $$ $5 $$, $6")) {
-    if (token.kind == Token::Kind::parameter) ++count;
+TEST(PostgresLex, StatementsAboutRowsMayBeOneOfSeveral) {
+  for (const auto* const sql : {"select 1", "(select 1) union (select 2)", "insert into t values (1)", "select f(1)",
+                                "with x as (select 1) select 1", "/* x */ delete from t", "table t", "values (1)"}) {
+    EXPECT_TRUE(effects(sql).is_about_rows) << sql;
   }
-  EXPECT_EQ(count, 2U);
+  for (const auto* const sql : {"vacuum", "create database d", "call p()", "show all", "; select 1", "do 'x'", ""}) {
+    EXPECT_FALSE(effects(sql).is_about_rows) << sql;
+  }
 }
+
+TEST(PostgresLex, ParametersAreNoneInStringsAndNames) {
+  EXPECT_EQ(count_parameters("select $1, '$4', \"$5\", a$6, $$ $7 $$, $3, '$8"), 3U);
+  EXPECT_EQ(count_parameters("select 1 -- $1"), 0U);
+}
+
+TEST(PostgresLex, IsTheOneThatIsTested) { EXPECT_EQ(kLexis, sql::testing::kPostgres); }
 
 }  // namespace
 }  // namespace tidelock::sql::postgres

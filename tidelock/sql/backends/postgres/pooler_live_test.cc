@@ -1,5 +1,6 @@
 // Behind a real PgBouncer: what needs a session of its own is refused by name, all else works as without.
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include "tidelock/sql/testing/ledger.h"
 #include "tidelock/sql/testing/turn.h"
 #include "tidelock/sql/text_form.h"
+#include "tidelock/world/random.h"
 
 namespace tidelock::sql::postgres {
 namespace {
@@ -24,8 +26,6 @@ class PostgresPoolerLive : public PostgresLiveTest {
     direct_ = open_url(server_, {{"max_connections", "1"}});
     direct_->script("drop table if exists t; create table t (id bigint not null, s text, at timestamptz, b bytea)");
   }
-  void TearDown() override {}
-
   bool finds(base::Url& url, const char* variable) {
     const char* const text = std::getenv(variable);
     if (text == nullptr) {
@@ -52,6 +52,7 @@ TEST_F(PostgresPoolerLive, WhatNeedsASessionOfItsOwnIsRefusedAndSaysHowToHaveOne
   expect_refused(error_of([&] { connection.listen("news"); }));
   for (const auto* const sql :
        {"select pg_advisory_lock(7)", "set search_path = x", "listen news", "create temp table mine (a int)",
+        "create table pg_temp.mine (a int)", "select \"pg_advisory_lock\"(7)",
         "declare c cursor with hold for select 1", "prepare p as select 1"}) {
     expect_refused(error_of([&] { connection.execute(sql); }));
     expect_refused(error_of([&] { connection.script(sql); }));
@@ -109,17 +110,86 @@ TEST_F(PostgresPoolerLive, ValuesAreTheSameWhateverTheServersDefaults) {
   EXPECT_EQ(connection.one<std::string>("select current_setting('TimeZone')"), "UTC");
 }
 
+TEST_F(PostgresPoolerLive, ADoubleIsExactThoughTheServerWouldRoundIt) {
+  const auto db = open();
+  EXPECT_EQ(direct_->one<std::string>("select current_setting('extra_float_digits')"), "3");
+  auto connection = db->connect();
+  world::Random random(7);
+  const auto check = [&](Executor& on) {
+    for (int i = 0; i < 200; ++i) {
+      const double number = std::ldexp(1.0 + static_cast<double>(random.next() >> 12) * 0x1p-52, i * 10 - 1000);
+      EXPECT_EQ(on.one<double>("select ?::float8", number), number);
+      const auto single = static_cast<float>(std::ldexp(number, 1000 - i * 10));
+      EXPECT_EQ(on.one<double>("select ?::float4", static_cast<double>(single)), static_cast<double>(single));
+    }
+    const auto text = on.one<std::string>("select array[0.1::float8 + 0.2::float8]");
+    EXPECT_EQ(text, "{0.30000000000000004}");
+  };
+  check(connection);
+  auto tx = connection.begin();
+  check(tx);
+  tx.rollback();
+  EXPECT_EQ(direct_->one<std::string>("select array[0.1::float8 + 0.2::float8]"), "{0.30000000000000004}");
+  EXPECT_EQ(connection.one<std::string>("select ?::text", 0.1 + 0.2), "0.30000000000000004");
+  int rows = 0;
+  for (const auto row : connection.query("select 0.1::float8 + 0.2::float8 from generate_series(1, 3000)")) {
+    ASSERT_EQ(row.get<double>(0), 0.1 + 0.2);
+    ++rows;
+  }
+  EXPECT_EQ(rows, 3000);
+}
+
+TEST_F(PostgresPoolerLive, AStatementThatFailsWhenItCommitsIsNotTakenForDone) {
+  direct_->script(
+      "drop table if exists child; drop table if exists parent; create table parent (id int primary key);"
+      "create table child (id int references parent deferrable initially deferred)");
+  const auto db = open();
+  auto connection = db->connect();
+  EXPECT_THROW_CODE(connection.execute("insert into child values (?)", 1), Code::constraint_violation);
+  EXPECT_THROW_CODE(connection.one<int>("insert into child values (?) returning id", 1), Code::constraint_violation);
+  EXPECT_THROW_CODE(connection.script("insert into child values (1)"), Code::constraint_violation);
+  EXPECT_EQ(connection.one<int>("select count(*) from child"), 0);
+}
+
+// Whatever becomes of a statement, the next one is in step with the server.
+TEST_F(PostgresPoolerLive, AStatementThatFailsOrIsLeftEarlyLeavesTheConnectionUsable) {
+  const auto db = open();
+  auto connection = db->connect();
+  EXPECT_THROW_CODE(connection.execute("select 1 / ?", 0), Code::statement_invalid);
+  EXPECT_THROW_CODE(connection.execute("select nothing from nowhere"), Code::statement_invalid);
+  for (const int rows : {1, 10, 5000}) {
+    auto left = connection.query("select n, 1 / (n - ?) from generate_series(1, 10000) as n", rows + 1);
+    for (int i = 0; i < rows; ++i) ASSERT_TRUE(left.next());
+    left.finish();
+    EXPECT_EQ(connection.one<int>("select ? + 1", rows), rows + 1);
+  }
+  auto failing = connection.query("select 1 / (n - 500) from generate_series(1, 1000) as n");
+  EXPECT_THROW_CODE(while (failing.next()), Code::statement_invalid);
+  failing.finish();
+  EXPECT_EQ(connection.execute("insert into t (id) select n from generate_series(1, 7) as n"), 7);
+  EXPECT_EQ(connection.one<int>("(select count(*) from t)"), 7);
+  connection.execute("vacuum t");  // Takes no company.
+}
+
 TEST_F(PostgresPoolerLive, WaitsHaveTheirLimits) {
-  const auto db = open({{"busy_timeout", "50ms"}});
-  db->execute("insert into t (id) values (1)");
+  {
+    const auto db = open({{"busy_timeout", "50ms"}});
+    db->execute("insert into t (id) values (1)");
+    auto holder = db->connect();
+    auto held = holder.begin();
+    held.execute("update t set s = 'held'");
+    auto waiter = db->connect();
+    auto tx = waiter.begin();
+    EXPECT_THROW_CODE(tx.execute("update t set s = 'waits'"), Code::database_locked);
+    tx.rollback();
+    EXPECT_THROW_CODE(waiter.execute("update t set s = 'waits'"), Code::database_locked);
+    EXPECT_THROW_CODE(waiter.script("update t set s = 'waits'"), Code::database_locked);
+  }
+  const auto db = open({{"busy_timeout", "1h"}});
   auto holder = db->connect();
   auto held = holder.begin();
   held.execute("update t set s = 'held'");
   auto waiter = db->connect();
-  {
-    auto tx = waiter.begin();
-    EXPECT_THROW_CODE(tx.execute("update t set s = 'waits'"), Code::database_locked);
-  }
   for (int i = 0; i < 5; ++i) {
     waiter.set_statement_timeout(50ms);
     EXPECT_THROW_CODE(waiter.execute("select pg_sleep(20)"), Code::timeout);

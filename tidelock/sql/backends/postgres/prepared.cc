@@ -17,17 +17,6 @@ constexpr int kDroppedMost = 1000;
 
 constexpr const char* kGuard = "tidelock_prepare";
 
-std::size_t count_parameters(std::string_view sql) {
-  std::size_t most = 0;
-  for (const auto& token : tokens(sql)) {
-    if (token.kind != Token::Kind::parameter) continue;
-    std::size_t number = 0;
-    std::from_chars(token.text.data() + 1, token.text.data() + token.text.size(), number);
-    most = std::max(most, number);
-  }
-  return most;
-}
-
 // Errors that other types of parameters may cure: no such operator or function for these types, and the like.
 bool concerns_types(const Error& error) {
   const auto state = error.native() ? error.native()->state : std::string();
@@ -189,8 +178,15 @@ void PostgresPrepared::send(std::span<const ValueView> values) {
     binary_ = false;
     std::vector<Oid> types;
     for (const auto& value : values) types.push_back(type_unasked(value));
+    const auto settings = session_.settings_for(effects_);
+    if (!settings.empty()) client.send_first(settings);
     client.sent(PQsendQueryParams(client.get(), sql_.c_str(), count, types.data(), from.values.data(),
                                   from.lengths.data(), from.formats.data(), 0));
+    if (!settings.empty()) {
+      running_ = true;
+      client.end_following();
+      client.start_following(about());
+    }
   } else {
     client.sent(PQsendQueryPrepared(client.get(), name_.c_str(), count, from.values.data(), from.lengths.data(),
                                     from.formats.data(), binary_ ? 1 : 0));
@@ -269,7 +265,7 @@ void PostgresPrepared::take_first() {
       if (!std::string_view(PQcmdStatus(row_.get())).starts_with("SELECT")) {
         std::from_chars(count.data(), count.data() + count.size(), changes_);
       }
-      client.drop_results();
+      if (const auto failed = client.drop_results()) fail(failed.get());
       running_ = false;
       return;
     }
@@ -304,7 +300,7 @@ bool PostgresPrepared::next() {
     if (!std::string_view(PQcmdStatus(row_.get())).starts_with("SELECT")) {
       std::from_chars(count.data(), count.data() + count.size(), changes_);
     }
-    session_.client().drop_results();
+    if (const auto failed = session_.client().drop_results()) fail(failed.get());
     running_ = false;
     return false;
   } catch (const Error& error) {
@@ -333,6 +329,7 @@ void PostgresPrepared::finish() noexcept {
     while (client.next_result() != nullptr) {
       if (++dropped == kDroppedMost && !session_.begun() && !effects_.may_write) client.abandon();
     }
+    client.drop_results();
   } catch (const std::exception&) {
     client.give_up();
   }

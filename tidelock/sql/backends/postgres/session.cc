@@ -103,8 +103,19 @@ PostgresSession::PostgresSession(base::Runtime& runtime, const Settings& setting
   if (by_a_pooler) command(settings.set_up(), deadline);
 }
 
+void PostgresSession::refuse_other_reading(std::string_view sql) const {
+  if (sql.find('\\') == sql.npos) return;  // It reads alike in all of them.
+  if (client_.has_setting("standard_conforming_strings", "on") && client_.has_setting("client_encoding", "UTF8"))
+    return;
+  throw Error(Code::unsupported,
+              "standard_conforming_strings or client_encoding was changed, and with it what a backslash means: leave "
+              "them as they are, and write E'…' where a backslash is to escape: " +
+                  base::quoted(sql));
+}
+
 std::unique_ptr<Prepared> PostgresSession::prepare(std::string_view sql) {
   refuse_session_text(sql);
+  refuse_other_reading(sql);
   refuse_what_stays(sql, effects(sql));
   return std::make_unique<PostgresPrepared>(*this, sql);
 }
@@ -120,6 +131,7 @@ void PostgresSession::run_one(std::string_view sql, base::Deadline deadline) {
     throw Error(Code::misuse, "a script must not begin or end a transaction: " + base::quoted(sql));
   }
   refuse_session_text(sql);
+  refuse_other_reading(sql);
   const auto seen = effects(sql);
   refuse_what_stays(sql, seen);
   note(seen);
@@ -128,7 +140,8 @@ void PostgresSession::run_one(std::string_view sql, base::Deadline deadline) {
     if (all.size() >= 2 && first == "COPY") {
       throw Error(Code::unsupported, "COPY is not run in a script: use bulk(), or a query: " + base::quoted(sql));
     }
-    client_.run(std::string(sql), base::quoted(sql));
+    const auto settings = settings_for(seen);
+    client_.run(settings.empty() ? std::string(sql) : settings + ";" + std::string(sql), base::quoted(sql));
   } catch (const Error& error) {
     throw outcome(error, seen.may_write);
   }
@@ -154,13 +167,20 @@ ResultHandle PostgresSession::command(const std::string& sql, base::Deadline dea
   }
 }
 
+std::string PostgresSession::settings_for(const Effects& effects) const {
+  if (!pooled_ || begun_ || !effects.is_about_rows) return {};
+  return "select set_config('extra_float_digits', '3', true), set_config('lock_timeout', '" +
+         lock_timeout_text(settings_.busy_timeout) + "', true)";
+}
+
 void PostgresSession::begin(const BeginOptions& options) {
   std::string sql = "begin";
   if (options.isolation) sql += " isolation level " + std::string(level_text(*options.isolation));
   if (options.read_only) sql += " read only";
-  if (options.lock_timeout || pooled_) {  // The session of a pooler has the server's own.
+  if (options.lock_timeout || pooled_) {
     sql += "; set local lock_timeout = " + lock_timeout_text(options.lock_timeout.value_or(settings_.busy_timeout));
   }
+  if (pooled_) sql += "; set local extra_float_digits = 3";  // The session of a pooler has the server's own settings.
   stop_ = options.stop;
   try {
     command(sql, options.deadline);

@@ -54,6 +54,9 @@ class PostgresSession final : public Session {
   void start(base::Deadline deadline) { client_.start(deadline, stop_); }
   // Behind a pooler: refuses what would stay in a session that is somebody else's next.
   void refuse_what_stays(std::string_view sql, const Effects& effects) const;
+  // Behind a pooler: what makes our settings those of a transaction of this statement alone, to be run in it before.
+  // Empty: not needed, or the statement takes no company.
+  std::string settings_for(const Effects& effects) const;
   // A statement with these effects is being run.
   void note(const Effects& effects) { leaves_state_ = leaves_state_ || effects.may_leave_state; }
   // The error as the caller meets it: what was lost may have been applied when it committed itself.
@@ -72,6 +75,8 @@ class PostgresSession final : public Session {
   Position resolve(const std::string& sql, std::string_view xid, base::Deadline deadline);
   void run_one(std::string_view sql, base::Deadline deadline);
   void end_transaction() noexcept;
+  // Text is read as SQL has it. Error: unsupported, where the session reads this text in another way by now.
+  void refuse_other_reading(std::string_view sql) const;
   void require_own_session(std::string_view what) const;
 
   const Settings& settings_;  // Of the driver, which outlives its sessions.

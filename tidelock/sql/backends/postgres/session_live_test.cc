@@ -2,11 +2,14 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "tidelock/base/testing/table_resolver.h"
 #include "tidelock/sql/backends/postgres/testing/live.h"
 #include "tidelock/sql/testing/proxy.h"
 #include "tidelock/sql/text_form.h"
@@ -284,6 +287,24 @@ TEST_F(PostgresSessionLive, ThePositionOfACommitIsReachedByTheStandby) {
   EXPECT_TRUE(reader.begin().commit().empty());
 }
 
+// What the guard takes for one string, `'\''; drop table t; --'`, is two statements where a backslash escapes.
+TEST_F(PostgresSessionLive, StringsThatAreReadInAnotherWayHideNothingFromTheGuard) {
+  const std::string hidden = R"(select '\''; drop table t; --')";
+  open()->script("create table t (a integer)");
+  admin_->execute("alter database " + url_.path.substr(1) + " set standard_conforming_strings = off");
+  const auto db = open({{"guarded", "true"}});
+  auto connection = db->connect();
+  EXPECT_EQ(connection.one<std::string>("select current_setting('standard_conforming_strings')"), "on");
+  connection.script(hidden);  // One string.
+  EXPECT_THROW_CODE(connection.script("set standard_conforming_strings = off; " + hidden), Code::unsupported);
+  EXPECT_THROW_CODE(connection.execute(R"(select 'a\n')"), Code::unsupported);
+  EXPECT_EQ(connection.one<int>("select count(*) from t"), 0);
+  auto other = db->connect();  // In GBK the euro ends in the backslash, and the string behind it.
+  EXPECT_THROW_CODE(other.script("set client_encoding = 'GBK'; select E'\xe2\x82\xac\\'; drop table t; --'"),
+                    Code::unsupported);
+  EXPECT_EQ(connection.one<int>("select count(*) from t"), 0);
+}
+
 TEST_F(PostgresSessionLive, BehindAPoolerSessionsAreNobodysOwn) {
   Proxy proxy(runtime_, "127.0.0.1", port());
   proxy.edit([](std::span<char> bytes) {  // The number of the server's process: 'K', a length of 12, it, the key.
@@ -342,6 +363,28 @@ TEST_F(PostgresOpenLive, WhoIsNotLetInIsToldWhy) {
   const auto too_many = error_of([&] { only->connect(); });
   EXPECT_EQ(never_shows(too_many), Code::unavailable);
   EXPECT_NE(too_many.message().find("connections"), std::string::npos) << too_many.what();
+}
+
+// The name of the first is never looked up, at the second nobody listens. One that lets us not in is an answer.
+TEST_F(PostgresOpenLive, HostsAreTriedInTheirOrderUntilOneAnswers) {
+  const auto resolver = std::make_shared<base::testing::TableResolver>(
+      runtime_, std::map<std::string, std::vector<std::string>>{{"refuses.example", {"127.0.0.77"}},
+                                                                {"db.example", {"127.0.0.1"}}});
+  const auto connect_to = [&](const std::vector<std::string>& hosts) {
+    auto url = url_;
+    url.hosts.clear();
+    for (const auto& host : hosts) url.hosts.push_back({.name = host, .port = port()});
+    url.params["connect_timeout"] = "4s";
+    return sql::open(runtime_, files_, url, {.resolver = resolver});
+  };
+  EXPECT_EQ(connect_to({"silent.example", "refuses.example", "db.example", "refuses.example"})->one<int>("select 1"),
+            1);
+  const auto error = error_of([&] { connect_to({"refuses.example", "refuses.example"}); });
+  EXPECT_EQ(error.code(), Code::unavailable);
+  EXPECT_NE(error.message().find("tried before: refuses.example: unavailable"), std::string::npos) << error.what();
+  url_.user = "nobody_of_this_name";
+  EXPECT_EQ(error_of([&] { connect_to({"db.example", "silent.example"}); }).code(), Code::permission_denied);
+  url_.user = "postgres";
 }
 
 TEST_F(PostgresOpenLive, TlsIsAsTheUrlSays) {

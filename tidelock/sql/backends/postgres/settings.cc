@@ -18,9 +18,10 @@ std::string lock_timeout_text(base::Duration duration) {
 
 std::string Settings::set_up() const {
   std::string sql =
-      "set timezone = 'UTC'; set datestyle = 'ISO'";  // Poolers know these, and keep them for each client.
+      "set timezone = 'UTC'; set datestyle = 'ISO'; set standard_conforming_strings = on";  // Poolers keep these.
   if (pooler != Pooler::session) return sql;
-  sql += "; set bytea_output = 'hex'; set lock_timeout = " + lock_timeout_text(busy_timeout);
+  sql +=
+      "; set bytea_output = 'hex'; set extra_float_digits = 3; set lock_timeout = " + lock_timeout_text(busy_timeout);
   if (read_only) sql += "; set default_transaction_read_only = on";
   return sql;
 }
@@ -71,7 +72,10 @@ Settings read_settings(const base::Url& url, base::UrlParams& params, const Data
   settings.must_exist = options.must_exist || options.read_only;
   settings.where = url.to_string();
   std::string startup =
-      "-c TimeZone=UTC -c DateStyle=ISO -c bytea_output=hex -c lock_timeout=" + lock_timeout_text(options.busy_timeout);
+      "-c TimeZone=UTC -c DateStyle=ISO -c bytea_output=hex -c extra_float_digits=3 -c standard_conforming_strings=on "
+      "-c "
+      "lock_timeout=" +
+      lock_timeout_text(options.busy_timeout);
   if (options.read_only) startup += " -c default_transaction_read_only=on";
   if (settings.pooler == Pooler::detect) keywords.emplace_back("options", startup);
   keywords.emplace_back("client_encoding", "UTF8");
