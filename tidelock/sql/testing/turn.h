@@ -5,6 +5,7 @@
 #include <sys/file.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
@@ -30,5 +31,11 @@ class Turn {
  private:
   base::Descriptor folder_;
 };
+
+// Of the server that TIDELOCK_TEST_MARIADB_REPLICA names: beside that of its primary.
+inline std::filesystem::path mariadb_replica_folder() {
+  const char* const primary = std::getenv("TIDELOCK_TEST_MARIADB_DATA");
+  return std::filesystem::path(primary == nullptr ? "" : primary).parent_path() / "replica";
+}
 
 }  // namespace tidelock::sql::testing

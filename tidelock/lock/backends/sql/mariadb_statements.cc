@@ -59,7 +59,14 @@ insert ignore into tidelock_lock (`key`, token) values ('', 0);
 const ServerStatements kMariadbStatements = {
     .schema = {.room = "lock", .steps = kMariadbSteps},
     .now = "timestampdiff(microsecond, timestamp'1970-01-01 00:00:00', utc_timestamp(6))",
-    .is_standby = "select cast(@@global.read_only as char) not in ('0', 'OFF')",  // A number, or a word from 12.0 on.
+    // read_only is a number, or a word from 12.0 on. One that can be written all the same is told by what everybody may
+    // see of its replication: it follows, and nobody follows it. Two primaries that follow each other are both
+    // followed.
+    .is_standby =
+        "select cast(@@global.read_only as char) not in ('0', 'OFF') or "
+        "(select max(variable_name = 'SLAVE_RUNNING' and variable_value = 'ON') > "
+        "max(variable_name = 'SLAVES_CONNECTED' and variable_value <> '0') "
+        "from information_schema.global_status where variable_name in ('SLAVE_RUNNING', 'SLAVES_CONNECTED'))",
 
     // Assignments are made from left to right, and each sees those before it: since_us says whether the claim had the
     // key already.

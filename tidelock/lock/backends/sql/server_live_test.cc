@@ -14,6 +14,8 @@
 #include "tidelock/lock/conformance/live_database.h"
 #include "tidelock/lock/keeper.h"
 #include "tidelock/lock/mutex.h"
+#include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/testing/turn.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::lock {
@@ -92,6 +94,8 @@ TEST_P(ServerLocks, EveryClaimIdIsTaken) {
 TEST_P(ServerLocks, AStandbyIsRefused) {
   const char* const url = std::getenv(GetParam().standby);
   if (url == nullptr) GTEST_SKIP() << GetParam().standby << " names no server";
+  std::optional<sql::testing::Turn> turn;
+  if (GetParam().name == "mariadb") turn.emplace(sql::testing::mariadb_replica_folder());
   EXPECT_THROW_CODE(SqlBackend(runtime_, files_, base::Url::parse(url)), Code::read_only_server);
 }
 
@@ -321,6 +325,24 @@ TEST_F(PlainServerLocks, ACrashOfTheServerTakesNeitherTheLeaseNorThePlaceInTheQu
   waiting.join();
   ASSERT_TRUE(next);
   EXPECT_GT(next->token, lease->token);
+}
+#endif
+
+#if TIDELOCK_HAVE_MARIADB
+// As replicas are unless somebody sets read_only. The user has no privilege to ask for more than its status.
+TEST(MariadbServerLocks, AReplicaThatCanBeWrittenIsNoPrimary) {
+  const char* const text = std::getenv("TIDELOCK_TEST_MARIADB_REPLICA");
+  if (text == nullptr) GTEST_SKIP() << "TIDELOCK_TEST_MARIADB_REPLICA names no server";
+  const sql::testing::Turn turn(sql::testing::mariadb_replica_folder());
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  const auto url = base::Url::parse(text);
+  auto admin_url = url;
+  admin_url.user = "root";
+  const auto admin = sql::open(runtime, files, admin_url, {.max_connections = 1});
+  admin->script("set global read_only = off");
+  EXPECT_THROW_CODE(SqlBackend(runtime, files, url), Code::read_only_server);
+  admin->script("set global read_only = on");
 }
 #endif
 

@@ -163,6 +163,7 @@ TEST_F(MariadbPlain, AServerWithoutConnectionsLeftSaysWhatToDo) {
 TEST_F(MariadbConnecting, AReplicaTakesNoWrites) {
   const char* const replica = std::getenv("TIDELOCK_TEST_MARIADB_REPLICA");
   if (replica == nullptr) GTEST_SKIP() << "TIDELOCK_TEST_MARIADB_REPLICA names no server";
+  const sql::testing::Turn turn(sql::testing::mariadb_replica_folder());
   const auto db = open_url(base::Url::parse(replica));
   EXPECT_EQ(db->one<int>("select 1"), 1);
   auto connection = db->connect();
