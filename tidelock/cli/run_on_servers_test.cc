@@ -30,7 +30,7 @@ class RunOnServersTest : public testing::ProgramTest, public ::testing::WithPara
  protected:
   void SetUp() override {
     if (const auto reason = sql::testing::why_not_here(GetParam()); !reason.empty()) GTEST_SKIP() << reason;
-    own_.emplace(runtime_, files_, GetParam());
+    own_.emplace(runtime_, files_, sql::testing::server_variable(GetParam()));
     db_ = sql::open(runtime_, files_, own_->url());
   }
 

@@ -38,7 +38,7 @@ Engine on_server(std::string name, const std::string& engine) {
     base::RealRuntime runtime;
     base::RealFiles files(runtime);
     const base::testing::TempFolder folder;
-    const sql::testing::OwnDatabase own(runtime, files, engine);
+    const sql::testing::OwnDatabase own(runtime, files, sql::testing::server_variable(engine));
     body({runtime,
           files,
           folder.path(),

@@ -32,7 +32,9 @@ class FenceConformance : public ::testing::TestWithParam<std::string> {
     const auto& engine = GetParam();
     if (const auto reason = sql::testing::why_not_here(engine); !reason.empty()) GTEST_SKIP() << reason;
     auto url = base::Url::parse(engine + "::memory:");
-    if (sql::testing::server_variable(engine) != nullptr) url = own_.emplace(runtime_, files_, engine).url();
+    if (const auto* const server = sql::testing::server_variable(engine)) {
+      url = own_.emplace(runtime_, files_, server).url();
+    }
     db_ = sql::open(runtime_, files_, url, {.max_connections = 16, .busy_timeout = 0ms});
     db_->execute("create table work (holder bigint)");
     if (db_->dialect().is_server) prepare_fence(*db_);

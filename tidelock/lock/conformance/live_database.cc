@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cstdlib>
 
 #include "tidelock/base/error.h"
 #include "tidelock/lock/backends/sql/state_server.h"
@@ -13,10 +12,7 @@ namespace tidelock::lock::conformance {
 
 using namespace std::chrono_literals;
 
-std::string ServerKind::why_missing() const {
-  if (std::getenv(variable) != nullptr) return {};
-  return std::string(variable) + " names no server: scripts/services up starts one";
-}
+std::string ServerKind::why_missing() const { return sql::testing::why_no_server(variable); }
 
 std::vector<ServerKind> server_kinds() {
   return {
@@ -24,7 +20,6 @@ std::vector<ServerKind> server_kinds() {
     {.name = "postgres",
      .variable = "TIDELOCK_TEST_POSTGRES",
      .standby = "TIDELOCK_TEST_POSTGRES_STANDBY",
-     .drop = "drop database if exists {} with (force)",
      .clock = "test_clock()",
      .make_clock =
          "create table test_time as select (extract(epoch from clock_timestamp()) * 1000000)::bigint as us;"
@@ -42,7 +37,6 @@ std::vector<ServerKind> server_kinds() {
         {.name = "mariadb",
          .variable = "TIDELOCK_TEST_MARIADB",
          .standby = "TIDELOCK_TEST_MARIADB_REPLICA",
-         .drop = "drop database if exists {}",
          .clock = "test_clock()",
          .make_clock =
              "create table test_time as select timestampdiff(microsecond, timestamp'1970-01-01 00:00:00', "
@@ -59,24 +53,16 @@ std::vector<ServerKind> server_kinds() {
 }
 
 LiveDatabase::LiveDatabase(base::Runtime& runtime, base::Files& files, const ServerKind& kind)
-    : files_(files), kind_(kind), url_(base::Url::parse(std::getenv(kind.variable))) {
-  admin_ = sql::open(runtime, files, url_, {.max_connections = 1});
-  url_.path = fmt::format("/tidelock_{}", runtime.random());
-  database_ = sql::open(runtime, files, url_, {.max_connections = 4});
-  database_->script(kind_.make_clock);
-}
-
-LiveDatabase::~LiveDatabase() {
-  database_.reset();
-  try {
-    admin_->execute(fmt::format(fmt::runtime(kind_.drop), url_.path.substr(1)));
-  } catch (const Error&) {  // The server of a test that broke it.
-  }
+    : files_(files), kind_(kind), own_(runtime, files, kind.variable) {
+  sql::testing::once_there(runtime, [&] {
+    database_ = sql::open(runtime, files, url(), {.max_connections = 4});
+    database_->script(kind_.make_clock);
+  });
 }
 
 std::unique_ptr<SqlBackend> LiveDatabase::locks_on_own_clock(base::Runtime& runtime) {
-  return std::make_unique<SqlBackend>(runtime,
-                                      std::make_unique<StateServer>(runtime, files_, url_, OpenOptions{}, kind_.clock));
+  return std::make_unique<SqlBackend>(
+      runtime, std::make_unique<StateServer>(runtime, files_, url(), OpenOptions{}, kind_.clock));
 }
 
 base::WallTime LiveDatabase::clock() {

@@ -13,6 +13,7 @@
 #include "tidelock/base/url.h"
 #include "tidelock/lock/backends/sql/sql_backend.h"
 #include "tidelock/sql/database.h"
+#include "tidelock/sql/testing/own_database.h"
 
 namespace tidelock::lock::conformance {
 
@@ -21,7 +22,6 @@ struct ServerKind {
   std::string name;      // "postgres"
   const char* variable;  // In the environment: its URL. Not set: no such server here.
   const char* standby;   // The same of one that follows it.
-  std::string drop;      // {} is the database.
   // A clock that tests move: its microseconds since 1970, as an expression, and what makes it.
   std::string clock;
   std::string make_clock;
@@ -42,11 +42,8 @@ std::vector<ServerKind> server_kinds();
 class LiveDatabase {
  public:
   LiveDatabase(base::Runtime& runtime, base::Files& files, const ServerKind& kind);
-  ~LiveDatabase();
-  LiveDatabase(const LiveDatabase&) = delete;
-  LiveDatabase& operator=(const LiveDatabase&) = delete;
 
-  const base::Url& url() const { return url_; }
+  const base::Url& url() const { return own_.url(); }
   sql::Database& database() { return *database_; }
 
   // Locks that expire by a clock of this database, which begins with the server's time and stands until move_clock().
@@ -61,9 +58,8 @@ class LiveDatabase {
  private:
   base::Files& files_;
   const ServerKind kind_;
-  base::Url url_;
-  std::unique_ptr<sql::Database> admin_;     // Of the server.
-  std::unique_ptr<sql::Database> database_;  // This one.
+  sql::testing::OwnDatabase own_;
+  std::unique_ptr<sql::Database> database_;
 };
 
 }  // namespace tidelock::lock::conformance

@@ -7,6 +7,7 @@
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/base/testing/temp_folder.h"
+#include "tidelock/sql/testing/own_database.h"
 #include "tidelock/sql/text_form.h"
 #include "tidelock/world/world.h"
 
@@ -47,41 +48,11 @@ std::string from_environment(const char* name) {
   return text == nullptr ? "" : text;
 }
 
-// Until a server that is being started again is there.
-template <typename Call>
-void once_there(base::Runtime& runtime, Call&& call) {
-  for (const auto deadline = runtime.in(std::chrono::seconds(60));;) {
-    try {
-      call();
-      return;
-    } catch (const Error& error) {
-      const bool away = error.disposition() != Disposition::permanent;
-      if (!away || deadline.passed(runtime.now())) throw;
-    }
-    runtime.sleep_for(std::chrono::milliseconds(10));
-  }
-}
-
-// On a database of its own, which the first who opens it makes. `{}` in `drop` is its name.
-void run_on_server(const char* variable, const std::string& drop, const Body& body) {
+void run_on_server(const char* variable, const Body& body) {
   base::RealRuntime runtime;
   base::RealFiles files(runtime);
-  const auto server = base::Url::parse(std::getenv(variable));
-  auto own = server;
-  own.path = "/tidelock_" + std::to_string(runtime.random());
-  auto text = drop;
-  text.replace(text.find("{}"), 2, own.path.substr(1));
-  std::unique_ptr<Database> admin;
-  once_there(runtime, [&] { admin = open(runtime, files, server, {.max_connections = 1}); });
-  struct Drop {
-    base::Runtime& runtime;
-    Database& admin;
-    const std::string& sql;
-    ~Drop() {
-      once_there(runtime, [&] { admin.execute(sql); });
-    }
-  } const dropped{runtime, *admin, text};
-  body(Place(runtime, files, own));
+  const testing::OwnDatabase own(runtime, files, variable);
+  body(Place(runtime, files, own.url()));
 }
 
 std::string why_unavailable(const std::string& scheme) {
@@ -271,9 +242,6 @@ Declared postgres() {
   };
 }
 
-constexpr const char* kDropMariadb = "drop database if exists `{}`";
-constexpr const char* kDropPostgres = "drop database if exists {} with (force)";
-
 Engine engine(std::string name, Declared declared, void (*run)(const std::string&, const Body&), std::string scheme) {
   auto reason = why_unavailable(scheme);
   return {.name = std::move(name),
@@ -282,14 +250,12 @@ Engine engine(std::string name, Declared declared, void (*run)(const std::string
           .unavailable = std::move(reason)};
 }
 
-Engine server(std::string name, Declared declared, const std::string& scheme, const char* variable, const char* drop) {
+Engine server(std::string name, Declared declared, const std::string& scheme, const char* variable) {
   auto reason = why_unavailable(scheme);
-  if (reason.empty() && std::getenv(variable) == nullptr) {
-    reason = std::string(variable) + " names no server: scripts/services up starts one";
-  }
+  if (reason.empty()) reason = testing::why_no_server(variable);
   return {.name = std::move(name),
           .declared = std::move(declared),
-          .run = [variable, drop](const Body& body) { run_on_server(variable, drop, body); },
+          .run = [variable](const Body& body) { run_on_server(variable, body); },
           .unavailable = std::move(reason)};
 }
 
@@ -362,8 +328,8 @@ std::vector<Engine> engines_to_test() {
       engine("SqliteInWorld", in_world(sqlite()), run_in_worlds, "sqlite"),
       engine("DuckdbFile", duckdb(), run_on_file, "duckdb"),
       engine("DuckdbMemory", in_memory(duckdb()), run_in_memory, "duckdb"),
-      server("Postgres", postgres(), "postgres", "TIDELOCK_TEST_POSTGRES", kDropPostgres),
-      server("Mariadb", mariadb(), "mariadb", "TIDELOCK_TEST_MARIADB", kDropMariadb),
+      server("Postgres", postgres(), "postgres", "TIDELOCK_TEST_POSTGRES"),
+      server("Mariadb", mariadb(), "mariadb", "TIDELOCK_TEST_MARIADB"),
   };
 }
 
@@ -375,9 +341,9 @@ std::vector<Engine> servers_to_break() {
 
 std::vector<Crashing> servers_to_crash() {
   return {
-      {server("Postgres", postgres(), "postgres", "TIDELOCK_TEST_POSTGRES_PLAIN", kDropPostgres),
+      {server("Postgres", postgres(), "postgres", "TIDELOCK_TEST_POSTGRES_PLAIN"),
        from_environment("TIDELOCK_TEST_POSTGRES_PLAIN_PID")},
-      {server("Mariadb", mariadb(), "mariadb", "TIDELOCK_TEST_MARIADB_PLAIN", kDropMariadb),
+      {server("Mariadb", mariadb(), "mariadb", "TIDELOCK_TEST_MARIADB_PLAIN"),
        from_environment("TIDELOCK_TEST_MARIADB_PLAIN_PID")},
   };
 }

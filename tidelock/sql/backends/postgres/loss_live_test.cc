@@ -23,6 +23,7 @@ using testing::Told;
 
 class PostgresLossLive : public PostgresLiveTest {
  protected:
+  using PostgresLiveTest::PostgresLiveTest;
   void make_table() {
     direct_ = open();
     direct_->script("create table t (id bigint not null)");
@@ -115,21 +116,12 @@ class PostgresPlainLive : public PostgresLossLive {
     }
   }
 
+  PostgresPlainLive() : PostgresLossLive("TIDELOCK_TEST_POSTGRES_PLAIN") {}
   void SetUp() override {
+    if (const char* const file = std::getenv("TIDELOCK_TEST_POSTGRES_PLAIN_PID")) {
+      turn_.emplace(std::filesystem::path(file).parent_path());
+    }
     PostgresLossLive::SetUp();
-    if (admin_ == nullptr) return;
-    TearDown();
-    const char* const url = std::getenv("TIDELOCK_TEST_POSTGRES_PLAIN");
-    ASSERT_NE(url, nullptr);
-    turn_.emplace(std::filesystem::path(std::getenv("TIDELOCK_TEST_POSTGRES_PLAIN_PID")).parent_path());
-    const auto path = url_.path;
-    url_ = base::Url::parse(url);
-    admin_ = again([&] { return sql::open(runtime_, files_, url_, {.max_connections = 2}); });
-    url_.path = path;
-  }
-  void TearDown() override {
-    if (admin_ == nullptr) return;
-    again([&] { return admin_->execute("drop database if exists " + url_.path.substr(1) + " with (force)"); });
   }
 
  private:

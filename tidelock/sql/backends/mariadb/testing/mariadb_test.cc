@@ -6,11 +6,10 @@
 namespace tidelock::sql::mariadb::testing {
 
 void MariadbTest::SetUp() {
-  const char* const server = std::getenv(variable_);
-  if (server == nullptr) GTEST_SKIP() << variable_ << " names no server: scripts/services up starts one";
-  url_ = base::Url::parse(server);
-  admin_ = open_url(url_);
-  url_.path = "/tidelock_" + std::to_string(runtime_.random());
+  if (const auto why = sql::testing::why_no_server(variable_); !why.empty()) GTEST_SKIP() << why;
+  own_.emplace(runtime_, files_, variable_);
+  url_ = own_->url();
+  admin_ = &own_->admin();
 }
 
 void MariadbPlain::SetUp() {
@@ -18,10 +17,6 @@ void MariadbPlain::SetUp() {
     turn_.emplace(std::filesystem::path(file).parent_path());
   }
   MariadbTest::SetUp();
-}
-
-void MariadbTest::TearDown() {
-  if (admin_ != nullptr) admin_->execute("drop database if exists `" + url_.path.substr(1) + "`");
 }
 
 std::unique_ptr<Database> MariadbTest::open(const std::string& parameters) {

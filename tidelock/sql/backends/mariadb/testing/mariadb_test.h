@@ -12,6 +12,7 @@
 #include "tidelock/base/url.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/sql/database.h"
+#include "tidelock/sql/testing/own_database.h"
 #include "tidelock/sql/testing/turn.h"
 
 namespace tidelock::sql::mariadb::testing {
@@ -21,7 +22,6 @@ class MariadbTest : public ::testing::Test {
   // `variable` names the server.
   explicit MariadbTest(const char* variable = "TIDELOCK_TEST_MARIADB") : variable_(variable) {}
   void SetUp() override;
-  void TearDown() override;
 
   // `parameters`: "statement_timeout=1s".
   std::unique_ptr<Database> open(const std::string& parameters = {});
@@ -32,8 +32,9 @@ class MariadbTest : public ::testing::Test {
   const char* const variable_;
   base::RealRuntime runtime_;
   base::RealFiles files_{runtime_};
-  base::Url url_;                    // Of this test's own database.
-  std::unique_ptr<Database> admin_;  // Of the server's test database.
+  std::optional<sql::testing::OwnDatabase> own_;
+  base::Url url_;              // Of this test's own database.
+  Database* admin_ = nullptr;  // Of the server's test database.
 };
 
 // A server by itself, with the settings of a fresh installation, for one test at a time; some crash it, and it comes

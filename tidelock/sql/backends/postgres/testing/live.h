@@ -1,10 +1,11 @@
-// Tests on the server that scripts/services starts, each on a database of its own.
+// Tests on a server that scripts/services starts, each on a database of its own.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tidelock/base/real_files.h"
@@ -12,6 +13,7 @@
 #include "tidelock/base/url.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/sql/database.h"
+#include "tidelock/sql/testing/own_database.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/world/testing.h"
 
@@ -19,21 +21,19 @@ namespace tidelock::sql::postgres {
 
 class PostgresLiveTest : public ::testing::Test {
  protected:
+  // `variable` names the server.
+  explicit PostgresLiveTest(const char* variable = "TIDELOCK_TEST_POSTGRES") : variable_(variable) {}
   void SetUp() override {
-    const char* const url = std::getenv("TIDELOCK_TEST_POSTGRES");
-    if (url == nullptr) return skip_or_fail("TIDELOCK_TEST_POSTGRES");
-    url_ = base::Url::parse(url);
-    admin_ = sql::open(runtime_, files_, url_, {.max_connections = 2});
-    url_.path = "/tidelock_" + std::to_string(runtime_.random());
-  }
-  void TearDown() override {
-    if (admin_ != nullptr) admin_->execute("drop database if exists " + url_.path.substr(1) + " with (force)");
+    if (std::getenv(variable_) == nullptr) return skip_or_fail(variable_);
+    own_.emplace(runtime_, files_, variable_);
+    url_ = own_->url();
+    admin_ = &own_->admin();
   }
 
   static void skip_or_fail(const std::string& variable) {
     const char* const ci = std::getenv("CI");
     ASSERT_FALSE(ci != nullptr && std::string(ci) == "true") << variable << " names no server";
-    GTEST_SKIP() << variable << " names no server: scripts/services up starts one";
+    GTEST_SKIP() << sql::testing::why_no_server(variable.c_str());
   }
 
   std::unique_ptr<Database> open(const std::map<std::string, std::string>& params = {}) {
@@ -72,10 +72,12 @@ class PostgresLiveTest : public ::testing::Test {
   }
   void end_session(std::int64_t pid) { admin_->one<bool>("select pg_terminate_backend(?::int, 10000)", pid); }
 
+  const char* const variable_;
   base::RealRuntime runtime_;
   base::RealFiles files_{runtime_};
-  base::Url url_;
-  std::unique_ptr<Database> admin_;
+  std::optional<sql::testing::OwnDatabase> own_;
+  base::Url url_;              // Of this test's own database.
+  Database* admin_ = nullptr;  // Of the server's test database.
 };
 
 }  // namespace tidelock::sql::postgres
