@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <utility>
 
 #include "tidelock/base/errno_error.h"
 #include "tidelock/sql/backends/mariadb/errors.h"
@@ -55,6 +56,20 @@ void set_option(MYSQL* mysql, mysql_option option, const void* value) {
 void set_file(MYSQL* mysql, mysql_option option, const std::string& path) {
   if (!path.empty()) set_option(mysql, option, path.c_str());
 }
+
+// Whose call of the library, which does not say it, runs on this thread and may ask us to wait.
+thread_local Wire* t_caller = nullptr;
+
+class Calling {
+ public:
+  explicit Calling(Wire* wire) : before_(std::exchange(t_caller, wire)) {}
+  ~Calling() { t_caller = before_; }
+  Calling(const Calling&) = delete;
+  Calling& operator=(const Calling&) = delete;
+
+ private:
+  Wire* const before_;
+};
 
 void keep_alive(int socket) {
   const auto set = [&](int level, int name, int value) { ::setsockopt(socket, level, name, &value, sizeof value); };
@@ -185,6 +200,8 @@ bool Wire::connect(const std::string& database) {
   if (settings_.tls != Tls::disable && mysql_get_ssl_cipher(mysql_) == nullptr) throw no_tls({});
   socket_ = mysql_get_socket(mysql_);
   if (!by_socket) keep_alive(socket_);
+  direct_ = mysql_get_ssl_cipher(mysql_) == nullptr;
+  if (direct_) set_option(mysql_, MARIADB_OPT_IO_WAIT, reinterpret_cast<const void*>(&Wire::wait_within));
   for (auto* const poll : {&reading_, &writing_}) {
     poll->add(socket_, poll == &reading_ ? POLLIN : POLLOUT);
     poll->add(request_.descriptor().get());
@@ -219,6 +236,17 @@ int Wire::wait(int events) noexcept {
     cut();
     return events | MYSQL_WAIT_TIMEOUT;
   }
+}
+
+// Where the library has to wait within a direct call. Zero: it is to give up.
+int Wire::wait_within(my_socket, my_bool reading, int) noexcept {
+  auto* const wire = t_caller;
+  if (wire == nullptr) return 0;  // It says farewell, which may be lost.
+  const Calling none(nullptr);    // A kill has a connection of its own.
+  const int events = wire->wait(reading != 0 ? MYSQL_WAIT_READ : MYSQL_WAIT_WRITE);
+  if ((events & MYSQL_WAIT_TIMEOUT) == 0) return 1;
+  errno = ETIMEDOUT;
+  return 0;
 }
 
 int Wire::wait_until(int events) {
@@ -339,12 +367,26 @@ int Wire::prepare(MYSQL_STMT* statement, std::string_view sql) {
 }
 
 int Wire::execute(MYSQL_STMT* statement) {
+  if (direct_) {
+    const Calling calling(this);
+    const auto leave_answer = [&](my_bool on) { mysql_options(mysql_, MARIADB_OPT_SKIP_READ_RESPONSE, &on); };
+    leave_answer(1);
+    const int failed = mysql_stmt_execute(statement);
+    leave_answer(0);
+    if (failed != 0) return failed;
+    wait(MYSQL_WAIT_READ);  // Else the library would look in vain first.
+    return mysql_->methods->db_read_execute_response(statement);
+  }
   return drive(
       1, [&](int* result) { return mysql_stmt_execute_start(result, statement); },
       [&](int* result, int events) { return mysql_stmt_execute_cont(result, statement, events); });
 }
 
 int Wire::fetch(MYSQL_STMT* statement) {
+  if (direct_) {
+    const Calling calling(this);
+    return mysql_stmt_fetch(statement);
+  }
   return drive(
       1, [&](int* result) { return mysql_stmt_fetch_start(result, statement); },
       [&](int* result, int events) { return mysql_stmt_fetch_cont(result, statement, events); });

@@ -1,9 +1,11 @@
 // One connection of MariaDB's client library, driven by its non-blocking calls: every wait is ours, so that it ends at
 // a deadline, on request, or when the server answers.
 //
-// The library runs a call on a stack of its own and comes back to say which event of the socket it needs. A statement
-// that must end early is killed from a second connection (KILL QUERY), and the answer to it is then waited for: the
-// session stays in step with its server. Where that fails, the connection is cut.
+// The library runs such a call on a stack of its own and comes back to say which event of the socket it needs. What a
+// prepared statement does often is called without that where the socket is plain: the answer is waited for before the
+// library looks for it, and where it needs more it asks us to wait. A statement that must end early is killed from a
+// second connection (KILL QUERY), and the answer to it is then waited for: the session stays in step with its server.
+// Where that fails, the connection is cut.
 #pragma once
 
 #include <mysql.h>
@@ -109,6 +111,7 @@ class Wire {
   Error no_tls(std::string_view said) const;
   int wait(int events) noexcept;
   int wait_until(int events);
+  static int wait_within(my_socket socket, my_bool reading, int timeout) noexcept;
   void cut() noexcept;
   bool kill_query() noexcept;
   bool drop_results(bool ok);
@@ -124,6 +127,7 @@ class Wire {
   MYSQL* mysql_ = nullptr;
   std::string address_;  // Of the host that was reached; a name may have several.
   int socket_ = -1;
+  bool direct_ = false;  // Without TLS.
   bool broken_ = false;
   StopRequest request_;
   std::stop_token stop_;
