@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "tidelock/sql/testing/fake_engine.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/world/testing.h"
 
@@ -13,80 +14,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// What the engine does, and what became of it.
-struct Script {
-  std::function<void()> on_open = [] {};
-  std::function<void()> on_commit = [] {};
-  std::function<bool()> on_reset = [] { return true; };
-  int opened = 0;
-  int open = 0;
-  int commits = 0;
-  int rollbacks = 0;
-  int cancels = 0;
-  bool hung_up = false;
-  bool answers = true;
-  int asked = 0;
-  bool is_server = false;
-  bool prepare_ends_connection = false;
-};
-
-class FakeSession final : public Session {
- public:
-  explicit FakeSession(Script& script) : script_(script) { ++script_.open; }
-  ~FakeSession() override { --script_.open; }
-  std::unique_ptr<Prepared> prepare(std::string_view) override { throw Error(Code::statement_invalid, "no"); }
-  void run_script(std::string_view, base::Deadline) override {}
-  void begin(const BeginOptions&) override {}
-  Position commit(bool) override {
-    ++script_.commits;
-    script_.on_commit();
-    return {"1"};
-  }
-  void rollback() noexcept override { ++script_.rollbacks; }
-  void savepoint(std::string_view) override {}
-  void release_savepoint(std::string_view) override {}
-  void rollback_to_savepoint(std::string_view) override {}
-  std::unique_ptr<Bulk> bulk(std::string_view, std::span<const std::string>) override { return nullptr; }
-  void cancel() noexcept override { ++script_.cancels; }
-  bool reset() noexcept override { return script_.on_reset(); }
-  bool has_hung_up() noexcept override { return script_.hung_up; }
-  bool is_alive(base::Deadline) noexcept override {
-    ++script_.asked;
-    return script_.answers;
-  }
-  void prepare_commit() override { script_.on_commit(); }
-
- private:
-  Script& script_;
-};
-
-class FakeDriver final : public Driver {
- public:
-  explicit FakeDriver(Script& script) : script_(script) {
-    dialect_.engine = "fake";
-    dialect_.is_server = script.is_server;
-    dialect_.two_phase.supported = true;
-    dialect_.prepare_ends_connection = script.prepare_ends_connection;
-  }
-  const Dialect& dialect() const override { return dialect_; }
-  std::unique_ptr<Session> open(base::Deadline, const std::stop_token&) override {
-    script_.on_open();
-    ++script_.opened;
-    return std::make_unique<FakeSession>(script_);
-  }
-
- private:
-  Script& script_;
-  Dialect dialect_;
-};
-
-std::unique_ptr<Database> make(base::Runtime& runtime, Script& script, DatabaseOptions options = {}) {
-  return std::make_unique<Database>(runtime, std::make_unique<FakeDriver>(script), std::move(options), "fake:");
-}
+using testing::make_fake;
+using testing::Script;
 
 WORLD_TEST(SqlPool, OpensOnlyWhatIsNeededAndUsesTheLastOneFirst) {
   Script script;
-  const auto db = make(runtime, script, {.max_connections = 3});
+  const auto db = make_fake(runtime, script, {.max_connections = 3});
   for (int i = 0; i < 10; ++i) db->connect();
   EXPECT_EQ(script.opened, 1);
   {
@@ -100,7 +33,7 @@ WORLD_TEST(SqlPool, OpensOnlyWhatIsNeededAndUsesTheLastOneFirst) {
 
 WORLD_TEST(SqlPool, AnUnhealthySessionIsClosed) {
   Script script;
-  const auto db = make(runtime, script);
+  const auto db = make_fake(runtime, script);
   script.on_reset = [] { return false; };
   db->connect();
   EXPECT_EQ(script.open, 0);
@@ -112,7 +45,7 @@ WORLD_TEST(SqlPool, AnUnhealthySessionIsClosed) {
 
 WORLD_TEST(SqlPool, AWaiterGetsItsTurnAlsoWhenTheOneBeforeCouldNotOpen) {
   Script script;
-  const auto db = make(runtime, script, {.max_connections = 1});
+  const auto db = make_fake(runtime, script, {.max_connections = 1});
   auto held = std::make_unique<Connection>(db->connect());
   script.on_reset = [] { return false; };  // So that the waiters have to open anew.
   int failures = 0;
@@ -139,7 +72,7 @@ WORLD_TEST(SqlPool, AWaiterGetsItsTurnAlsoWhenTheOneBeforeCouldNotOpen) {
 
 WORLD_TEST(SqlPool, AWaiterThatGaveUpTakesNothing) {
   Script script;
-  const auto db = make(runtime, script, {.max_connections = 1});
+  const auto db = make_fake(runtime, script, {.max_connections = 1});
   {
     const auto held = db->connect();
     EXPECT_THROW_CODE(db->connect(runtime.in(1s)), Code::timeout);
@@ -151,7 +84,7 @@ WORLD_TEST(SqlPool, AWaiterThatGaveUpTakesNothing) {
 
 WORLD_TEST(SqlPool, AWaiterThatIsStoppedIsToldSoAtOnce) {
   Script script;
-  const auto db = make(runtime, script, {.max_connections = 1});
+  const auto db = make_fake(runtime, script, {.max_connections = 1});
   const auto held = db->connect();
   auto waiter = runtime.spawn("waiter", [&](const std::stop_token& stop) {
     EXPECT_THROW_CODE(db->connect(base::Deadline::never(), stop), Code::cancelled);
@@ -166,7 +99,7 @@ WORLD_TEST(SqlPool, AWaiterThatIsStoppedIsToldSoAtOnce) {
 
 WORLD_TEST(SqlPool, WhoGaveAConnectionBackWaitsBehindThoseWhoWaitAlready) {
   Script script;
-  const auto db = make(runtime, script, {.max_connections = 1});
+  const auto db = make_fake(runtime, script, {.max_connections = 1});
   std::string turns;
   std::vector<base::Task> tasks;
   for (const char who : {'a', 'b', 'c'}) {
@@ -185,7 +118,7 @@ WORLD_TEST(SqlPool, WhoGaveAConnectionBackWaitsBehindThoseWhoWaitAlready) {
 
 WORLD_TEST(SqlPool, ASessionThatTheServerClosedIsReplaced) {
   Script script{.is_server = true};
-  const auto db = make(runtime, script);
+  const auto db = make_fake(runtime, script);
   base::Metrics metrics;
   db->measure(metrics);
   db->connect();
@@ -200,7 +133,7 @@ WORLD_TEST(SqlPool, ASessionThatTheServerClosedIsReplaced) {
 
 WORLD_TEST(SqlPool, ASessionThatWasIdleForLongIsAskedFirst) {
   Script script{.is_server = true};
-  const auto db = make(runtime, script);
+  const auto db = make_fake(runtime, script);
   db->connect();
   db->connect();
   EXPECT_EQ(script.asked, 0);
@@ -216,7 +149,7 @@ WORLD_TEST(SqlPool, ASessionThatWasIdleForLongIsAskedFirst) {
 
 WORLD_TEST(SqlPool, OldAndUnusedSessionsOfAServerAreClosed) {
   Script script{.is_server = true};
-  const auto db = make(runtime, script, {.max_connections = 3, .max_lifetime = 1h, .max_idle = 10min});
+  const auto db = make_fake(runtime, script, {.max_connections = 3, .max_lifetime = 1h, .max_idle = 10min});
   {
     const auto a = db->connect();
     const auto b = db->connect();
@@ -237,7 +170,7 @@ WORLD_TEST(SqlPool, OldAndUnusedSessionsOfAServerAreClosed) {
 
 WORLD_TEST(SqlPool, AServerThatIsDownIsAskedByAProbeNowAndThen) {
   Script script{.is_server = true};
-  const auto db = make(runtime, script);
+  const auto db = make_fake(runtime, script);
   base::Metrics metrics;
   db->measure(metrics);
   bool up = false;
@@ -271,7 +204,7 @@ WORLD_TEST(SqlPool, AServerThatIsDownIsAskedByAProbeNowAndThen) {
 
 WORLD_TEST(SqlPool, WhoComesWhileProbesAreUnderWayWaitsForThem) {
   Script script{.is_server = true};
-  const auto db = make(runtime, script, {.max_connections = 8});
+  const auto db = make_fake(runtime, script, {.max_connections = 8});
   script.on_open = [] { throw Error(Code::unavailable, "connection refused"); };
   for (int i = 0; i < 5; ++i) EXPECT_THROW_CODE(db->connect(), Code::unavailable);
   runtime.sleep_for(500ms);
@@ -291,7 +224,7 @@ WORLD_TEST(SqlPool, WhoComesWhileProbesAreUnderWayWaitsForThem) {
 
 WORLD_TEST(SqlPool, CallersWithoutPatienceAndRefusedPasswordsDoNotMakeAServerDown) {
   Script script{.is_server = true};
-  const auto db = make(runtime, script);
+  const auto db = make_fake(runtime, script);
   for (const auto code : {Code::timeout, Code::permission_denied}) {
     script.on_open = [code] { throw Error(code, "no"); };
     for (int i = 0; i < 20; ++i) EXPECT_THROW_CODE(db->connect(), code);
@@ -302,7 +235,7 @@ WORLD_TEST(SqlPool, CallersWithoutPatienceAndRefusedPasswordsDoNotMakeAServerDow
 
 WORLD_TEST(SqlPool, SessionsThatAreNoServersLiveAsLongAsTheyAreGood) {
   Script script;
-  const auto db = make(runtime, script, {.max_lifetime = 1s, .max_idle = 1s});
+  const auto db = make_fake(runtime, script, {.max_lifetime = 1s, .max_idle = 1s});
   db->connect();
   runtime.sleep_for(1h);
   db->connect();
@@ -312,7 +245,7 @@ WORLD_TEST(SqlPool, SessionsThatAreNoServersLiveAsLongAsTheyAreGood) {
 
 WORLD_TEST(SqlPool, IsMeasured) {
   Script script;
-  const auto db = make(runtime, script, {.max_connections = 2});
+  const auto db = make_fake(runtime, script, {.max_connections = 2});
   base::Metrics metrics;
   db->measure(metrics);
   const auto says = [&](const std::string& line) { return metrics.text().find(line) != std::string::npos; };
@@ -336,7 +269,7 @@ TEST(SqlPool, NoConnectionIsLostOrLentTwice) {
         runtime.sleep_for(1ms);
         if (runtime.random() % 4 == 0) throw Error(Code::unavailable, "not now");
       };
-      const auto db = make(runtime, script, {.max_connections = 3});
+      const auto db = make_fake(runtime, script, {.max_connections = 3});
       std::size_t in_use = 0;
       std::vector<base::Task> tasks;
       for (int i = 0; i < 8; ++i) {
@@ -363,7 +296,7 @@ TEST(SqlPool, NoConnectionIsLostOrLentTwice) {
 WORLD_TEST(SqlCommit, AnUnknownOutcomeRunsNoHookAndClosesTheSession) {
   Script script;
   script.on_commit = [] { throw Error(Code::unknown_outcome, "no answer"); };
-  const auto db = make(runtime, script);
+  const auto db = make_fake(runtime, script);
   int runs = 0;
   EXPECT_THROW_CODE(transact(*db, {.retry = {.max_attempts = 5}},
                              [&](Transaction& tx) {
@@ -382,7 +315,7 @@ WORLD_TEST(SqlCommit, AConflictAtCommitRunsTheUnitAgainOnAConnectionThatWasGiven
   script.on_commit = [&] {
     if (script.commits < 3) throw Error(Code::serialization_failure, "lost");
   };
-  const auto db = make(runtime, script, {.max_connections = 1});
+  const auto db = make_fake(runtime, script, {.max_connections = 1});
   int hooks = 0;
   const auto begin = runtime.now();
   transact(*db, [&](Transaction& tx) { tx.after_commit([&] { ++hooks; }); });
@@ -395,7 +328,7 @@ WORLD_TEST(SqlCommit, AConflictAtCommitRunsTheUnitAgainOnAConnectionThatWasGiven
 WORLD_TEST(SqlCommit, PreparingEndsTheTransactionAndWhereTheEngineSaysSoItsConnection) {
   for (const bool ends : {false, true}) {
     Script script{.prepare_ends_connection = ends};
-    const auto db = make(runtime, script);
+    const auto db = make_fake(runtime, script);
     {
       auto connection = db->connect();
       const auto canceller = connection.canceller();
@@ -421,7 +354,7 @@ WORLD_TEST(SqlCommit, PreparingEndsTheTransactionAndWhereTheEngineSaysSoItsConne
 
 WORLD_TEST(SqlCommit, AHookThatFailsIsToldOnStandardErrorWhereNobodyObserves) {
   Script script;
-  const auto db = make(runtime, script);
+  const auto db = make_fake(runtime, script);
   ::testing::internal::CaptureStderr();
   transact(*db, [&](Transaction& tx) { tx.after_commit([] { throw std::runtime_error("no such file"); }); });
   const auto said = ::testing::internal::GetCapturedStderr();
@@ -432,7 +365,7 @@ WORLD_TEST(SqlCommit, AHookThatFailsIsToldOnStandardErrorWhereNobodyObserves) {
 
 WORLD_TEST(SqlCommit, ACancellerOfAnEarlierUseHarmsNobody) {
   Script script;
-  const auto db = make(runtime, script);
+  const auto db = make_fake(runtime, script);
   auto first = std::make_unique<Connection>(db->connect());
   const auto canceller = first->canceller();
   canceller.cancel();

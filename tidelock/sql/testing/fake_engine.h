@@ -1,0 +1,86 @@
+// An engine that does as it is told: for tests of what lies above the engines.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "tidelock/sql/database.h"
+
+namespace tidelock::sql::testing {
+
+// What the engine does, and what became of it.
+struct Script {
+  std::function<void()> on_open = [] {};
+  std::function<void()> on_commit = [] {};
+  std::function<bool()> on_reset = [] { return true; };
+  int opened = 0;
+  int open = 0;
+  int commits = 0;
+  int rollbacks = 0;
+  int cancels = 0;
+  bool hung_up = false;
+  bool answers = true;
+  int asked = 0;
+  bool is_server = false;
+  bool prepare_ends_connection = false;
+};
+
+class FakeSession final : public Session {
+ public:
+  explicit FakeSession(Script& script) : script_(script) { ++script_.open; }
+  ~FakeSession() override { --script_.open; }
+  std::unique_ptr<Prepared> prepare(std::string_view) override { throw Error(Code::statement_invalid, "no"); }
+  void run_script(std::string_view, base::Deadline) override {}
+  void begin(const BeginOptions&) override {}
+  Position commit(bool) override {
+    ++script_.commits;
+    script_.on_commit();
+    return {"1"};
+  }
+  void rollback() noexcept override { ++script_.rollbacks; }
+  void savepoint(std::string_view) override {}
+  void release_savepoint(std::string_view) override {}
+  void rollback_to_savepoint(std::string_view) override {}
+  std::unique_ptr<Bulk> bulk(std::string_view, std::span<const std::string>) override { return nullptr; }
+  void cancel() noexcept override { ++script_.cancels; }
+  bool reset() noexcept override { return script_.on_reset(); }
+  bool has_hung_up() noexcept override { return script_.hung_up; }
+  bool is_alive(base::Deadline) noexcept override {
+    ++script_.asked;
+    return script_.answers;
+  }
+  void prepare_commit() override { script_.on_commit(); }
+
+ private:
+  Script& script_;
+};
+
+class FakeDriver final : public Driver {
+ public:
+  explicit FakeDriver(Script& script) : script_(script) {
+    dialect_.engine = "fake";
+    dialect_.is_server = script.is_server;
+    dialect_.two_phase.supported = true;
+    dialect_.prepare_ends_connection = script.prepare_ends_connection;
+  }
+  const Dialect& dialect() const override { return dialect_; }
+  std::unique_ptr<Session> open(base::Deadline, const std::stop_token&) override {
+    script_.on_open();
+    ++script_.opened;
+    return std::make_unique<FakeSession>(script_);
+  }
+
+ private:
+  Script& script_;
+  Dialect dialect_;
+};
+
+inline std::unique_ptr<Database> make_fake(base::Runtime& runtime, Script& script, DatabaseOptions options = {}) {
+  return std::make_unique<Database>(runtime, std::make_unique<FakeDriver>(script), std::move(options), "fake:");
+}
+
+}  // namespace tidelock::sql::testing
