@@ -3,6 +3,7 @@
 // The server works beside, so it is the wall's time that counts.
 #include <benchmark/benchmark.h>
 #include <libpq-fe.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <algorithm>
@@ -33,17 +34,26 @@ double now_seconds(clockid_t clock) {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
+// How often threads of this process went to sleep.
+double sleeps() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_nvcsw);
+}
+
 struct Took {
   double wall;
   double cpu;  // Of this process: the server's own is the same for both.
+  double sleeps;
 };
 
 template <typename Body>
 Took seconds(Body&& body) {
   const double wall = now_seconds(CLOCK_MONOTONIC);
   const double cpu = now_seconds(CLOCK_PROCESS_CPUTIME_ID);
+  const double slept = sleeps();
   body();
-  return {now_seconds(CLOCK_MONOTONIC) - wall, now_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu};
+  return {now_seconds(CLOCK_MONOTONIC) - wall, now_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu, sleeps() - slept};
 }
 
 double median(std::vector<double>& values) {
@@ -92,6 +102,8 @@ void in_turns(benchmark::State& state, double count, Raw&& raw, Ours&& ours) {
   std::vector<double> ratios;
   std::vector<double> raw_cpu;
   std::vector<double> our_cpu;
+  std::vector<double> raw_sleeps;
+  std::vector<double> our_sleeps;
   bool ours_first = false;
   for (auto _ : state) {
     auto first = ours_first ? seconds(ours) : seconds(raw);
@@ -103,9 +115,13 @@ void in_turns(benchmark::State& state, double count, Raw&& raw, Ours&& ours) {
     ratios.push_back(first.wall / second.wall);
     raw_cpu.push_back(1e6 * first.cpu / count);
     our_cpu.push_back(1e6 * second.cpu / count);
+    raw_sleeps.push_back(first.sleeps / count);
+    our_sleeps.push_back(second.sleeps / count);
   }
   state.counters["raw_cpu_us"] = median(raw_cpu);
   state.counters["our_cpu_us"] = median(our_cpu);
+  state.counters["raw_sleeps"] = median(raw_sleeps);
+  state.counters["our_sleeps"] = median(our_sleeps);
   state.counters["raw_per_s"] = median(raw_rates);
   state.counters["our_per_s"] = median(our_rates);
   state.counters["ratio"] = median(ratios);

@@ -51,8 +51,10 @@ class Database {
   Database& operator=(const Database&) = delete;
   ~Database();
 
-  // A connection of the pool, first come, first served. Errors: timeout when all are taken until the deadline (names
-  // the size of the pool and who has held one longest); those of opening the database.
+  // A connection of the pool, first come, first served; but a task that gives one back and comes straight back for
+  // another goes on for a turn of 1 ms before the first in line has it (docs/decisions/pool-in-turn.md). Errors:
+  // timeout when all are taken until the deadline (names the size of the pool and who has held one longest); those of
+  // opening the database.
   Connection connect();  // Waits for checkout_timeout.
   // Waits until then at most, or until `stop` is requested. Error: cancelled.
   Connection connect(base::Deadline deadline, const std::stop_token& stop = {});

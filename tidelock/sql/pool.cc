@@ -11,6 +11,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// While others wait: how long a task may go on taking the connection that it gave back, how soon it has to come, and
+// how often it is looked whether it did.
+constexpr base::Duration kTurn = 1ms;
+constexpr base::Duration kComeBack = 200us;
+constexpr base::Duration kLook = 500us;
+// What a task that was waited for in vain costs, in tasks that came, and how much those can earn.
+constexpr int kMistake = 16;
+constexpr int kCreditMost = 128;
+
 // A session of a server that was idle for so long is asked before it is handed out, and answers within this time.
 constexpr base::Duration kAskAfter = 30s;
 constexpr base::Duration kAnswerWithin = 5s;
@@ -43,6 +52,7 @@ Pool::Pool(base::Runtime& runtime, std::unique_ptr<Driver> driver, DatabaseOptio
   for (std::size_t i = 0; i < options_.max_connections; ++i) {
     slots_.push_back(std::make_unique<Slot>(*this, i + 1, options_.statement_cache));
   }
+  kept_.reserve(slots_.size());
   for (auto slot = slots_.rbegin(); slot != slots_.rend(); ++slot) idle_.push_back(slot->get());
 }
 
@@ -62,7 +72,7 @@ Link& Pool::lend(Slot& slot, std::uint64_t task, base::Instant now) {
 void Pool::report() {
   const auto idle = std::ranges::count_if(idle_, [](const Slot* slot) { return slot->link.is_open(); });
   measures_->in_use.set(static_cast<double>(in_use_));
-  measures_->idle.set(static_cast<double>(idle));
+  measures_->idle.set(static_cast<double>(idle) + static_cast<double>(kept_.size()));
 }
 
 void Pool::measure(base::Metrics& metrics) {
@@ -102,8 +112,10 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline, const std::stop_tok
   {
     const base::LocalGuard guard(mutex_);
     slot = take_idle(task, now);
-    if (slot == nullptr) [[unlikely]]
+    if (slot == nullptr) [[unlikely]] {
+      if (auto* const kept = take_kept(task, now)) return kept->link;  // As good as it was a moment ago.
       waiter = &enqueue(task, now);
+    }
   }
   if (waiter != nullptr) slot = &wait(*waiter, until, stop);
   if (dialect_.is_server || !slot->link.is_open()) [[unlikely]]
@@ -115,8 +127,73 @@ Pool::Slot* Pool::take_idle(std::uint64_t task, base::Instant now) {
   if (idle_.empty()) return nullptr;
   auto& slot = *idle_.back();
   idle_.pop_back();
+  slot.turn_since = now;
+  slot.comes_back = false;
   lend(slot, task, now);
   return &slot;
+}
+
+// What the task gave back a moment ago: its turn goes on.
+Pool::Slot* Pool::take_kept(std::uint64_t task, base::Instant now) {
+  const auto own = std::ranges::find(kept_, task, &Slot::task);
+  if (own == kept_.end() || now - (*own)->kept_since > kComeBack) return nullptr;
+  auto& slot = **own;
+  kept_.erase(own);
+  came_back(task, now);
+  lend(slot, task, now);
+  return &slot;
+}
+
+// Where others wait: for its task, which is expected straight back.
+bool Pool::keep(Slot& slot) noexcept {
+  const auto now = runtime_.now();
+  pass_on_overdue(now);
+  const bool expected = slot.comes_back && watcher_ != nullptr && now - slot.turn_since < kTurn && slot.link.is_open();
+  departures_[slot.task % departures_.size()] = {slot.task, now, expected};
+  if (!expected) return false;
+  const bool pays = credit_ >= 0;
+  credit_ = std::max(credit_ - kMistake, -kCreditMost);  // Until it comes.
+  if (!pays) return false;
+  slot.kept_since = last_kept_ = now;
+  kept_.push_back(&slot);
+  return true;
+}
+
+// Whether the task gave a connection back a moment ago. Whom it woke may have run in its stead meanwhile.
+bool Pool::came_back(std::uint64_t task, base::Instant now) {
+  auto& left = departures_[task % departures_.size()];
+  if (left.task != task || now > base::later(left.at, kTurn)) return false;
+  if (left.expected) credit_ = std::min(credit_ + kMistake + 1, kCreditMost);
+  left = {};
+  return true;
+}
+
+// Gives what its task did not come back for to the first in line.
+void Pool::pass_on_overdue(base::Instant now) noexcept {
+  while (!kept_.empty() && now - kept_.front()->kept_since > kComeBack) {
+    auto& slot = *kept_.front();
+    kept_.erase(kept_.begin());
+    auto& left = departures_[slot.task % departures_.size()];
+    if (left.task == slot.task) left.expected = false;  // It may come now, and it was a mistake.
+    if (auto* const woken = pass_on(slot)) woken->notify_all();
+  }
+}
+
+// From time to time, as long as something was kept in the last turn.
+void Pool::watch(Waiter& watcher, base::Instant now) {
+  const base::LocalGuard guard(mutex_);
+  pass_on_overdue(now);
+  if (watcher_ == &watcher && kept_.empty() && now - last_kept_ >= kTurn) watcher_ = nullptr;
+  watcher.look_at = watcher_ == &watcher ? base::Deadline(base::later(now, kLook)) : base::Deadline::never();
+}
+
+// Nobody would notice that a task does not come back.
+void Pool::end_watch() noexcept {
+  watcher_ = nullptr;
+  for (auto* const slot : kept_) {
+    if (auto* const woken = pass_on(*slot)) woken->notify_all();
+  }
+  kept_.clear();
 }
 
 // A session that is worth handing out: the one it has, or a new one.
@@ -220,6 +297,13 @@ Pool::Waiter& Pool::enqueue(std::uint64_t task, base::Instant now) {
   spare_waiters_.pop_back();
   waiter.task = task;
   waiter.since = now;
+  waiter.comes_back = came_back(task, now);
+  waiter.look_at = base::Deadline::never();
+  if (waiter.comes_back && watcher_ == nullptr) {
+    watcher_ = &waiter;
+    waiter.look_at = base::later(now, kLook);
+    last_kept_ = now;
+  }
   waiter.granted.store(nullptr, std::memory_order_relaxed);
   ++waited_;
   return waiter;
@@ -230,7 +314,12 @@ Pool::Slot& Pool::wait(Waiter& waiter, base::Deadline deadline, const std::stop_
     for (;;) {
       const auto seen = waiter.signal->count();
       if (waiter.granted.load(std::memory_order_acquire) != nullptr) break;
-      if (!waiter.signal->wait(seen, deadline, stop) || stop.stop_requested()) break;
+      const bool told = waiter.signal->wait(seen, std::min(deadline, waiter.look_at), stop);
+      if (stop.stop_requested()) break;
+      if (told) continue;
+      const auto now = runtime_.now();
+      if (deadline.passed(now)) break;
+      watch(waiter, now);
     }
   } catch (...) {  // A World stops the task.
     if (auto* const slot = leave(waiter)) put_back(*slot);
@@ -244,7 +333,12 @@ Pool::Slot& Pool::wait(Waiter& waiter, base::Deadline deadline, const std::stop_
 Pool::Slot* Pool::leave(Waiter& waiter) {
   const base::LocalGuard guard(mutex_);
   auto* const granted = waiter.granted.load(std::memory_order_relaxed);
-  if (granted == nullptr) std::erase(waiters_, &waiter);
+  if (granted != nullptr) {
+    granted->turn_since = runtime_.now();
+  } else {
+    std::erase(waiters_, &waiter);
+    if (watcher_ == &waiter) end_watch();
+  }
   spare_waiters_.push_back(&waiter);
   return granted;
 }
@@ -290,7 +384,7 @@ void Pool::put_back(Slot& slot) noexcept {
     slot.idle_since = now;
     slot.lease = 0;
     --in_use_;
-    woken = pass_on(slot);
+    if (waiters_.empty() || !keep(slot)) woken = pass_on(slot);
     if (dialect_.is_server) unused = take_unused(now);
     if (measures_) [[unlikely]]
       report();
@@ -307,6 +401,8 @@ base::Signal* Pool::pass_on(Slot& slot) noexcept {
     const auto now = runtime_.now();
     if (measures_) measures_->waits.observe(now - waiter.since);
     lend(slot, waiter.task, now);
+    slot.comes_back = waiter.comes_back;
+    if (watcher_ == &waiter) end_watch();
     waiter.granted.store(&slot, std::memory_order_release);
     return waiter.signal.get();
   }
@@ -329,7 +425,7 @@ Database::PoolState Pool::state() const {
   for (const auto& slot : slots_) {
     if (slot->lease != 0) ++state.in_use;
   }
-  state.open = state.in_use;
+  state.open = state.in_use + kept_.size();
   for (const auto* slot : idle_) {
     if (slot->link.is_open()) ++state.open;
   }

@@ -1,6 +1,10 @@
-// The connections of a Database: handed out first come, first served.
+// The connections of a Database: handed out first come, first served, for a turn at a time.
+//
+// While others wait, a connection is kept for the task that gave it back, if it is expected straight back, until its
+// turn is over: nobody has to be woken for each statement. Why and for how long: docs/decisions/pool-in-turn.md.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -48,8 +52,11 @@ class Pool {
   struct Slot {
     Link link;
     std::uint64_t lease = 0;  // 0: idle. Guarded by the Pool's mutex.
-    std::uint64_t task = 0;   // Who has it.
+    std::uint64_t task = 0;   // Who has it, or had it last.
     base::Instant since{};
+    base::Instant turn_since{};  // When its task got it, whatever it gave back and took again since.
+    base::Instant kept_since{};  // Given back while others wait; see kept_.
+    bool comes_back = false;     // Its task is expected straight back: it came so before.
     base::Instant idle_since{};  // Of a session of a server, as is the next.
     base::Instant old_at{};      // Past its max_lifetime.
     Slot(Pool& pool, std::uint64_t id, std::size_t statement_cache) : link(pool, id, statement_cache) {}
@@ -60,7 +67,15 @@ class Pool {
     std::unique_ptr<base::Signal> signal;
     std::uint64_t task = 0;
     base::Instant since{};
-    std::atomic<Slot*> granted = nullptr;  // Lent to it.
+    bool comes_back = false;                           // It came straight back.
+    base::Deadline look_at = base::Deadline::never();  // As watcher_, after what is kept.
+    std::atomic<Slot*> granted = nullptr;              // Lent to it.
+  };
+  // Of a task that gave back a connection which others wait for.
+  struct Departure {
+    std::uint64_t task = 0;
+    base::Instant at = base::Instant::min();
+    bool expected = false;  // Straight back.
   };
 
   // What a Metrics is told, once there is one.
@@ -78,6 +93,12 @@ class Pool {
   void report() TIDELOCK_REQUIRES(mutex_);
   Link& lend(Slot& slot, std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
   Slot* take_idle(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
+  Slot* take_kept(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
+  bool keep(Slot& slot) noexcept TIDELOCK_REQUIRES(mutex_);  // False: its turn is over.
+  bool came_back(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
+  void pass_on_overdue(base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
+  void watch(Waiter& watcher, base::Instant now) TIDELOCK_EXCLUDES(mutex_);
+  void end_watch() noexcept TIDELOCK_REQUIRES(mutex_);
   Waiter& enqueue(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
   Slot& wait(Waiter& waiter, base::Deadline deadline, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
   Slot* leave(Waiter& waiter) TIDELOCK_EXCLUDES(mutex_);  // What was granted to it, if anything.
@@ -106,6 +127,11 @@ class Pool {
   std::vector<std::unique_ptr<Slot>> slots_;                 // All of them, made at the start; constant.
   std::vector<Slot*> idle_ TIDELOCK_GUARDED_BY(mutex_);      // Used last: last. Those without a session come first.
   std::deque<Waiter*> waiters_ TIDELOCK_GUARDED_BY(mutex_);  // Not empty only while nothing is idle.
+  std::vector<Slot*> kept_ TIDELOCK_GUARDED_BY(mutex_);      // For tasks expected straight back, the longest first.
+  Waiter* watcher_ TIDELOCK_GUARDED_BY(mutex_) = nullptr;    // Looks after what is kept; without it nothing is.
+  base::Instant last_kept_ TIDELOCK_GUARDED_BY(mutex_){};
+  std::array<Departure, 64> departures_ TIDELOCK_GUARDED_BY(mutex_);  // By task; another may take the place.
+  int credit_ TIDELOCK_GUARDED_BY(mutex_) = 0;  // Whether keeping pays: earned by tasks that came straight back.
   std::vector<std::unique_ptr<Waiter>> all_waiters_ TIDELOCK_GUARDED_BY(mutex_);
   std::vector<Waiter*> spare_waiters_ TIDELOCK_GUARDED_BY(mutex_);
   std::uint64_t waited_ TIDELOCK_GUARDED_BY(mutex_) = 0;

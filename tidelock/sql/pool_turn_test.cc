@@ -1,0 +1,215 @@
+// Who gets a connection of the pool, and when, where tasks give theirs back and come straight back for another.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tidelock/sql/database.h"
+#include "tidelock/sql/testing/fake_engine.h"
+#include "tidelock/world/testing.h"
+
+namespace tidelock::sql {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::make_fake;
+using testing::Script;
+
+// As docs/decisions/pool-in-turn.md has them.
+constexpr base::Duration kTurn = 1ms;
+constexpr base::Duration kComeBack = 200us;
+constexpr base::Duration kLook = 500us;
+
+// Tasks that take the only connection `rounds` times for 100 us each and come straight back, the first of which has it
+// before the next one comes. Calls `used(who)` each time.
+template <typename Used>
+std::vector<base::Task> hurry(base::Runtime& runtime, Database& db, std::string_view names, int rounds, Used&& used) {
+  std::vector<base::Task> tasks;
+  for (const char who : names) {
+    tasks.push_back(runtime.spawn("user", [&, who, rounds](const std::stop_token&) {
+      for (int i = 0; i < rounds; ++i) {
+        const auto mine = db.connect();
+        used(who);
+        runtime.sleep_for(100us);
+      }
+    }));
+    while (db.pool_state().in_use + db.pool_state().waiting < tasks.size()) runtime.yield();
+  }
+  return tasks;
+}
+
+WORLD_TEST(SqlPoolTurn, WhoComesStraightBackIsServedForATurnAndThenTheFirstInLineIs) {
+  Script script;
+  const auto db = make_fake(runtime, script, {.max_connections = 1});
+  std::string served;
+  auto tasks = hurry(runtime, *db, "abc", 31, [&](char who) { served += who; });
+  for (auto& task : tasks) task.join();
+  // Nobody is known to come straight back at first.
+  std::string expected = "abc";
+  for (int round = 0; round < 2; ++round) {
+    for (const char who : {'a', 'b', 'c'}) expected.append(kTurn / 100us, who);
+  }
+  EXPECT_EQ(served.substr(0, expected.size()), expected);  // The end has fewer who want one.
+  EXPECT_LE(db->pool_state().waited, 3U + 4U * 3U);
+}
+
+// How long the only connection lay idle each time that somebody waited for it.
+struct Idle {
+  void took(base::Instant asked, base::Instant now) {
+    if (given_back > asked) gaps.push_back(now - given_back);
+  }
+  base::Instant given_back{};
+  std::vector<base::Duration> gaps;
+};
+
+WORLD_TEST(SqlPoolTurn, WhatItsTaskDoesNotComeBackForGoesToTheFirstInLine) {
+  Script script;
+  const auto db = make_fake(runtime, script, {.max_connections = 1});
+  Idle idle;
+  std::vector<base::Task> tasks;
+  for (const char who : {'a', 'b'}) {
+    tasks.push_back(runtime.spawn("user", [&, who](const std::stop_token&) {
+      for (int i = 0; i < 60; ++i) {
+        if (who == 'a' && i >= 45) runtime.sleep_for(10ms);  // It was quick so far.
+        const auto asked = runtime.now();
+        const auto mine = db->connect();
+        idle.took(asked, runtime.now());
+        runtime.sleep_for(100us);
+        idle.given_back = runtime.now();
+      }
+    }));
+    while (db->pool_state().in_use + db->pool_state().waiting < tasks.size()) runtime.yield();
+  }
+  for (auto& task : tasks) task.join();
+  ASSERT_FALSE(idle.gaps.empty());
+  EXPECT_GT(std::ranges::max(idle.gaps), 0us);
+  EXPECT_LE(std::ranges::max(idle.gaps), kComeBack + kLook);
+  EXPECT_EQ(std::ranges::count_if(idle.gaps, [](auto gap) { return gap > 0us; }), 1);  // Then it is not waited for.
+}
+
+WORLD_TEST(SqlPoolTurn, AmongTasksThatSoonStayAwayNobodyIsWaitedForAgainAndAgain) {
+  Script script;
+  const auto db = make_fake(runtime, script, {.max_connections = 1});
+  Idle idle;
+  std::vector<base::Task> tasks;
+  for (int task = 0; task < 6; ++task) {
+    tasks.push_back(runtime.spawn("user", [&, task](const std::stop_token&) {
+      for (int i = 0; i < 400; ++i) {
+        if ((i + task) % 8 == 0) runtime.sleep_for(2ms);
+        const auto asked = runtime.now();
+        const auto mine = db->connect();
+        idle.took(asked, runtime.now());
+        runtime.sleep_for(50us);
+        idle.given_back = runtime.now();
+      }
+    }));
+  }
+  for (auto& task : tasks) task.join();
+  EXPECT_GT(idle.gaps.size(), 200U);
+  EXPECT_LE(std::ranges::count_if(idle.gaps, [](auto gap) { return gap > 0us; }), 5);
+}
+
+WORLD_TEST(SqlPoolTurn, WhatIsKeptIsFreeOnceNobodyWaitsAnyMore) {
+  Script script;
+  const auto db = make_fake(runtime, script, {.max_connections = 1});
+  bool last = false;
+  auto quick = runtime.spawn("quick", [&](const std::stop_token&) {
+    while (!last) {
+      const auto mine = db->connect();
+      runtime.sleep_for(100us);
+    }
+    runtime.sleep_for(10ms);  // While its connection is kept.
+  });
+  while (db->pool_state().in_use == 0) runtime.yield();
+  for (int i = 0; i < 40; ++i) {
+    const auto mine = db->connect();
+    runtime.sleep_for(100us);
+  }
+  {
+    const auto mine = db->connect();
+    runtime.sleep_for(kTurn);
+    last = true;
+  }
+  EXPECT_THROW_CODE(db->connect(runtime.in(150us)), Code::timeout);
+  EXPECT_EQ(db->pool_state().in_use, 0U);
+  EXPECT_EQ(db->pool_state().open, 1U);
+  db->connect(runtime.now());  // Would not wait.
+  quick.join();
+}
+
+// A turn, a moment in which its task may come back, and one more use; or until it is noticed that it does not come.
+TEST(SqlPoolTurn, NoWaiterWaitsLongerThanTheTurnsBeforeIt) {
+  constexpr base::Duration kLongestUse = 3ms;
+  std::uint64_t kept_turns = 0;
+  world::for_seeds(300, [&](world::World& world) {
+    world.run([&](base::Runtime& runtime) {
+      Script script;
+      const auto connections = 1 + runtime.random() % 3;
+      const auto db = make_fake(runtime, script, {.max_connections = connections});
+      const auto up_to = [&](base::Duration most) {
+        return base::Duration(static_cast<std::int64_t>(runtime.random() % static_cast<std::uint64_t>(most.count())));
+      };
+      const std::uint64_t uses_between_pauses = runtime.random() % 2 == 0 ? 8 : 200;
+      std::uint64_t uses = 0;
+      std::vector<base::Task> tasks;
+      for (int i = 0; i < 8; ++i) {
+        tasks.push_back(runtime.spawn("user", [&, i](const std::stop_token&) {
+          for (int k = 0; k < 60; ++k) {
+            if (runtime.random() % uses_between_pauses == 0) runtime.sleep_for(up_to(i % 2 == 0 ? 400us : 4ms));
+            const auto before = runtime.now();
+            const auto ahead = db->pool_state().waiting;
+            const bool patient = runtime.random() % 8 != 0;
+            try {
+              const auto mine = patient ? db->connect() : db->connect(base::later(before, up_to(2ms)));
+              const auto turns = static_cast<std::int64_t>(ahead / connections + 1);
+              EXPECT_LE(runtime.now() - before, turns * (kTurn + kComeBack + std::max(kLongestUse, kLook)));
+              ++uses;
+              runtime.sleep_for(up_to(runtime.random() % 8 == 0 ? kLongestUse : base::Duration(150us)));
+            } catch (const Error& error) {
+              EXPECT_EQ(error.code(), Code::timeout) << error.what();
+              EXPECT_FALSE(patient);
+            }
+          }
+        }));
+      }
+      for (auto& task : tasks) task.join();
+      const auto state = db->pool_state();
+      EXPECT_EQ(state.in_use, 0U);
+      EXPECT_EQ(state.waiting, 0U);
+      if (uses > 2 * state.waited) ++kept_turns;
+    });
+  });
+  EXPECT_GT(kept_turns, 50U);  // It is about turns that were used.
+}
+
+// The first in line is served first, whoever comes back meanwhile.
+TEST(SqlPoolTurn, WhoWaitsIsServedInTheOrderOfComing) {
+  world::for_seeds(100, [](world::World& world) {
+    world.run([](base::Runtime& runtime) {
+      Script script;
+      const auto db = make_fake(runtime, script, {.max_connections = 1});
+      std::vector<int> line;  // Who called connect() and has no connection yet.
+      std::vector<base::Task> tasks;
+      for (int i = 0; i < 6; ++i) {
+        tasks.push_back(runtime.spawn("user", [&, i](const std::stop_token&) {
+          for (int k = 0; k < 30; ++k) {
+            line.push_back(i);
+            const auto before = runtime.now();
+            const auto mine = db->connect();
+            if (runtime.now() != before) {  // Else it found one at once: its turn went on.
+              EXPECT_EQ(line.front(), i);
+            }
+            std::erase(line, i);
+            runtime.sleep_for(std::chrono::microseconds(runtime.random() % 300));
+            if (runtime.random() % 4 == 0) runtime.yield();
+          }
+        }));
+      }
+      for (auto& task : tasks) task.join();
+    });
+  });
+}
+
+}  // namespace
+}  // namespace tidelock::sql
