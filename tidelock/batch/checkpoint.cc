@@ -26,8 +26,7 @@ std::uint64_t as_count(std::int64_t value) { return std::bit_cast<std::uint64_t>
 
 [[noreturn]] void refuse(sql::Transaction& tx, std::int64_t token) {
   tx.rollback();  // Whoever swallows the error commits nothing either.
-  throw Error(Code::fenced,
-              fmt::format("this run was continued by another execution, and the token {} of this one is older", token));
+  throw continued_elsewhere(token);
 }
 
 // What this execution knows of is not what is there: a commit whose answer never came has arrived meanwhile.
@@ -37,6 +36,11 @@ std::uint64_t as_count(std::int64_t value) { return std::bit_cast<std::uint64_t>
 }
 
 }  // namespace
+
+Error continued_elsewhere(std::int64_t token) {
+  return {Code::fenced,
+          fmt::format("this run was continued by another execution, and the token {} of this one is older", token)};
+}
 
 void prepare_checkpoints(sql::Database& store) {
   sql::migrate(store, {.room = "batch_checkpoint", .steps = kSteps}, base::Deadline::never());

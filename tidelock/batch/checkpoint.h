@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "tidelock/base/error.h"
 #include "tidelock/sql/database.h"
 #include "tidelock/sql/transaction.h"
 
@@ -45,6 +46,9 @@ void move_checkpoint(sql::Transaction& tx, const CheckpointKey& key, const Check
 // For an execution that continues a run: takes the checkpoint over, or makes an empty one, so that nothing that an
 // older execution has begun can still commit. Error: fenced.
 Checkpoint claim_checkpoint(sql::Transaction& tx, const CheckpointKey& key, std::int64_t token);
+
+// Code::fenced, for an execution with this token.
+Error continued_elsewhere(std::int64_t token);
 
 // Of runs that are complete.
 void forget_checkpoints(sql::Transaction& tx, std::span<const std::string> runs);

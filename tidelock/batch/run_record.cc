@@ -1,12 +1,13 @@
 #include "tidelock/batch/run_record.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <utility>
 
 #include "tidelock/base/retry.h"
 #include "tidelock/base/uuid.h"
 #include "tidelock/lock/owner.h"
-#include "tidelock/sql/transact.h"
 #include "tidelock/sql/upsert.h"
 
 namespace tidelock::batch {
@@ -45,14 +46,52 @@ std::optional<RunId> insert_run(sql::Executor& state, const NewRun& run, RunStat
   return state.maybe<RunId>("select id from tidelock_run where uuid = ?", uuid);  // Another one's has the key: none.
 }
 
+// fn(connection), on a connection of its own for each attempt.
 template <typename Fn>
 auto RunRecord::patiently(Fn&& fn) const {
-  return base::retry(context_.runtime, kStatePatience, {}, std::forward<Fn>(fn));
+  return base::retry(context_.runtime, kStatePatience, {}, [&] {
+    auto connection = context_.state.connect();
+    return fn(connection);
+  });
 }
 
+// A statement whose last two values are the run and the token under which it may be changed.
 template <typename... Args>
 void RunRecord::write(std::string_view sql, const Args&... args) const {
-  patiently([&] { context_.state.execute(sql, args...); });
+  patiently([&](sql::Connection& on) {
+    if (on.execute(sql, args..., run_.id, token_) == 0) require_own(on);
+  });
+}
+
+// fn(transaction), during which nobody takes the run over.
+template <typename Fn>
+void RunRecord::write_as_owner(Fn&& fn) const {
+  patiently([&](sql::Connection& on) {
+    auto tx = on.begin();
+    require_own(tx);
+    fn(tx);
+    tx.commit();
+  });
+}
+
+// The same for one change of one step, in one statement: there is one after each chunk.
+template <typename... Args>
+void RunRecord::write_step(std::string_view changes, std::size_t place, const Args&... args) const {
+  write(fmt::format("update tidelock_step set {} where run = ? and place = ? and "
+                    "exists (select 1 from tidelock_run where id = ? and token = ?{})",
+                    changes, share()),
+        args..., run_.id, place);
+}
+
+void RunRecord::require_own(sql::Executor& on) const {
+  const auto token = on.maybe<std::int64_t>("select token from tidelock_run where id = ?" + share(), run_.id);
+  if (token != token_) throw continued_elsewhere(token_);
+}
+
+// Who reads the run's row to write what depends on it waits for who is about to take the run over, and is waited for.
+std::string RunRecord::share() const {
+  const auto& lock = context_.state.dialect().row_locks.for_share;
+  return lock ? " " + lock.sql : "";
 }
 
 RunRecord::RunRecord(const Context& context, RunRow run, std::int64_t token)
@@ -64,24 +103,25 @@ void RunRecord::begun() {
       "update tidelock_run set status = 'waiting', executions = executions + 1, started_us = coalesce(started_us, ?), "
       "ended_us = null, reason = '', owner = ?, host = ?, pid = ?, token = ?, slot_key = '', slot_claim = '', "
       "stop_requested = 0 where id = ? and token < ?",
-      in_us(now()), lock::current_owner(context_.runtime), self.host, self.pid, token_, run_.id, token_);
+      in_us(now()), lock::current_owner(context_.runtime), self.host, self.pid, token_);
 }
 
 void RunRecord::waits_since(base::WallTime moment) {
-  write("update tidelock_run set waited_us = coalesce(waited_us, ?) where id = ? and token = ?", in_us(moment), run_.id,
-        token_);
+  write("update tidelock_run set waited_us = coalesce(waited_us, ?) where id = ? and token = ?", in_us(moment));
 }
 
 void RunRecord::got_slot(std::string_view key, std::string_view claim) {
   write("update tidelock_run set status = 'running', slot_key = ?, slot_claim = ? where id = ? and token = ?", key,
-        claim, run_.id, token_);
+        claim);
 }
 
 void RunRecord::ended(RunStatus status, const std::string& reason, bool leaves_checkpoints) {
-  write(
-      "update tidelock_run set status = ?, ended_us = ?, reason = ?, slot_key = '', slot_claim = '', checkpoints = ? "
-      "where id = ? and token = ?",
-      name(status), in_us(now()), reason, leaves_checkpoints ? 1 : 0, run_.id, token_);
+  patiently([&](sql::Connection& on) {
+    on.execute(
+        "update tidelock_run set status = ?, ended_us = ?, reason = ?, slot_key = '', slot_claim = '', checkpoints = ? "
+        "where id = ? and token = ?",
+        name(status), in_us(now()), reason, leaves_checkpoints ? 1 : 0, run_.id, token_);
+  });
 }
 
 bool RunRecord::stop_requested() const {
@@ -90,40 +130,40 @@ bool RunRecord::stop_requested() const {
 }
 
 std::string RunRecord::step_status(std::size_t place) const {
-  return patiently([&] {
-    return context_.state
-        .maybe<std::string>("select status from tidelock_step where run = ? and place = ?", run_.id, place)
+  return patiently([&](sql::Connection& on) {
+    return on.maybe<std::string>("select status from tidelock_step where run = ? and place = ?", run_.id, place)
         .value_or("");
   });
 }
 
 void RunRecord::step_begun(std::size_t place, std::string_view name, std::string_view kind) {
-  write(sql::upsert_statement(context_.state.dialect(),
-                              {.table = "tidelock_step",
-                               .columns = {"run", "place", "name", "kind", "status", "started_us", "error", "ended_us"},
-                               .key = {"run", "place"},
-                               .update = {"status", "error", "ended_us"}}),
-        run_.id, place, name, kind, "running", in_us(now()), "", std::optional<std::int64_t>());
+  const auto sql =
+      sql::upsert_statement(context_.state.dialect(),
+                            {.table = "tidelock_step",
+                             .columns = {"run", "place", "name", "kind", "status", "started_us", "error", "ended_us"},
+                             .key = {"run", "place"},
+                             .update = {"status", "error", "ended_us"}});
+  write_as_owner([&](sql::Transaction& tx) {
+    tx.execute(sql, run_.id, place, name, kind, "running", in_us(now()), "", std::optional<std::int64_t>());
+  });
 }
 
 void RunRecord::step_progress(std::size_t place, const StepCounts& counts) {
   const auto& c = counts.checkpoint;
-  write(
-      "update tidelock_step set attempts = ?, rollbacks = ?, rows_read = ?, rows_written = ?, rows_skipped = ?, "
-      "rows_passed_over = ?, commits = ? where run = ? and place = ?",
-      counts.attempts, counts.rollbacks, c.position, c.rows_written, c.rows_skipped, c.rows_passed_over, c.commits,
-      run_.id, place);
+  write_step(
+      "attempts = ?, rollbacks = ?, rows_read = ?, rows_written = ?, rows_skipped = ?, rows_passed_over = ?, "
+      "commits = ?",
+      place, counts.attempts, counts.rollbacks, c.position, c.rows_written, c.rows_skipped, c.rows_passed_over,
+      c.commits);
 }
 
 void RunRecord::step_ended(std::size_t place, std::string_view status, const std::string& error) {
-  write("update tidelock_step set status = ?, ended_us = ?, error = ? where run = ? and place = ?", status,
-        in_us(now()), error, run_.id, place);
+  write_step("status = ?, ended_us = ?, error = ?", place, status, in_us(now()), error);
 }
 
 Checkpoint RunRecord::all_rows() const {
-  return patiently([&] {
-    auto connection = context_.state.connect();
-    auto rows = connection.query(
+  return patiently([&](sql::Connection& on) {
+    auto rows = on.query(
         "select coalesce(sum(rows_read), 0), coalesce(sum(rows_written), 0), coalesce(sum(rows_skipped), 0), "
         "coalesce(sum(rows_passed_over), 0) from tidelock_step where run = ?",
         run_.id);
@@ -141,22 +181,22 @@ void RunRecord::add_skips(std::size_t place, std::span<const BadRow> rows) {
                                           .columns = {"run", "step", "position", "place", "record", "error"},
                                           .key = {"run", "step", "position"},
                                           .update = {"place", "record", "error"}});
-  patiently([&] {
-    sql::transact(context_.state, [&](sql::Transaction& tx) {
-      for (const auto& row : rows) {
-        tx.execute(sql, run_.id, place, row.position, row.place, row.record, row.error);
-      }
-    });
+  write_as_owner([&](sql::Transaction& tx) {
+    for (const auto& row : rows) tx.execute(sql, run_.id, place, row.position, row.place, row.record, row.error);
   });
 }
 
 void RunRecord::drop_skips_behind(std::size_t place, std::uint64_t position) {
-  write("delete from tidelock_skip where run = ? and step = ? and position > ?", run_.id, place, position);
+  write_as_owner([&](sql::Transaction& tx) {
+    tx.execute("delete from tidelock_skip where run = ? and step = ? and position > ?", run_.id, place, position);
+  });
 }
 
 void RunRecord::add_event(std::string_view step, std::string_view level, const std::string& text) const {
-  write("insert into tidelock_event (run, step, at_us, level, text) values (?, ?, ?, ?, ?)", run_.id, step,
-        in_us(now()), level, text);
+  patiently([&](sql::Connection& on) {
+    on.execute("insert into tidelock_event (run, step, at_us, level, text) values (?, ?, ?, ?, ?)", run_.id, step,
+               in_us(now()), level, text);
+  });
 }
 
 void RunRecord::event(std::string_view step, base::LogLevel level, const std::string& text) const {
@@ -170,12 +210,11 @@ void RunRecord::output(std::string_view step, const std::string& text) const {
 }
 
 std::vector<std::string> RunRecord::left_checkpoints() const {
-  return patiently([&] {
+  return patiently([&](sql::Connection& on) {
     std::vector<std::string> runs;
-    auto connection = context_.state.connect();
-    for (const auto row : connection.query("select uuid from tidelock_run where job = ? and checkpoints = 1 and "
-                                           "id <> ? and status = 'completed' limit 100",
-                                           run_.job, run_.id)) {
+    for (const auto row : on.query("select uuid from tidelock_run where job = ? and checkpoints = 1 and "
+                                   "id <> ? and status = 'completed' limit 100",
+                                   run_.job, run_.id)) {
       runs.push_back(row.get<std::string>(0));
     }
     return runs;
@@ -184,10 +223,10 @@ std::vector<std::string> RunRecord::left_checkpoints() const {
 
 void RunRecord::forgot_checkpoints(std::span<const std::string> runs) const {
   if (runs.empty()) return;
-  patiently([&] {
-    sql::transact(context_.state, [&](sql::Transaction& tx) {
-      for (const auto& run : runs) tx.execute("update tidelock_run set checkpoints = 0 where uuid = ?", run);
-    });
+  patiently([&](sql::Connection& on) {
+    auto tx = on.begin();
+    for (const auto& run : runs) tx.execute("update tidelock_run set checkpoints = 0 where uuid = ?", run);
+    tx.commit();
   });
 }
 

@@ -50,9 +50,10 @@ struct StepCounts {
   std::uint64_t rollbacks = 0;
 };
 
-// What it writes about the run stands only as long as no other execution has taken the run over. A state that cannot be
-// reached is asked again for a while; all that is written bears repetition (an event may then stand there twice). Used
-// by the task of the run; stop_requested() and event() by any.
+// What it writes about the run and its steps is refused from the moment on that another execution has taken the run
+// over (Error: fenced), but for the end, which is the other's to tell, and events, which only tell what happened. A
+// state that cannot be reached is asked again for a while; all that is written bears repetition (an event may then
+// stand there twice). Used by the task of the run; stop_requested() and event() by any.
 class RunRecord {
  public:
   RunRecord(const Context& context, RunRow run, std::int64_t token);
@@ -89,6 +90,12 @@ class RunRecord {
   auto patiently(Fn&& fn) const;
   template <typename... Args>
   void write(std::string_view sql, const Args&... args) const;
+  template <typename Fn>
+  void write_as_owner(Fn&& fn) const;
+  template <typename... Args>
+  void write_step(std::string_view changes, std::size_t place, const Args&... args) const;
+  void require_own(sql::Executor& on) const;
+  std::string share() const;
   void add_event(std::string_view step, std::string_view level, const std::string& text) const;
   base::WallTime now() const { return context_.runtime.wall_now(); }
 

@@ -119,6 +119,36 @@ WORLD_TEST(Slots, ARunWhoseProcessDiedIsFoundByItsLease) {
   EXPECT_EQ(bench.state().one<std::int64_t>("select count(*) from tidelock_run where job = 'report'"), 1);
 }
 
+// Its lease ends while it is paused in a step. Another process goes on and completes the run, and then it wakes up.
+WORLD_TEST(Slots, AnExecutionThatWasPausedPastItsLeaseLeavesTheStepsAsItsSuccessorWroteThem) {
+  const auto job = in_group(Overlap::wait);
+  Bench(runtime, files).queue(job);
+  auto& paused = world.process("paused");
+  std::optional<RunResult> late;
+  paused.start([&](world::Process& self) {
+    Bench bench(self, self.files());
+    auto context = bench.context();
+    context.queued = [&](RunId, const std::string&) { self.sleep_for(1s); };
+    late = Runner(context).execute(1, job);
+  });
+  runtime.sleep_for(500ms);
+  paused.pause();
+  runtime.sleep_for(6s);
+  Bench bench(runtime, files);
+  EXPECT_EQ(bench.runner().execute(1, job)->status, RunStatus::completed);
+  const auto before = bench.history().show(1);
+  paused.resume();
+  paused.wait_for_end();
+  ASSERT_TRUE(late);
+  EXPECT_NE(late->status, RunStatus::completed);
+  const auto after = bench.history().show(1);
+  EXPECT_EQ(after.run.status, RunStatus::completed);
+  ASSERT_EQ(after.steps.size(), 1);
+  EXPECT_EQ(after.steps[0].status, "completed");
+  EXPECT_EQ(after.steps[0].ended, before.steps[0].ended);
+  EXPECT_EQ(after.steps[0].error, "");
+}
+
 TEST(Job, SaysAllThatIsWrongWithIt) {
   auto job = job_of(ChunkStep{.source = CsvSource{"/a.csv"},
                               .record = testing::record_of({"id integer"}, {"idd > 0"}),

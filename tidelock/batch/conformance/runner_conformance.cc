@@ -11,6 +11,7 @@
 
 #include "tidelock/base/unit_of_work.h"
 #include "tidelock/batch/conformance/engines.h"
+#include "tidelock/batch/run_record.h"
 #include "tidelock/batch/testing/before.h"
 #include "tidelock/batch/testing/packed.h"
 #include "tidelock/lock/fence.h"
@@ -394,6 +395,57 @@ TEST_P(BatchRunner, AStaleRunIsRefusedByTheStore) {
     EXPECT_EQ(result.error->code(), Code::fenced) << result.reason;
     EXPECT_THAT(ids(bench.store()), ElementsAre(1, 2, 100));
   });
+}
+
+// The run is taken from an execution in the middle of its step, and its successor completes it.
+void expect_refused_after_takeover(
+    const Place& place, const std::function<std::shared_ptr<sql::Observer>(std::function<void()> take_over)>& when) {
+  auto bench = place.bench();
+  bench.store().script("drop table if exists item");
+  bench.store().execute(kItems);
+  write_items(place, "id,price\n1,1\nx,2\n3,3\n4,4\n");
+  auto step = load_items(place);
+  step.max_skips = 1;
+  const auto job = job_of(step);
+  const auto id = bench.queue(job);
+  auto other = place.bench();
+  std::optional<RunResult> completed;
+  bench.state().observe(when([&] {
+    const auto uuid = other.state().one<std::string>("select uuid from tidelock_run where id = ?", id);
+    other.locks().break_key(run_key(uuid), place.runtime.in(5s));
+    other.locks().break_key(slot_key(job), place.runtime.in(5s));
+    completed = other.runner().execute(id, job);
+  }));
+  auto context = bench.context();
+  context.lease.ttl = 60s;  // It does not find out by itself.
+  const auto result = *Runner(context).execute(id, job);
+  ASSERT_TRUE(completed);
+  EXPECT_EQ(completed->status, RunStatus::completed) << completed->reason;
+  ASSERT_TRUE(result.error) << name(result.status);
+  EXPECT_EQ(result.error->code(), Code::fenced) << result.reason;
+  const auto details = bench.history().show(id);
+  EXPECT_EQ(details.run.status, RunStatus::completed);
+  ASSERT_EQ(details.steps.size(), 1);
+  EXPECT_EQ(details.steps[0].status, "completed");
+  EXPECT_EQ(details.steps[0].error, "");
+  EXPECT_EQ(details.steps[0].rows_read, 4);
+  EXPECT_EQ(details.skips.size(), 1);
+  EXPECT_THAT(ids(bench.store()), ElementsAre(1, 3, 4));
+}
+
+TEST_P(BatchRunner, AnExecutionWhoseRunWasTakenOverChangesNothingOfItsSteps) {
+  run([](const Place& place) {  // Before the step begins.
+    expect_refused_after_takeover(place, [](auto act) {
+      return std::make_shared<testing::After>("select status from tidelock_step", std::move(act));
+    });
+  });
+  for (const auto* const part : {"select uuid from tidelock_run where job",  // Next: skips of an older execution.
+                                 "set attempts", "set status = ?, ended_us = ?, error = ? where run"}) {
+    SCOPED_TRACE(part);
+    run([&](const Place& place) {
+      expect_refused_after_takeover(place, [&](auto act) { return std::make_shared<Before>(part, std::move(act)); });
+    });
+  }
 }
 
 TEST_P(BatchRunner, ARunThatIsStoppedGoesOnBehindItsLastChunk) {
