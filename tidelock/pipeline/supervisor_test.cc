@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -314,43 +315,51 @@ WORLD_TEST(Supervisor, AKilledOneIsFollowedAtOnceAndNoMomentIsDoneTwice) {
   EXPECT_TRUE(std::is_sorted(notes.begin(), notes.end()));
 }
 
+// One that runs the pipeline, and a second one that stands by, for so long.
+struct TwoOfThem {
+  TwoOfThem(world::World& world, base::Runtime& runtime, base::Files& files, base::Duration length)
+      : first(world.process(world.machine(), "first")) {
+    first.start([this](world::Process& process) { Bench(process, process.files(), jobs).run({}, {.standby = true}); });
+    runtime.sleep_for(5s);
+    second.emplace(runtime, files, jobs);
+    standby = runtime.spawn(
+        "standby", [this, length](const std::stop_token&) { summary = second->run_for(length, {.standby = true}); });
+  }
+  void first_dies() {
+    first.crash();
+    first.wait_for_end();
+  }
+
+  const std::string jobs = noting("tick", "schedule = \"every 10s\"\nmissed = \"all\"");
+  world::Process& first;
+  std::optional<Bench> second;
+  Summary summary;  // Of the second.
+  base::Task standby;
+};
+
 // Nobody tells it that the first one is dead: the lease expires.
 WORLD_TEST(Supervisor, AStandbyTakesOverWhenTheFirstOneDiesAndNoMomentIsLeftOutOrDoneTwice) {
-  const auto jobs = noting("tick", "schedule = \"every 10s\"\nmissed = \"all\"");
-  auto& victim = world.process(world.machine(), "victim");
-  victim.start([&](world::Process& process) { Bench(process, process.files(), jobs).run({}, {.standby = true}); });
-  runtime.sleep_for(5s);
-  Bench bench(runtime, files, jobs);
-  Summary summary;
-  const auto standby =
-      runtime.spawn("standby", [&](const std::stop_token&) { summary = bench.run_for(200s, {.standby = true}); });
+  TwoOfThem two(world, runtime, files, 200s);
+  auto& bench = *two.second;
   runtime.sleep_for(60s);
   EXPECT_THAT(bench.said, ElementsAre(HasSubstr("stands by: the pipeline is run by process " +
-                                                std::to_string(victim.identity().pid))));
+                                                std::to_string(two.first.identity().pid))));
   const auto before = bench.notes().size();
   EXPECT_GE(before, 5U);
-  victim.crash();
-  victim.wait_for_end();
+  two.first_dies();
   runtime.sleep_for(150s);
   const auto notes = bench.notes();
   EXPECT_GE(notes.size(), 19U);
   EXPECT_EQ(std::set(notes.begin(), notes.end()).size(), notes.size());
   EXPECT_TRUE(std::is_sorted(notes.begin(), notes.end()));
-  EXPECT_LE(summary.jobs.at("tick").completed, notes.size() - before + 1);
+  EXPECT_LE(two.summary.jobs.at("tick").completed, notes.size() - before + 1);
 }
 
 WORLD_TEST(Supervisor, AStandbyGoesOnWaitingWhileTheStateIsOutOfReach) {
-  const auto jobs = noting("tick", "schedule = \"every 10s\"\nmissed = \"all\"");
-  auto& victim = world.process(world.machine(), "victim");
-  victim.start([&](world::Process& process) { Bench(process, process.files(), jobs).run({}, {.standby = true}); });
-  runtime.sleep_for(5s);
-  Bench bench(runtime, files, jobs);
-  Summary summary;
-  const auto standby =
-      runtime.spawn("standby", [&](const std::stop_token&) { summary = bench.run_for(300s, {.standby = true}); });
+  TwoOfThem two(world, runtime, files, 300s);
+  auto& bench = *two.second;
   runtime.sleep_for(20s);
-  victim.crash();
-  victim.wait_for_end();
+  two.first_dies();
   {
     const auto state = bench.toolkit().database("sqlite:/p/work/state.db");
     auto connection = state->connect();
@@ -359,7 +368,7 @@ WORLD_TEST(Supervisor, AStandbyGoesOnWaitingWhileTheStateIsOutOfReach) {
   }
   runtime.sleep_for(230s);
   EXPECT_THAT(bench.said, ::testing::Contains(HasSubstr("stands by: the state: ")));
-  EXPECT_GT(summary.jobs.at("tick").completed, 0U);
+  EXPECT_GT(two.summary.jobs.at("tick").completed, 0U);
 }
 
 WORLD_TEST(Supervisor, AStandbyThatIsToldToStopHasDoneNothing) {
