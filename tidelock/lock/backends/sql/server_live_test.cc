@@ -1,4 +1,5 @@
 // Locks on real servers: what the conformance suite does not ask.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -89,6 +90,27 @@ TEST_P(ServerLocks, EveryClaimIdIsTaken) {
     EXPECT_EQ(locks->snapshot(text, soon()).at(0).holders.at(0).id, claim.id);
     EXPECT_NO_THROW(locks->release(claim, soon())) << text;
   }
+}
+
+// As seen in the row of the key: its next holder goes on with one statement each.
+TEST_P(ServerLocks, AReleaseThatComesTooLateLeavesTheKeyAsItsNextHolderHasIt) {
+  const auto locks = place_->locks_on_own_clock(runtime_);
+  Mutex alice(*locks, runtime_, "x", owner("alice"));
+  Mutex bob(*locks, runtime_, "x", owner("bob"));
+  const auto lapsed = alice.try_acquire(soon());
+  ASSERT_TRUE(lapsed);
+  place_->move_clock(11s);
+  const auto lease = bob.try_acquire(soon());
+  ASSERT_TRUE(lease);
+  const auto holders_of_quiet_keys = [&] {
+    return place_->database().one<int>("select count(*) from tidelock_lock where not crowded and claim is not null");
+  };
+  EXPECT_EQ(holders_of_quiet_keys(), 1);
+  alice.release(*lapsed, soon());
+  EXPECT_EQ(holders_of_quiet_keys(), 1);
+  EXPECT_EQ(locks->break_claims("x", std::array{lapsed->claim}, soon()), 0U);
+  EXPECT_EQ(holders_of_quiet_keys(), 1);
+  EXPECT_NO_THROW(bob.renew(*lease, soon()));
 }
 
 TEST_P(ServerLocks, AStandbyIsRefused) {

@@ -179,14 +179,15 @@ void SqlBackend::release(const Claim& claim, base::Deadline deadline) {
   if (quick(*state, deadline, [&](sql::Connection& on) { return state->tables().quick_drop(on, claim); })) return;
   write(*state, claim.key, deadline, [&](Request& request) {
     auto& [tx, tables, now, presence] = request;
+    bool dropped = false;
     if (const auto lease = tables.find_lease(tx, claim.key, claim.id, now)) {
       check_owner(claim.owner, lease->owner, claim.key);
-      if (!claim.token || claim.token->value == lease->token) tables.drop_lease(tx, claim.key, claim.id);
+      if (!claim.token || claim.token->value == lease->token) dropped = tables.drop_lease(tx, claim.key, claim.id);
     } else if (const auto owner = tables.find_waiter(tx, claim.key, claim.id)) {
       check_owner(claim.owner, *owner, claim.key);
-      tables.drop_waiter(tx, claim.key, claim.id);
+      dropped = tables.drop_waiter(tx, claim.key, claim.id);
     }
-    tables.leave(tx, claim.key);
+    end(request, claim.key, dropped);
   });
   watcher_.look(claim.key);
 }
@@ -211,11 +212,20 @@ std::size_t SqlBackend::break_claims(std::string_view key, std::span<const base:
       const bool waited = request.tables.drop_waiter(request.tx, key, claim);
       count += held || waited ? 1U : 0U;
     }
-    request.tables.leave(request.tx, key);
+    end(request, key, count != 0);
     return count;
   });
   watcher_.look(key);
   return broken;
+}
+
+// A request that was to take something away. One that came too late leaves the key as it was.
+void SqlBackend::end(Request& request, std::string_view key, bool dropped) {
+  if (dropped) {
+    request.tables.leave(request.tx, key);
+  } else {
+    request.tx.rollback();
+  }
 }
 
 // The place of somebody who ended is given up for him.

@@ -59,6 +59,7 @@ class SqlBackend final : public Backend {
   auto quick(const State& state, base::Deadline deadline, Call&& call);
   std::optional<Attempt> refusal(const State& state, const Claim& claim, base::Deadline deadline);
   Attempt attempt(Request& request, const Claim& claim, Queue queue);
+  static void end(Request& request, std::string_view key, bool dropped);
   void drop_gone(Request& request, std::string_view key, KeyRows& rows);
   std::vector<base::Uuid> find_turns(std::string_view key);
   void tidy_up();
