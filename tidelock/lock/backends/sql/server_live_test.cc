@@ -80,6 +80,23 @@ TEST_P(ServerLocks, TwoBackendsExcludeEachOtherAndHandOver) {
   EXPECT_TRUE(alice.try_acquire(soon()));
 }
 
+TEST_P(ServerLocks, OneConnectionIsEnoughForAHolderAndAWaiter) {
+  auto url = place_->url();
+  url.params["max_connections"] = "1";
+  SqlBackend locks(runtime_, files_, url);
+  Mutex alice(locks, runtime_, "x", owner("alice"));
+  Mutex bob(locks, runtime_, "x", owner("bob"));
+  auto lease = alice.try_acquire(soon());
+  ASSERT_TRUE(lease);
+  std::optional<Lease> next;
+  auto waiting = runtime_.spawn("bob", [&](auto) { next = bob.acquire(runtime_.in(60s)); });
+  until_waiting(locks, "x", 1);
+  for (int i = 0; i < 20; ++i) lease = alice.renew(*lease, runtime_.in(5s));  // The watch is at it by then.
+  alice.release(*lease, runtime_.in(5s));
+  waiting.join();
+  EXPECT_TRUE(next);
+}
+
 TEST_P(ServerLocks, EveryClaimIdIsTaken) {
   const auto locks = open();
   for (const auto* text : {"f60c4582-089c-808b-8096-13d4afc1c42a", "00000000-0000-0000-0000-000000000000",

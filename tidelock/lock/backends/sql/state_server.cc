@@ -49,7 +49,9 @@ class ServerState final : public State {
   sql::Database& database() const override { return *database_; }
   const ServerTables& tables() const override { return tables_; }
   std::unique_ptr<Changes> watch() const override {
-    if (!database_->dialect().notifications || behind_pooler_) return nullptr;
+    // What hears keeps a connection; of one there is none to spare.
+    const bool spare = database_->options().max_connections > 1;
+    if (!database_->dialect().notifications || !spare || behind_pooler_) return nullptr;
     try {
       return std::make_unique<Notifications>(database_->connect());
     } catch (const Error& error) {
