@@ -19,7 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr base::Duration kPatience = 5s;           // With the database, where the caller gives no deadline.
 constexpr std::uint32_t kGrantsPerTidying = 1000;  // Rows of the dead are swept, and keys forgotten, so often.
 constexpr base::Duration kTidyPatience = 100ms;    // Nobody waits for it.
 // Of a request that lost against another one and was rolled back.
@@ -45,7 +44,9 @@ SqlBackend::SqlBackend(base::Runtime& runtime, std::unique_ptr<StateSource> sour
       read_only_(options.read_only),
       source_(std::move(source)),
       guarantees_(source_->guarantees()),
-      watcher_(runtime, *source_, [this](std::string_view key) { return find_turns(key); }) {
+      watcher_(runtime, *source_, [this](std::string_view key, base::Deadline deadline, const std::stop_token& stop) {
+        return find_turns(key, deadline, stop);
+      }) {
   const auto state = source_->get(runtime.in(options.patience));
   if (read_only_) return;
   if (state->tables().has_quick()) {
@@ -189,7 +190,7 @@ void SqlBackend::release(const Claim& claim, base::Deadline deadline) {
     }
     end(request, claim.key, dropped);
   });
-  watcher_.look(claim.key);
+  watcher_.look(claim.key, deadline);
 }
 
 std::vector<KeyState> SqlBackend::snapshot(std::optional<std::string_view> key, base::Deadline deadline) {
@@ -215,7 +216,7 @@ std::size_t SqlBackend::break_claims(std::string_view key, std::span<const base:
     end(request, key, count != 0);
     return count;
   });
-  watcher_.look(key);
+  watcher_.look(key, deadline);
   return broken;
 }
 
@@ -242,11 +243,11 @@ void SqlBackend::drop_gone(Request& request, std::string_view key, KeyRows& rows
   }
 }
 
-std::vector<base::Uuid> SqlBackend::find_turns(std::string_view key) {
-  const auto deadline = runtime_.in(kPatience);
+std::vector<base::Uuid> SqlBackend::find_turns(std::string_view key, base::Deadline deadline,
+                                               const std::stop_token& stop) {
   const auto state = source_->get(deadline);
-  auto connection = state->database().connect(deadline);
-  connection.set_statement_timeout(kPatience);
+  auto connection = state->database().connect(deadline, stop);
+  connection.set_statement_timeout(time_left(deadline));
   const auto rows = state->tables().look(connection, key);
   Presence::Look look(state->presence());
   std::vector<base::Uuid> turns;

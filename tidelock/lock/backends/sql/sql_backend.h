@@ -61,7 +61,7 @@ class SqlBackend final : public Backend {
   Attempt attempt(Request& request, const Claim& claim, Queue queue);
   static void end(Request& request, std::string_view key, bool dropped);
   void drop_gone(Request& request, std::string_view key, KeyRows& rows);
-  std::vector<base::Uuid> find_turns(std::string_view key);
+  std::vector<base::Uuid> find_turns(std::string_view key, base::Deadline deadline, const std::stop_token& stop);
   void tidy_up();
 
   base::Runtime& runtime_;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/lock/backends/sql/state_file.h"
 #include "tidelock/lock/keeper.h"
 #include "tidelock/lock/mutex.h"
 #include "tidelock/sql/backends/all.h"
@@ -377,6 +378,32 @@ WORLD_TEST(SqlBackend, AWaiterThatLivesKeepsItsPlaceAlsoWhenTheFileOfThePresentI
   alice.mutex.release(*lease, alice.soon());
   waiting.join();
   EXPECT_TRUE(got);
+}
+
+WORLD_TEST(SqlBackend, WhoWaitsIsBackInTimeWhenNoConnectionIsFree) {
+  auto& process = world.process();
+  auto file = std::make_unique<StateFile>(process, process.files(), url(), OpenOptions{});
+  auto& source = *file;
+  SqlBackend backend(process, std::move(file));
+  Mutex mutex(backend, process, "x", {.ttl = 1min, .margin = 1s, .owner = "alice"});
+  const auto lease = mutex.try_acquire(process.in(1s));
+  ASSERT_TRUE(lease);
+  const Claim waiter{.key = "x", .id = base::uuid_v7(process), .owner = "bob", .ttl = 1min, .token = {}};
+  EXPECT_FALSE(backend.try_acquire(waiter, Backend::Queue::yes, process.in(1s)).granted);
+
+  const auto state = source.get(process.in(1s));
+  std::vector<sql::Connection> all;
+  while (all.size() < state->database().options().max_connections) all.push_back(state->database().connect());
+  const auto begin = process.now();
+  backend.wait(waiter, process.in(200ms), {});
+  EXPECT_LE(process.now() - begin, 200ms);
+  std::stop_source stop;
+  auto stopping = process.spawn("stops", [&](auto) {
+    process.sleep_for(100ms);
+    stop.request_stop();
+  });
+  backend.wait(waiter, base::Deadline::never(), stop.get_token());
+  EXPECT_LE(process.now() - begin, 300ms);
 }
 
 WORLD_TEST(SqlBackend, WaitingIsNotPolling) {

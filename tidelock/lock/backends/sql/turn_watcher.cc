@@ -18,7 +18,8 @@ constexpr base::Duration kBlindLook = 50ms;      // Where nothing can be heard, 
 constexpr base::Duration kBlindLookMax = 400ms;  // … and twice as long each time, up to this.
 constexpr base::Duration kRest = 1ms;            // After a look: of many commits in a row not each is looked at.
 constexpr base::Duration kKept = 10s;            // What is heard with, when nobody waits any more.
-constexpr base::Duration kPatience = 1s;         // With the database.
+constexpr base::Duration kPatience = 1s;         // With the database, for a watch.
+constexpr base::Duration kLookPatience = 5s;     // The same for one look, where nobody wants to be told sooner.
 
 }  // namespace
 
@@ -76,18 +77,18 @@ void TurnWatcher::wait(const Claim& claim, base::Deadline deadline, const std::s
                 .turn = runtime_.make_signal("the turn for " + base::quoted(claim.key))};
   const Registration registration(*this, waiter);
   const auto seen = waiter.turn->count();
-  look(claim.key);  // From here on a change is seen by the watch.
+  look(claim.key, deadline, stop);  // From here on a change is seen by the watch.
   waiter.turn->wait(seen, deadline, stop);
 }
 
-bool TurnWatcher::look(std::string_view key) {
+bool TurnWatcher::look(std::string_view key, base::Deadline deadline, const std::stop_token& stop) {
   {
     const base::LocalGuard guard(mutex_);
     if (std::ranges::find(waiters_, key, &Waiter::key) == waiters_.end()) return false;
   }
   std::optional<std::vector<base::Uuid>> turns;
   try {
-    turns = find_turns_(key);
+    turns = find_turns_(key, std::min(deadline, runtime_.in(kLookPatience)), stop);
   } catch (const Error&) {
   }
   const base::LocalGuard guard(mutex_);
@@ -124,7 +125,7 @@ void TurnWatcher::run(const std::stop_token& stop) {
         watched = std::move(state);
         changes = watched->watch();
         if (changes != nullptr) {
-          look_at_all();  // At what was committed before there was a watch.
+          look_at_all(stop);  // At what was committed before there was a watch.
           next_look = runtime_.now() + jittered(kLookEvery);
         }
       }
@@ -139,9 +140,9 @@ void TurnWatcher::run(const std::stop_token& stop) {
     }
     if (stop.stop_requested()) break;
     if (changed && runtime_.now() < next_look) {
-      if (!look(*changed)) continue;  // Nobody here waits for it.
+      if (!look(*changed, base::Deadline::never(), stop)) continue;  // Nobody here waits for it.
     } else {
-      look_at_all();
+      look_at_all(stop);
       next_look = runtime_.now() + jittered(changes != nullptr ? kLookEvery : blind_look);
       if (changes == nullptr) blind_look = std::min(2 * blind_look, kBlindLookMax);
     }
@@ -149,8 +150,8 @@ void TurnWatcher::run(const std::stop_token& stop) {
   }
 }
 
-void TurnWatcher::look_at_all() {
-  for (const auto& key : keys()) look(key);
+void TurnWatcher::look_at_all(const std::stop_token& stop) {
+  for (const auto& key : keys()) look(key, base::Deadline::never(), stop);
 }
 
 std::vector<std::string> TurnWatcher::keys() {

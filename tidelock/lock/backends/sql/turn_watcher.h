@@ -20,22 +20,23 @@ namespace tidelock::lock {
 class TurnWatcher {
  public:
   // The claims on a key that may try to acquire it now. May throw Error: then everybody tries, and meets it.
-  using FindTurns = std::function<std::vector<base::Uuid>(std::string_view key)>;
+  using FindTurns = std::function<std::vector<base::Uuid>(std::string_view key, base::Deadline deadline,
+                                                          const std::stop_token& stop)>;
 
   TurnWatcher(base::Runtime& runtime, StateSource& source, FindTurns find_turns);
 
   // As Backend::wait().
   void wait(const Claim& claim, base::Deadline deadline, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
-  // Something about this key was committed here: wakes whose turn it is without waiting for the watch. False when
-  // nobody here waits for the key.
-  bool look(std::string_view key) TIDELOCK_EXCLUDES(mutex_);
+  // Something about this key was committed here: wakes whose turn it is without waiting for the watch; everybody who
+  // waits for the key when that is not found out in time. False when nobody here waits for it.
+  bool look(std::string_view key, base::Deadline deadline, const std::stop_token& stop = {}) TIDELOCK_EXCLUDES(mutex_);
 
  private:
   struct Waiter;
   class Registration;
 
   void run(const std::stop_token& stop);
-  void look_at_all() TIDELOCK_EXCLUDES(mutex_);
+  void look_at_all(const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
   std::vector<std::string> keys() TIDELOCK_EXCLUDES(mutex_);
   base::Duration jittered(base::Duration most);
 
