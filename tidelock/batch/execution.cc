@@ -35,7 +35,7 @@ Execution::Execution(const Context& context, Runs& runs, const Job& job, RunRow 
       job_(job),
       lease_(lease),
       stop_(stop),
-      record_(context_, std::move(run), lock::token_of(lease.lease()).value),
+      record_(context_, std::move(run), lock::token_of(lease.lease()).value, hard_.get_token()),
       semaphore_(context.locks, context.runtime, slot_key(job), job.group ? job.group->slots : 1,
                  without_owner(context.lease)) {}
 
@@ -74,7 +74,7 @@ RunResult Execution::run() {
 void Execution::watch_for_stop(const std::stop_token& end) {
   while (context_.runtime.sleep_for(kStopLookEvery, end)) {
     try {
-      if (!record_.stop_requested()) continue;
+      if (!record_.stop_requested(end)) continue;
     } catch (const Error&) {
       continue;  // The state cannot be read now; whoever writes it meets the same error.
     }
@@ -86,8 +86,14 @@ void Execution::watch_for_stop(const std::stop_token& end) {
 
 Execution::Slot Execution::take_slot() {
   // An arbiter that is out of reach for a moment is no reason to give the run back. Repeating a claim finds itself.
-  auto lease = base::retry(context_.runtime, kStatePatience, {},
-                           [&] { return semaphore_.try_acquire(context_.runtime.in(10s)); });
+  std::optional<lock::Lease> lease;
+  try {
+    lease = base::retry(context_.runtime, kStatePatience, hard_.get_token(),
+                        [&] { return semaphore_.try_acquire(context_.runtime.in(10s)); });
+  } catch (const Error& error) {
+    if (error.code() != Code::cancelled) throw;
+    return Slot::stopped;
+  }
   if (!lease && job_.overlap == Overlap::skip) return Slot::skipped;
   if (!lease) lease = wait_for_slot();
   if (!lease) return Slot::stopped;

@@ -43,10 +43,10 @@ class Execution {
   const Job& job_;
   const lock::Keeper& lease_;  // Of the run.
   const std::stop_token stop_;
-  RunRecord record_;
-
   std::stop_source gentle_;
   std::stop_source hard_;
+  RunRecord record_;
+
   std::atomic<bool> stopped_by_operator_ = false;
   lock::Semaphore semaphore_;
   std::unique_ptr<lock::Keeper> slot_;

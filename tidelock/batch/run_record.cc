@@ -14,6 +14,11 @@ namespace tidelock::batch {
 
 using namespace std::chrono_literals;
 
+namespace {
+constexpr base::Duration kAttemptLimit = 30s;  // Of one attempt, where nothing presses.
+constexpr base::Duration kFarewell = 1s;       // Of what is said after a hard stop.
+}  // namespace
+
 std::string run_key(std::string_view uuid) { return "run/" + std::string(uuid); }
 
 std::optional<RunRow> find_run(sql::Database& state, RunId id) {
@@ -46,13 +51,19 @@ std::optional<RunId> insert_run(sql::Executor& state, const NewRun& run, RunStat
   return state.maybe<RunId>("select id from tidelock_run where uuid = ?", uuid);  // Another one's has the key: none.
 }
 
-// fn(connection), on a connection of its own for each attempt.
+// fn(connection). `limit`: of the wait for the connection, and of each statement.
+template <typename Fn>
+auto RunRecord::ask(base::Duration limit, const std::stop_token& stop, Fn&& fn) const {
+  auto connection = context_.state.connect(context_.runtime.in(limit), stop);
+  connection.set_statement_timeout(limit);
+  const std::stop_callback on_stop(stop, [canceller = connection.canceller()] { canceller.cancel(); });
+  return fn(connection);
+}
+
 template <typename Fn>
 auto RunRecord::patiently(Fn&& fn) const {
-  return base::retry(context_.runtime, kStatePatience, {}, [&] {
-    auto connection = context_.state.connect();
-    return fn(connection);
-  });
+  if (hard_.stop_requested()) return ask(kFarewell, {}, fn);
+  return base::retry(context_.runtime, kStatePatience, hard_, [&] { return ask(kAttemptLimit, hard_, fn); });
 }
 
 // A statement whose last two values are the run and the token under which it may be changed.
@@ -94,8 +105,8 @@ std::string RunRecord::share() const {
   return lock ? " " + lock.sql : "";
 }
 
-RunRecord::RunRecord(const Context& context, RunRow run, std::int64_t token)
-    : context_(context), run_(std::move(run)), token_(token) {}
+RunRecord::RunRecord(const Context& context, RunRow run, std::int64_t token, std::stop_token hard)
+    : context_(context), run_(std::move(run)), token_(token), hard_(std::move(hard)) {}
 
 void RunRecord::begun() {
   const auto& self = context_.runtime.identity();
@@ -124,9 +135,11 @@ void RunRecord::ended(RunStatus status, const std::string& reason, bool leaves_c
   });
 }
 
-bool RunRecord::stop_requested() const {
-  return context_.state.maybe<std::int64_t>("select stop_requested from tidelock_run where id = ? and token = ?",
-                                            run_.id, token_) == 1;
+bool RunRecord::stop_requested(const std::stop_token& end) const {
+  return ask(kAttemptLimit, end, [&](sql::Connection& on) {
+    return on.maybe<std::int64_t>("select stop_requested from tidelock_run where id = ? and token = ?", run_.id,
+                                  token_) == 1;
+  });
 }
 
 std::string RunRecord::step_status(std::size_t place) const {

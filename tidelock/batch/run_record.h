@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,11 +53,12 @@ struct StepCounts {
 
 // What it writes about the run and its steps is refused from the moment on that another execution has taken the run
 // over (Error: fenced), but for the end, which is the other's to tell, and events, which only tell what happened. A
-// state that cannot be reached is asked again for a while; all that is written bears repetition (an event may then
-// stand there twice). Used by the task of the run; stop_requested() and event() by any.
+// state that cannot be reached is asked again for a while, and no more from the moment on that `hard` is requested
+// (Error: cancelled); what is said after it, about the end, has one attempt. All that is written bears repetition (an
+// event may then stand there twice). Used by the task of the run; stop_requested() and event() by any.
 class RunRecord {
  public:
-  RunRecord(const Context& context, RunRow run, std::int64_t token);
+  RunRecord(const Context& context, RunRow run, std::int64_t token, std::stop_token hard);
 
   const RunRow& run() const { return run_; }
   std::int64_t token() const { return token_; }
@@ -65,7 +67,7 @@ class RunRecord {
   void waits_since(base::WallTime moment);  // The slot is taken by somebody else.
   void got_slot(std::string_view key, std::string_view claim);
   void ended(RunStatus status, const std::string& reason, bool leaves_checkpoints);
-  bool stop_requested() const;
+  bool stop_requested(const std::stop_token& end) const;  // Not waited for once `end` is requested.
 
   std::string step_status(std::size_t place) const;  // Empty: it was not begun.
   void step_begun(std::size_t place, std::string_view name, std::string_view kind);
@@ -87,6 +89,8 @@ class RunRecord {
 
  private:
   template <typename Fn>
+  auto ask(base::Duration limit, const std::stop_token& stop, Fn&& fn) const;
+  template <typename Fn>
   auto patiently(Fn&& fn) const;
   template <typename... Args>
   void write(std::string_view sql, const Args&... args) const;
@@ -102,6 +106,7 @@ class RunRecord {
   const Context& context_;
   const RunRow run_;
   const std::int64_t token_;
+  const std::stop_token hard_;
 };
 
 }  // namespace tidelock::batch

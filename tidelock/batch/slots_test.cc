@@ -149,6 +149,32 @@ WORLD_TEST(Slots, AnExecutionThatWasPausedPastItsLeaseLeavesTheStepsAsItsSuccess
   EXPECT_EQ(after.steps[0].error, "");
 }
 
+WORLD_TEST(Slots, AHardStopEndsTheWaitForAStateThatIsOutOfReach) {
+  Bench bench(runtime, files);
+  const auto foreign = sql::open(runtime, files, base::Url::parse("sqlite:/state.db"));
+  auto connection = foreign->connect();
+  std::optional<sql::Transaction> writing;
+  std::stop_source hurry;
+  auto context = bench.context();
+  context.hurry = hurry.get_token();
+  context.open_store = [&](const std::string&, const std::stop_token&) {
+    writing.emplace(connection.begin());  // From here on nobody else can write.
+    return bench.store_pointer();
+  };
+  base::Instant asked{};
+  auto stopping = runtime.spawn("hurries", [&](auto) {
+    runtime.sleep_for(2s);
+    asked = runtime.now();
+    hurry.request_stop();
+  });
+  const auto job = job_of(SqlStep{"nothing.sql", "select 1"});
+  const auto id = bench.queue(job);
+  EXPECT_THROW(Runner(context).execute(id, job), Error);  // Its end cannot be told either.
+  EXPECT_LT(runtime.now() - asked, 3s);
+  writing.reset();
+  EXPECT_EQ(bench.runner().execute(id, job)->status, RunStatus::completed);
+}
+
 TEST(Job, SaysAllThatIsWrongWithIt) {
   auto job = job_of(ChunkStep{.source = CsvSource{"/a.csv"},
                               .record = testing::record_of({"id integer"}, {"idd > 0"}),
