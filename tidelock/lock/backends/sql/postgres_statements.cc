@@ -136,16 +136,20 @@ const ServerStatements kPostgresStatements = {
 
     .sweep_leases = "delete from tidelock_lease where expires_us <= {now}",
     .sweep_waiters = "delete from tidelock_waiter where expires_us <= {now}",
+    .some_keys =
+        "select max(key), max(case when not crowded and (claim is null or expires_us <= {now}) and token < {now} - ? "
+        "then 1 else 0 end), max(case when crowded and token < {now} - ? then 1 else 0 end) from "
+        "(select key, crowded, claim, expires_us, token from tidelock_lock where key > ? order by key limit 1000) as s",
     .left_keys =
-        "select key from tidelock_lock as l where crowded and token < {now} - ? "
+        "select key from tidelock_lock as l where crowded and token < {now} - ? and key > ? and key <= ? "
         "and not exists (select 1 from tidelock_lease where key = l.key) "
-        "and not exists (select 1 from tidelock_waiter where key = l.key) limit 100",
+        "and not exists (select 1 from tidelock_waiter where key = l.key)",
     .raise_floor =
         "insert into tidelock_lock (key, token) values ('', {now} - ?) "
         "on conflict (key) do update set token = greatest(tidelock_lock.token, excluded.token) returning token",
     .forget_keys =
-        "delete from tidelock_lock where key <> '' and not crowded and (claim is null or expires_us <= {now}) "
-        "and token < ?",
+        "delete from tidelock_lock where not crowded and (claim is null or expires_us <= {now}) and token < ? "
+        "and key > ? and key <= ?",
 };
 
 }  // namespace tidelock::lock

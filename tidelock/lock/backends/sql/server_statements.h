@@ -54,9 +54,12 @@ struct ServerStatements {
 
   std::string_view sweep_leases;   // ()
   std::string_view sweep_waiters;  // ()
-  std::string_view left_keys;      // (age) → some keys that are crowded, have no rows, and gave no token lately
-  std::string_view raise_floor;    // (age) → token: each later one of a key that is made anew is above
-  std::string_view forget_keys;    // (token): those that are quiet and free, and gave no token since
+  // Of some keys behind one, in their order, without a lock: (age, age, key) → the last of them, or null; 1 when some
+  // of them may be forgotten; 1 when some may be left as crowded. Age: for how long they gave no token.
+  std::string_view some_keys;
+  std::string_view left_keys;    // (age, after, last) → keys that are crowded, have no rows, and gave no token lately
+  std::string_view raise_floor;  // (age) → token: each later one of a key that is made anew is above
+  std::string_view forget_keys;  // (token, after, last): those that are quiet and free, and gave no token since
 };
 
 #if TIDELOCK_HAVE_POSTGRES

@@ -44,12 +44,13 @@ struct ServerTables::Texts {
         all_rows(filled_in(say.all_rows, now)),
         sweep_leases(filled_in(say.sweep_leases, now)),
         sweep_waiters(filled_in(say.sweep_waiters, now)),
+        some_keys(filled_in(say.some_keys, now)),
         left_keys(filled_in(say.left_keys, now)),
         raise_floor(filled_in(say.raise_floor, now)),
         forget_keys(filled_in(say.forget_keys, now)) {}
 
   std::string quick_grant, quick_extend, lock_key, rows_of_key, all_rows;
-  std::string sweep_leases, sweep_waiters, left_keys, raise_floor, forget_keys;
+  std::string sweep_leases, sweep_waiters, some_keys, left_keys, raise_floor, forget_keys;
 };
 
 ServerTables::ServerTables(base::Runtime& runtime, const ServerStatements& statements, std::string now)
@@ -235,31 +236,50 @@ std::vector<KeyState> ServerTables::look_at_all(sql::Connection& connection, bas
   return std::move(collector).sorted();
 }
 
-void ServerTables::tidy(sql::Database& database, base::Duration timeout) const {
+void ServerTables::sweep_all(sql::Database& database, base::Duration timeout) const {
+  auto connection = database.connect(runtime_.in(timeout));
+  connection.set_statement_timeout(timeout);
+  connection.execute(with_clock_->sweep_leases);
+  connection.execute(with_clock_->sweep_waiters);
+}
+
+std::string ServerTables::forget_some(sql::Database& database, const std::string& after, base::Duration timeout) const {
   const base::Deadline deadline = runtime_.in(timeout);
   const sql::TransactOptions once{.isolation = isolation(), .timeout = timeout, .retry = {.max_attempts = 1}};
+  std::string last;
+  bool any_idle = false;
   std::vector<std::string> left;
   {
     auto connection = database.connect(deadline);
     connection.set_statement_timeout(timeout);
-    connection.execute(with_clock_->sweep_leases);
-    connection.execute(with_clock_->sweep_waiters);
-    for (const auto row : connection.query(with_clock_->left_keys, kForgottenAfter_us)) {
-      left.push_back(row.get<std::string>(0));
+    bool any_left = false;
+    for (const auto row : connection.query(with_clock_->some_keys, kForgottenAfter_us, kForgottenAfter_us, after)) {
+      last = row.get<std::optional<std::string>>(0).value_or("");
+      if (last.empty()) return last;
+      any_idle = row.get<bool>(1);
+      any_left = row.get<bool>(2);
+    }
+    if (any_left) {
+      for (const auto row : connection.query(with_clock_->left_keys, kForgottenAfter_us, after, last)) {
+        left.push_back(row.get<std::string>(0));
+      }
     }
   }
   for (const auto& key : left) {
-    if (deadline.passed(runtime_.now())) return;
+    if (deadline.passed(runtime_.now())) return last;
     sql::transact(database, once, [&](sql::Transaction& tx) {
       bool crowded = false;
       if (lock_key(tx, key, crowded) && crowded) leave(tx, key);
     });
   }
+  if (!any_idle && left.empty()) return last;
   // The floor is up before anything goes, and its row is not kept locked: on MariaDB every grant of a new key reads it.
   const auto floor = sql::transact(database, once, [&](sql::Transaction& tx) {
     return tx.one<std::int64_t>(with_clock_->raise_floor, kForgottenAfter_us);
   });
-  sql::transact(database, once, [&](sql::Transaction& tx) { tx.execute(with_clock_->forget_keys, floor); });
+  sql::transact(database, once,
+                [&](sql::Transaction& tx) { tx.execute(with_clock_->forget_keys, floor, after, last); });
+  return last;
 }
 
 }  // namespace tidelock::lock

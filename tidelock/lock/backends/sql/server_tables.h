@@ -50,7 +50,8 @@ class ServerTables final : public Tables {
   KeyRows look(sql::Connection& connection, std::string_view key) const override;
   std::vector<KeyState> look_at_all(sql::Connection& connection, base::Deadline deadline,
                                     const Gone& gone) const override;
-  void tidy(sql::Database& database, base::Duration timeout) const override;
+  void sweep_all(sql::Database& database, base::Duration timeout) const override;
+  std::string forget_some(sql::Database& database, const std::string& after, base::Duration timeout) const override;
 
  private:
   struct Texts;  // The statements, with the clock in them.

@@ -52,7 +52,7 @@ SqlBackend::SqlBackend(base::Runtime& runtime, std::unique_ptr<StateSource> sour
   if (state->tables().has_quick()) {
     grants_ = static_cast<std::uint32_t>(runtime.random() % kGrantsPerTidying);  // Of many short users one tidies up.
   } else {
-    tidy_up();
+    tidy_up("");
   }
 }
 
@@ -110,7 +110,7 @@ Attempt SqlBackend::try_acquire(const Claim& claim, Queue queue, base::Deadline 
   if (!done.granted) {
     done = write(*state, claim.key, deadline, [&](Request& request) { return attempt(request, claim, queue); });
   }
-  if (done.granted && ++grants_ % kGrantsPerTidying == 0) tidy_up();
+  if (done.granted && ++grants_ % kGrantsPerTidying == 0) tidy_up(claim.key);
   return done;
 }
 
@@ -258,11 +258,24 @@ std::vector<base::Uuid> SqlBackend::find_turns(std::string_view key, base::Deadl
   return turns;
 }
 
-// Nothing depends on it: what fails is left to the next one.
-void SqlBackend::tidy_up() {
+// Nothing depends on it: what fails is left to the next one. In a big table each goes on where the last one stopped,
+// and the first one begins `near` a key of its own, so that short users do not all look at the same keys.
+void SqlBackend::tidy_up(std::string_view near) {
+  const base::Deadline deadline = runtime_.in(kTidyPatience);
+  const auto left = [&] { return std::max(deadline.left(runtime_.now()), base::Duration(1ms)); };
   try {
-    const auto state = source_->get(runtime_.in(kTidyPatience));
-    state->tables().tidy(state->database(), kTidyPatience);
+    const auto state = source_->get(deadline);
+    state->tables().sweep_all(state->database(), left());
+    std::string at(near);
+    {
+      const base::LocalGuard guard(mutex_);
+      if (tidied_to_) at = *std::exchange(tidied_to_, std::nullopt);  // Nothing holds up the next one twice.
+    }
+    do {
+      at = state->tables().forget_some(state->database(), at, left());
+    } while (!at.empty() && !deadline.passed(runtime_.now()));
+    const base::LocalGuard guard(mutex_);
+    tidied_to_ = at;
   } catch (const Error&) {
   }
 }

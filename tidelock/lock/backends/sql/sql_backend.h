@@ -6,10 +6,12 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "tidelock/base/files.h"
+#include "tidelock/base/local_mutex.h"
 #include "tidelock/base/runtime.h"
 #include "tidelock/base/url.h"
 #include "tidelock/lock/backend.h"
@@ -62,14 +64,16 @@ class SqlBackend final : public Backend {
   static void end(Request& request, std::string_view key, bool dropped);
   void drop_gone(Request& request, std::string_view key, KeyRows& rows);
   std::vector<base::Uuid> find_turns(std::string_view key, base::Deadline deadline, const std::stop_token& stop);
-  void tidy_up();
+  void tidy_up(std::string_view near) TIDELOCK_EXCLUDES(mutex_);
 
   base::Runtime& runtime_;
   const bool read_only_;
   const std::unique_ptr<StateSource> source_;
   const Guarantees guarantees_;
   std::atomic<std::uint32_t> grants_ = 0;
-  TurnWatcher watcher_;  // Last: its task uses the rest.
+  base::LocalMutex mutex_;
+  std::optional<std::string> tidied_to_ TIDELOCK_GUARDED_BY(mutex_);  // The last key that was looked at; "": all were.
+  TurnWatcher watcher_;                                               // Last: its task uses the rest.
 };
 
 }  // namespace tidelock::lock

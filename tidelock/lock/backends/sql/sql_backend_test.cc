@@ -1,11 +1,18 @@
 #include "tidelock/lock/backends/sql/sql_backend.h"
 
+#include <gmock/gmock.h>
+
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tidelock/base/real_files.h"
+#include "tidelock/base/real_runtime.h"
+#include "tidelock/base/testing/temp_folder.h"
+#include "tidelock/lock/backends/sql/sqlite_tables.h"
 #include "tidelock/lock/backends/sql/state_file.h"
 #include "tidelock/lock/keeper.h"
 #include "tidelock/lock/mutex.h"
@@ -294,6 +301,48 @@ WORLD_TEST(SqlBackend, KeysAreForgottenButTheirTokensAreNot) {
   world.machine().step_wall_clock(-48h);
   Mutex again(bob.backend, bob.process, "key 7");
   EXPECT_GT(again.try_acquire(bob.soon())->token, last);
+}
+
+// On a real disk and by a real clock: nobody spends long on it at once.
+TEST(SqlBackend, ManyIdleKeysAreForgottenLittleByLittle) {
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  const base::testing::TempFolder folder;
+  const auto state = base::Url::parse("sqlite:" + (folder.path() / "locks.db").string());
+  { const SqlBackend makes_it(runtime, files, state); }
+  const auto database = sql::open(runtime, files, state);
+  database->execute(
+      "insert into tidelock_lock (key, token) with recursive n(i) as (select 1 union all select i + 1 from n "
+      "where i < 200000) select 'idle ' || i, i from n");
+  const auto keys = [&] { return database->one<int>("select count(*) from tidelock_lock"); };
+  for (const auto deadline = runtime.in(5min); keys() > 1;) {
+    ASSERT_FALSE(deadline.passed(runtime.now())) << keys() << " are left";
+    const SqlBackend tidies_up(runtime, files, state);
+  }
+  EXPECT_EQ(database->one<std::int64_t>("select token from tidelock_lock where key = ''"), 200000);
+}
+
+WORLD_TEST(SqlBackend, WhereTidyingStoppedTheNextOneGoesOn) {
+  User alice(world, "alice");
+  const SqliteTables tables(alice.process);
+  const auto database = sql::open(alice.process, alice.process.files(), url());
+  const auto insert = [&](const std::string& name, std::int64_t token) {
+    database->execute(
+        "insert into tidelock_lock (key, token) with recursive n(i) as (select 1000 union all select i + 1 from n "
+        "where i < 2999) select ? || i, ? from n",
+        name, token);
+  };
+  insert("a young key ", std::numeric_limits<std::int64_t>::max() - 1);
+  insert("an idle key ", 7);
+  std::string at;
+  std::vector<std::string> stops;
+  do {
+    stops.push_back(at = tables.forget_some(*database, at, 10s));
+  } while (!at.empty());
+  EXPECT_THAT(stops, ::testing::ElementsAre("a young key 1999", "a young key 2999", "an idle key 1999",
+                                            "an idle key 2999", ""));
+  EXPECT_EQ(database->one<int>("select count(*) from tidelock_lock where key like 'an idle%'"), 0);
+  EXPECT_EQ(database->one<int>("select count(*) from tidelock_lock where key like 'a young%'"), 2000);
 }
 
 WORLD_TEST(SqlBackend, LocksMayBeKeptInMemory) {

@@ -81,13 +81,17 @@ const SqliteStatements kSqliteStatements = {
     .sweep_waiters_of_key = "delete from tidelock_waiter where key = ? and (boot <> ? or expires_boot_ns <= ?)",
     .sweep_leases = "delete from tidelock_lease where boot <> ? or expires_boot_ns <= ?",
     .sweep_waiters = "delete from tidelock_waiter where boot <> ? or expires_boot_ns <= ?",
+    .some_keys =
+        "select max(key), max(idle) from (select key, token < ? "
+        "and not exists (select 1 from tidelock_lease where key = some.key) as idle "
+        "from tidelock_lock as some where key > ? order by key limit 1000)",
     .raise_token_floor =
         "insert into tidelock_lock (key, token) "
-        "select '', max(token) from tidelock_lock as idle where key <> '' and token < ? "
+        "select '', max(token) from tidelock_lock as idle where key > ? and key <= ? and token < ? "
         "and not exists (select 1 from tidelock_lease where key = idle.key) having max(token) is not null "
         "on conflict (key) do update set token = max(token, excluded.token)",
     .forget_keys =
-        "delete from tidelock_lock where key <> '' and token < ? "
+        "delete from tidelock_lock where key > ? and key <= ? and token < ? "
         "and not exists (select 1 from tidelock_lease where key = tidelock_lock.key)",
 
     .all_leases =

@@ -32,7 +32,10 @@ struct SqliteStatements {
   std::string_view sweep_waiters_of_key;
   std::string_view sweep_leases;
   std::string_view sweep_waiters;
-  // Keys without a lease whose last token is below (token, token) are forgotten; the highest of these is kept for all.
+  // Some keys behind one, in their order: (token, key) → the last of them, or null; 1 when some of them are idle.
+  std::string_view some_keys;
+  // Of the keys behind one and up to another: (key, key, token). The idle ones, which have no lease and a last token
+  // below that, are forgotten; the highest of their tokens is kept for all.
   std::string_view raise_token_floor;
   std::string_view forget_keys;
 

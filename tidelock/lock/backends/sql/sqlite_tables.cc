@@ -165,16 +165,33 @@ std::vector<KeyState> SqliteTables::look_at_all(sql::Connection& connection, bas
   return std::move(collector).sorted();
 }
 
-void SqliteTables::tidy(sql::Database& database, base::Duration timeout) const {
+void SqliteTables::sweep_all(sql::Database& database, base::Duration timeout) const {
   sql::transact(database, {.timeout = timeout, .retry = {.max_attempts = 1}}, [&](sql::Transaction& tx) {
     const auto& boot = runtime_.identity().boot_id;
     const auto now_ns = now().tables;
     tx.execute(kSay.sweep_leases, boot, now_ns);
     tx.execute(kSay.sweep_waiters, boot, now_ns);
-    const auto idle_since = in_us(runtime_.wall_now() - kKeyForgottenAfter);
-    tx.execute(kSay.raise_token_floor, idle_since);
-    tx.execute(kSay.forget_keys, idle_since);
   });
+}
+
+std::string SqliteTables::forget_some(sql::Database& database, const std::string& after, base::Duration timeout) const {
+  const auto idle_since = in_us(runtime_.wall_now() - kKeyForgottenAfter);
+  std::string last;
+  bool any_idle = false;
+  {
+    auto connection = database.connect(runtime_.in(timeout));
+    connection.set_statement_timeout(timeout);
+    for (const auto row : connection.query(kSay.some_keys, idle_since, after)) {
+      last = row.get<std::optional<std::string>>(0).value_or("");
+      any_idle = row.get<std::optional<std::int64_t>>(1).value_or(0) != 0;
+    }
+  }
+  if (!any_idle) return last;
+  sql::transact(database, {.timeout = timeout, .retry = {.max_attempts = 1}}, [&](sql::Transaction& tx) {
+    tx.execute(kSay.raise_token_floor, after, last, idle_since);
+    tx.execute(kSay.forget_keys, after, last, idle_since);
+  });
+  return last;
 }
 
 }  // namespace tidelock::lock

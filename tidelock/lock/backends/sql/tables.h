@@ -83,8 +83,11 @@ class Tables {
   virtual std::vector<KeyState> look_at_all(sql::Connection& connection, base::Deadline deadline,
                                             const Gone& gone) const = 0;
 
-  // What the dead left behind goes away, and keys that nobody asked for lately are forgotten.
-  virtual void tidy(sql::Database& database, base::Duration timeout) const = 0;
+  // What the dead left behind goes away. `timeout`: of each statement or transaction, as of the next call.
+  virtual void sweep_all(sql::Database& database, base::Duration timeout) const = 0;
+  // Of some keys behind `after`, in their order, those that nobody asked for lately are forgotten. Returns the last key
+  // that it looked at; empty: there are no more.
+  virtual std::string forget_some(sql::Database& database, const std::string& after, base::Duration timeout) const = 0;
 
  protected:
   // Makes the list that look_at_all() returns, from claims that come in any order of their keys.
