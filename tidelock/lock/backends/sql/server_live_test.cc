@@ -3,9 +3,14 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tidelock/base/real_files.h"
@@ -219,6 +224,43 @@ TEST_P(ServerLocks, ManyIdleKeysAreForgottenLittleByLittle) {
   EXPECT_EQ(keys(), 2) << "the young one, and the floor for the others";
 }
 
+// Acts once, before the commit of the transaction that deletes keys.
+class BeforeKeysAreGone final : public sql::Observer {
+ public:
+  explicit BeforeKeysAreGone(std::function<void()> act) : act_(std::move(act)) {}
+
+  void on_start(const sql::StatementEvent& event) noexcept override {
+    if (event.category != sql::Category::commit || event.transaction != deletes_) return;
+    if (const auto act = std::exchange(act_, nullptr)) act();
+  }
+  void on_statement(const sql::StatementEvent& event) noexcept override {
+    if (event.sql.starts_with("delete from tidelock_lock ")) deletes_ = event.transaction;
+  }
+  bool acted() const { return act_ == nullptr; }
+
+ private:
+  std::function<void()> act_;
+  std::optional<std::uint64_t> deletes_;
+};
+
+// On MariaDB the grant of a new key locks the row of the floor for sharing.
+TEST_P(ServerLocks, NobodyWaitsForANewKeyWhileOldOnesAreForgotten) {
+  const auto locks = place_->locks_on_own_clock(runtime_);
+  Mutex old(*locks, runtime_, "old", owner("a"));
+  const auto lease = old.try_acquire(soon());
+  ASSERT_TRUE(lease);
+  old.release(*lease, soon());
+  place_->move_clock(25h);
+  StateServer source(runtime_, files_, place_->url(), {}, GetParam().clock);
+  const auto state = source.get(soon());
+  const auto observer = std::make_shared<BeforeKeysAreGone>(
+      [&] { EXPECT_NO_THROW(EXPECT_TRUE(Mutex(*locks, runtime_, "new", owner("b")).try_acquire(soon()))); });
+  state->database().observe(observer);
+  EXPECT_EQ(state->tables().forget_some(state->database(), "", 60s), "old");
+  EXPECT_TRUE(observer->acted());
+  EXPECT_EQ(place_->database().one<int>("select count(*) from tidelock_lock where token > 0"), 2) << "floor, and new";
+}
+
 // --- Under attack -------------------------------------------------------------------------------------------------
 
 // Releases, whatever becomes of the connections meanwhile.
@@ -316,8 +358,7 @@ TEST_P(ServerLocks, WhileARenewalHangsTheHolderStopsInTimeAndTheNextGetsIn) {
 INSTANTIATE_TEST_SUITE_P(Servers, ServerLocks, ::testing::ValuesIn(conformance::server_kinds()),
                          [](const auto& info) { return info.param.name; });
 
-#if TIDELOCK_HAVE_POSTGRES
-// A server by itself: the tests of it bear that another one crashes it.
+// A server by itself, which the tests crash.
 class PlainServerLocks : public ::testing::Test {
  protected:
   // Until the server is there.
@@ -333,9 +374,72 @@ class PlainServerLocks : public ::testing::Test {
     }
   }
 
+  // The server recovers, and takes nobody for a while.
+  void expect_kept_by_a_crash(conformance::ServerKind kind, const char* variable,
+                              const std::function<void(sql::Database&)>& crash) {
+    kind.variable = variable;
+    if (const auto why = kind.why_missing(); !why.empty()) GTEST_SKIP() << why;
+    std::optional<conformance::LiveDatabase> place;
+    again([&] { place.emplace(runtime_, files_, kind); });
+    const auto open = [&] {
+      return again([&] { return std::make_unique<SqlBackend>(runtime_, files_, place->url()); });
+    };
+    const auto locks = open();
+    const auto others = open();
+    Mutex alice(*locks, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "alice"});
+    Mutex bob(*others, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "bob"});
+    Mutex carol(*others, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "carol"});
+    Mutex free(*others, runtime_, "free", {.ttl = 60s, .margin = 1s, .owner = "carol"});
+    const auto lease = again([&] { return alice.try_acquire(runtime_.in(10s)); });
+    ASSERT_TRUE(lease);
+    const auto before = again([&] { return free.try_acquire(runtime_.in(10s)); });
+    ASSERT_TRUE(before);
+    again([&] { free.release(*before, runtime_.in(10s)); });
+    std::optional<Lease> next;
+    auto waiting = runtime_.spawn("bob", [&](auto) { next = bob.acquire(runtime_.in(60s)); });
+    const auto waiters = [&] {
+      const auto keys = again([&] { return locks->snapshot("x", runtime_.in(10s)); });
+      return keys.empty() ? 0 : keys.front().waiters.size();
+    };
+    while (waiters() != 1) runtime_.yield();
+
+    again([&] { crash(place->database()); });
+    EXPECT_EQ(again([&] { return alice.renew(*lease, runtime_.in(10s)); }).token, lease->token);
+    EXPECT_EQ(waiters(), 1U);
+    EXPECT_FALSE(again([&] { return carol.try_acquire(runtime_.in(10s)); }));
+    const auto after = again([&] { return free.try_acquire(runtime_.in(10s)); });
+    ASSERT_TRUE(after);
+    EXPECT_GT(after->token, before->token);
+    again([&] { alice.release(*lease, runtime_.in(10s)); });
+    waiting.join();
+    ASSERT_TRUE(next);
+    EXPECT_GT(next->token, lease->token);
+  }
+
   base::RealRuntime runtime_;
   base::RealFiles files_{runtime_};
 };
+
+#if TIDELOCK_HAVE_MARIADB
+TEST_F(PlainServerLocks, ACrashOfMariadbTakesNeitherTheLeaseNorThePlaceInTheQueue) {
+  const char* const file = std::getenv("TIDELOCK_TEST_MARIADB_PLAIN_PID");
+  if (file == nullptr) GTEST_SKIP() << "TIDELOCK_TEST_MARIADB_PLAIN_PID names no server";
+  const sql::testing::Turn turn(std::filesystem::path(file).parent_path());
+  expect_kept_by_a_crash(conformance::server_kinds().back(), "TIDELOCK_TEST_MARIADB_PLAIN", [&](sql::Database&) {
+    pid_t process = 0;
+    ASSERT_TRUE(std::ifstream(file) >> process && process > 1);
+    ASSERT_EQ(::kill(process, SIGKILL), 0);
+  });
+}
+#endif
+
+#if TIDELOCK_HAVE_POSTGRES
+// One backend dies by SIGKILL; the server then ends all others.
+TEST_F(PlainServerLocks, ACrashOfPostgresTakesNeitherTheLeaseNorThePlaceInTheQueue) {
+  expect_kept_by_a_crash(conformance::server_kinds().front(), "TIDELOCK_TEST_POSTGRES_PLAIN", [](sql::Database& by) {
+    ASSERT_EQ(::kill(by.one<int>("select pg_backend_pid()"), SIGKILL), 0);
+  });
+}
 
 TEST_F(PlainServerLocks, ALeaseLeavesNothingInItsSessionsThatWouldHaveToBeReset) {
   const auto kind = conformance::server_kinds().front();
@@ -363,38 +467,78 @@ TEST_F(PlainServerLocks, ALeaseLeavesNothingInItsSessionsThatWouldHaveToBeReset)
   EXPECT_EQ(resets(), 0) << "look";
 }
 
-// One backend dies by SIGKILL; the server then ends all others, recovers, and takes nobody for a while.
-TEST_F(PlainServerLocks, ACrashOfTheServerTakesNeitherTheLeaseNorThePlaceInTheQueue) {
-  auto kind = conformance::server_kinds().front();
-  kind.variable = "TIDELOCK_TEST_POSTGRES_PLAIN";
-  if (const auto why = kind.why_missing(); !why.empty()) GTEST_SKIP() << why;
-  std::optional<conformance::LiveDatabase> place;
-  again([&] { place.emplace(runtime_, files_, kind); });
-  const auto open = [&] { return again([&] { return std::make_unique<SqlBackend>(runtime_, files_, place->url()); }); };
-  const auto locks = open();
-  const auto others = open();
-  Mutex alice(*locks, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "alice"});
-  Mutex bob(*others, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "bob"});
-  Mutex carol(*others, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "carol"});
-  const auto lease = again([&] { return alice.try_acquire(runtime_.in(10s)); });
+// Behind a real PgBouncer, which lends its sessions for a transaction. All tests of it use one database.
+class PooledLocks : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const auto* variable :
+         {"TIDELOCK_TEST_PGBOUNCER", "TIDELOCK_TEST_PGBOUNCER_SERVER", "TIDELOCK_TEST_PGBOUNCER_FOLDER"}) {
+      if (std::getenv(variable) != nullptr) continue;
+      const char* const ci = std::getenv("CI");
+      ASSERT_FALSE(ci != nullptr && std::string(ci) == "true") << variable << " is not set";
+      GTEST_SKIP() << variable << " is not set: scripts/services up starts one";
+    }
+    turn_.emplace(std::getenv("TIDELOCK_TEST_PGBOUNCER_FOLDER"));
+    direct_ = sql::open(runtime_, files_, base::Url::parse(std::getenv("TIDELOCK_TEST_PGBOUNCER_SERVER")));
+    clear();
+    url_ = base::Url::parse(std::getenv("TIDELOCK_TEST_PGBOUNCER"));
+    url_.params["pooler"] = "transaction";
+  }
+  void TearDown() override {
+    if (direct_ != nullptr) clear();
+  }
+  void clear() {
+    direct_->script(
+        "drop table if exists tidelock_lock, tidelock_lease, tidelock_waiter, tidelock_schema, lock_counter");
+  }
+
+  base::RealRuntime runtime_;
+  base::RealFiles files_{runtime_};
+  std::optional<sql::testing::Turn> turn_;
+  std::unique_ptr<sql::Database> direct_;
+  base::Url url_;
+};
+
+TEST_F(PooledLocks, TwoProcessesExcludeEachOtherHandOverAndLoseNoUpdate) {
+  SqlBackend first(runtime_, files_, url_);
+  SqlBackend second(runtime_, files_, url_);
+  Mutex alice(first, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "alice"});
+  Mutex bob(second, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "bob"});
+  auto lease = alice.try_acquire(runtime_.in(10s));
   ASSERT_TRUE(lease);
+  EXPECT_FALSE(bob.try_acquire(runtime_.in(10s)));
   std::optional<Lease> next;
   auto waiting = runtime_.spawn("bob", [&](auto) { next = bob.acquire(runtime_.in(60s)); });
-  const auto waiters = [&] {
-    const auto keys = again([&] { return locks->snapshot("x", runtime_.in(10s)); });
-    return keys.empty() ? 0 : keys.front().waiters.size();
-  };
-  while (waiters() != 1) runtime_.yield();
-
-  const auto pid = again([&] { return place->database().one<int>("select pg_backend_pid()"); });
-  ASSERT_EQ(::kill(pid, SIGKILL), 0);
-  EXPECT_EQ(again([&] { return alice.renew(*lease, runtime_.in(10s)); }).token, lease->token);
-  EXPECT_EQ(waiters(), 1U);
-  EXPECT_FALSE(again([&] { return carol.try_acquire(runtime_.in(10s)); }));
-  again([&] { alice.release(*lease, runtime_.in(10s)); });
+  while (first.snapshot("x", runtime_.in(10s)).front().waiters.empty()) runtime_.yield();
+  lease = alice.renew(*lease, runtime_.in(10s));
+  alice.release(*lease, runtime_.in(10s));
   waiting.join();
   ASSERT_TRUE(next);
   EXPECT_GT(next->token, lease->token);
+  EXPECT_FALSE(alice.try_acquire(runtime_.in(10s)));
+  bob.release(*next, runtime_.in(10s));
+
+  direct_->script("create table lock_counter (value bigint); insert into lock_counter values (0)");
+  std::atomic<int> done = 0;
+  std::vector<base::Task> workers;
+  for (int i = 0; i < 4; ++i) {
+    workers.push_back(runtime_.spawn("worker", [&, i](auto) {
+      Mutex mutex(i % 2 == 0 ? first : second, runtime_, "counter",
+                  {.ttl = 60s, .margin = 1s, .owner = "worker " + std::to_string(i)});
+      for (int turn = 0; turn < 10; ++turn) {
+        const auto held = mutex.acquire(runtime_.in(60s));
+        ASSERT_TRUE(held);
+        const auto value = direct_->one<std::int64_t>("select value from lock_counter");
+        direct_->execute("update lock_counter set value = ?", value + 1);
+        ++done;
+        mutex.release(*held, runtime_.in(10s));
+      }
+    }));
+  }
+  for (auto& worker : workers) worker.join();
+  EXPECT_EQ(done, 40);
+  EXPECT_EQ(direct_->one<int>("select value from lock_counter"), done);
+  EXPECT_TRUE(first.snapshot(std::nullopt, runtime_.in(10s)).empty());
 }
 #endif
 
