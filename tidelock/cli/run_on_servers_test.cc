@@ -100,6 +100,8 @@ class RunOnServersTest : public testing::ProgramTest, public ::testing::WithPara
     EXPECT_TRUE(ended.status.ok()) << ended.status.to_string() << ended.err;
   }
 
+  std::int64_t lost_updates(bool in_group);
+
   std::optional<sql::testing::OwnDatabase> own_;
   std::unique_ptr<sql::Database> db_;
 };
@@ -198,6 +200,49 @@ TEST_P(RunOnServersTest, TheBatchCommandsReadAndStopWhatIsThere) {
   slow.wait();
   EXPECT_EQ(db_->one<std::string>("select status from tidelock_run where id = 2"), "stopped");
 }
+
+// The incident: one job has read the open rows, another one closes the day, the first one writes back what it has read.
+// Both are processes of their own. Returns how many rows of the closed day are wrong.
+std::int64_t RunOnServersTest::lost_updates(bool in_group) {
+  db_->execute("create table stats (id integer primary key, team integer, d integer, value integer, closed integer)");
+  db_->execute("insert into stats values (1, 1, 1, 1, 0), (2, 2, 1, 1, 0), (3, 3, 1, 1, 0), (4, 4, 1, 1, 0)");
+  db_->execute("create table passing (id integer, value integer)");
+  write("read.sql", "insert into passing (id, value) select id, d * 1000 + 7 from stats where closed = 0;");
+  write("write.sql",
+        "update stats set value = (select value from passing where passing.id = stats.id) "
+        "where id in (select id from passing);");
+  write("close.sql",
+        "update stats set value = d * 1000, closed = 1 where closed = 0;"
+        "insert into stats (id, team, d, value, closed) select id + 100, team, d + 1, 1, 0 from stats where d = 1;");
+  const std::string group = in_group ? "group = \"stats\"\n" : "";
+  write("pipeline.toml",
+        head("shop") + (in_group ? "[group.stats]\n" : "") +
+            fmt::format("[job.refresh]\nstore = \"shop\"\n{0}"
+                        "[[job.refresh.step]]\nname = \"read\"\nsql = \"read.sql\"\n"
+                        "[[job.refresh.step]]\nname = \"think\"\n"
+                        "command = [\"sh\", \"-c\", \"touch {1}/read; until [ -e {1}/go ]; do sleep 0.01; done\"]\n"
+                        "[[job.refresh.step]]\nname = \"write\"\nsql = \"write.sql\"\n"
+                        "[job.close_day]\nstore = \"shop\"\n{0}"
+                        "[[job.close_day.step]]\nname = \"close\"\nsql = \"close.sql\"\n",
+                        group, folder_.path().string()));
+  const auto completed = [](const testing::Ended& ended) { EXPECT_TRUE(ended.status.ok()) << ended.err; };
+  auto refresh = start(tidelock({"batch", "run", "refresh"}));
+  EXPECT_TRUE(eventually(runtime_, [&] { return files_.info(folder_ / "read").has_value(); })) << refresh.err();
+  auto close = start(tidelock({"batch", "run", "close_day"}));
+  if (in_group) {
+    EXPECT_TRUE(says(close, "waits for group/stats"));
+  } else {
+    completed(close.wait());
+  }
+  touch("go");
+  completed(refresh.wait());
+  if (in_group) completed(close.wait());
+  EXPECT_EQ(count("select count(*) from stats where d = 1 and closed = 1"), 4);
+  return count("select count(*) from stats where d = 1 and value <> 1000");
+}
+
+TEST_P(RunOnServersTest, WithoutAGroupTwoJobsThatOverlapSpoilTheRowsOfAClosedDay) { EXPECT_EQ(lost_updates(false), 4); }
+TEST_P(RunOnServersTest, InOneGroupTwoJobsTakeTurnsAndNothingIsLost) { EXPECT_EQ(lost_updates(true), 0); }
 
 INSTANTIATE_TEST_SUITE_P(Servers, RunOnServersTest, ::testing::Values("postgres", "mariadb"),
                          [](const auto& info) { return info.param; });

@@ -1,38 +1,51 @@
-// Chunks whose commit nobody answers: never repeated blindly, resolved by the checkpoint. On SQLite itself, with a
-// connection that loses answers.
+// Chunks whose commit nobody answers: never repeated blindly, resolved by the checkpoint. On the engines themselves,
+// with a connection that loses answers.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "tidelock/base/error.h"
+#include "tidelock/batch/conformance/engines.h"
 #include "tidelock/batch/testing/bench.h"
 #include "tidelock/sql/driver.h"
 #include "tidelock/world/testing.h"
 #if TIDELOCK_HAVE_SQLITE
 #include "tidelock/sql/backends/sqlite/driver.h"
+#if TIDELOCK_HAVE_POSTGRES
+#include "tidelock/sql/backends/postgres/driver.h"
+#endif
+#if TIDELOCK_HAVE_MARIADB
+#include "tidelock/sql/backends/mariadb/driver.h"
+#endif
 
 namespace tidelock::batch {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::Bench;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::job_of;
 using ::testing::Not;
 using testing::record_of;
 
-enum class Fate { committed, rolled_back };
+enum class Fate { committed, rolled_back, committed_late };
 
 // Which commit is not answered, and what became of it.
 struct Plan {
   int lose = 0;  // The n-th from here on; 0: none.
   Fate fate = Fate::committed;
   int lost = 0;
+  std::shared_ptr<sql::Session> late{};  // Whose commit is on its way.
+  base::Signal* tell = nullptr;          // That it is.
 };
 
 class LosingSession final : public sql::Session {
@@ -45,15 +58,25 @@ class LosingSession final : public sql::Session {
   sql::Position commit(bool want_position) override {
     if (plan_.lose == 0 || --plan_.lose > 0) return inner_->commit(want_position);
     ++plan_.lost;
-    if (plan_.fate == Fate::committed) {
-      inner_->commit(want_position);
-    } else {
-      inner_->rollback();
+    switch (plan_.fate) {
+      case Fate::committed:
+        inner_->commit(want_position);
+        break;
+      case Fate::rolled_back:
+        inner_->rollback();
+        break;
+      case Fate::committed_late:
+        given_away_ = true;
+        plan_.late = inner_;
+        plan_.tell->notify_all();
+        break;
     }
     throw Error(Code::unknown_outcome, "the connection was lost");
   }
   bool transaction_alive() const noexcept override { return inner_->transaction_alive(); }
-  void rollback() noexcept override { inner_->rollback(); }
+  void rollback() noexcept override {
+    if (!given_away_) inner_->rollback();
+  }
   void savepoint(std::string_view name) override { inner_->savepoint(name); }
   void release_savepoint(std::string_view name) override { inner_->release_savepoint(name); }
   void rollback_to_savepoint(std::string_view name) override { inner_->rollback_to_savepoint(name); }
@@ -61,11 +84,12 @@ class LosingSession final : public sql::Session {
     return inner_->bulk(table, columns);
   }
   void cancel() noexcept override { inner_->cancel(); }
-  bool reset() noexcept override { return inner_->reset(); }
+  bool reset() noexcept override { return !given_away_ && inner_->reset(); }
 
  private:
-  std::unique_ptr<sql::Session> inner_;
+  const std::shared_ptr<sql::Session> inner_;
   Plan& plan_;
+  bool given_away_ = false;
 };
 
 class LosingDriver final : public sql::Driver {
@@ -82,12 +106,19 @@ class LosingDriver final : public sql::Driver {
   Plan& plan_;
 };
 
-std::shared_ptr<sql::Database> losing_store(base::Runtime& runtime, base::Files& files, Plan& plan) {
-  const auto url = base::Url::parse("sqlite:/shop.db");
+std::shared_ptr<sql::Database> losing_store(base::Runtime& runtime, base::Files& files, Plan& plan,
+                                            const base::Url& url = base::Url::parse("sqlite:/shop.db")) {
   base::UrlParams params(url);
-  auto driver = sql::sqlite::make_driver(runtime, files, url, params, {});
+  std::unique_ptr<sql::Driver> driver;
+#if TIDELOCK_HAVE_POSTGRES
+  if (url.scheme == "postgres") driver = sql::postgres::make_driver(runtime, url, params, {});
+#endif
+#if TIDELOCK_HAVE_MARIADB
+  if (url.scheme == "mariadb") driver = sql::mariadb::make_driver(runtime, url, params, {});
+#endif
+  if (driver == nullptr) driver = sql::sqlite::make_driver(runtime, files, url, params, {});
   return std::make_shared<sql::Database>(runtime, std::make_unique<LosingDriver>(std::move(driver), plan),
-                                         sql::DatabaseOptions{}, "sqlite:/shop.db");
+                                         sql::DatabaseOptions{}, url.to_string());
 }
 
 ChunkStep load(Write::Kind kind) {
@@ -141,6 +172,79 @@ WORLD_TEST(UnknownOutcome, AChunkThatWasCommittedWithoutAnAnswerIsNotCommittedAg
 WORLD_TEST(UnknownOutcome, AChunkThatWasRolledBackWithoutAnAnswerIsTriedAgain) {
   for (int n = 1; n <= 3; ++n) lose(runtime, files, n, Fate::rolled_back);
 }
+
+// Waits until a transaction of this database waits for another one's lock.
+void wait_until_one_waits(base::Runtime& runtime, sql::Database& by) {
+  const auto* const sql =
+      by.dialect().engine == "postgres"
+          ? "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+          : "select count(*) from information_schema.innodb_trx as t join information_schema.processlist as p "
+            "on p.id = t.trx_mysql_thread_id where t.trx_state = 'LOCK WAIT' and p.db = database()";
+  for (const auto deadline = runtime.in(20s); by.one<int>(sql) == 0;) {
+    ASSERT_FALSE(deadline.passed(runtime.now())) << "no attempt waits for the one before it";
+    runtime.yield();
+  }
+}
+
+// The n-th commit of a chunk is not answered, and arrives after `arrives` has returned, when the next attempt has begun
+// already. Its rows meet those of the first one, and are no bad rows for that.
+void expect_late_commit_resolved(const conformance::Place& place, int n,
+                                 const std::function<void(sql::Database&)>& arrives) {
+  auto& runtime = place.runtime;
+  Plan plan;
+  auto bench = place.bench();
+  const auto store = bench.store_pointer();
+  bench.store_pointer() = losing_store(runtime, place.files, plan, place.urls.store);
+  store->script("drop table if exists item");
+  store->execute("create table item (id integer primary key, price decimal)");
+  const auto file = place.folder / "items.csv";
+  auto step = load(Write::Kind::insert);
+  step.source = CsvSource{file};
+  place.files.write_atomically(file, "id,price\n");
+  ASSERT_EQ(bench.run(job_of(step, "first")).status, RunStatus::completed);  // Makes the tables of checkpoints.
+
+  place.files.write_atomically(file, "id,price\n1,1\n2,2\n3,3\n4,4\n5,5\n");
+  step.max_skips = 5;
+  const auto lost = runtime.make_signal("a commit whose answer is lost");
+  plan.lose = n;
+  plan.fate = Fate::committed_late;
+  plan.tell = lost.get();
+  auto arriving = runtime.spawn("a commit that arrives late", [&](const std::stop_token& stop) {
+    if (!lost->wait(0, base::Deadline::never(), stop) || stop.stop_requested()) return;
+    arrives(*store);
+    plan.late->commit(false);
+    plan.late.reset();
+  });
+  const auto id = bench.queue(job_of(step));
+  const auto result = *bench.runner().execute(id, job_of(step));
+  arriving.request_stop();
+  arriving.join();
+  EXPECT_EQ(plan.lost, 1);
+  EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
+  EXPECT_EQ(result.rows_written, 5);
+  EXPECT_THAT(ids(*store), ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_THAT(bench.history().show(id).skips, IsEmpty());
+  EXPECT_THAT(bench.story(), Contains(HasSubstr("the checkpoint says that it took place")));
+}
+
+WORLD_TEST(UnknownOutcome, AChunkWhoseCommitArrivesLateIsNeitherCommittedAgainNorTakenForBadRows) {
+  for (int n = 1; n <= 3; ++n) {
+    expect_late_commit_resolved({runtime, files, "/", testing::bench_files("/")}, n,
+                                [&](sql::Database&) { runtime.sleep_for(1s); });
+  }
+}
+
+namespace conformance {
+TIDELOCK_BATCH_CONFORMANCE(BatchLateCommits, servers_to_test());
+
+TEST_P(BatchLateCommits, AChunkIsNeitherCommittedAgainNorTakenForBadRows) {
+  for (int n = 1; n <= 3; ++n) {
+    run([&](const Place& place) {
+      expect_late_commit_resolved(place, n, [&](sql::Database& by) { wait_until_one_waits(place.runtime, by); });
+    });
+  }
+}
+}  // namespace conformance
 
 WORLD_TEST(UnknownOutcome, AScriptIsRunOnceWhicheverWayItsCommitWent) {
   for (const auto fate : {Fate::committed, Fate::rolled_back}) {
