@@ -106,7 +106,7 @@ constexpr const char* kHidden[] = {
 TEST_P(SqlGuard, NothingIsHiddenFromIt) {
   run([&](const Place& place) {
     const auto guarded = place.open("guarded=true");
-    guarded->script(kTable);
+    guarded->script(kThreeRows);
     const auto intact = [&] { return guarded->one<std::int64_t>("select count(id) from t") == 3; };
     const auto attempt = [](auto&& call) {
       try {
