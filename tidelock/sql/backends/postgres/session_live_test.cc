@@ -287,6 +287,19 @@ TEST_F(PostgresSessionLive, ThePositionOfACommitIsReachedByTheStandby) {
   EXPECT_TRUE(reader.begin().commit().empty());
 }
 
+// The server has sent the count of rows and the rows by then.
+TEST_F(PostgresSessionLive, AStatementThatFailsWhenItCommitsIsNotTakenForDone) {
+  const auto db = open();
+  db->script(
+      "create table parent (id int primary key);"
+      "create table child (id int references parent deferrable initially deferred)");
+  auto connection = db->connect();
+  EXPECT_THROW_CODE(connection.execute("insert into child values (?)", 1), Code::constraint_violation);
+  EXPECT_THROW_CODE(connection.one<int>("insert into child values (?) returning id", 1), Code::constraint_violation);
+  EXPECT_THROW_CODE(connection.script("insert into child values (1)"), Code::constraint_violation);
+  EXPECT_EQ(connection.one<int>("select count(*) from child"), 0);
+}
+
 // What the guard takes for one string, `'\''; drop table t; --'`, is two statements where a backslash escapes.
 TEST_F(PostgresSessionLive, StringsThatAreReadInAnotherWayHideNothingFromTheGuard) {
   const std::string hidden = R"(select '\''; drop table t; --')";
