@@ -142,7 +142,7 @@ WORLD_TEST(SqlPoolTurn, WhatIsKeptIsFreeOnceNobodyWaitsAnyMore) {
 TEST(SqlPoolTurn, NoWaiterWaitsLongerThanTheTurnsBeforeIt) {
   constexpr base::Duration kLongestUse = 3ms;
   std::uint64_t kept_turns = 0;
-  world::for_seeds(300, [&](world::World& world) {
+  const auto passed = world::for_seeds(300, [&](world::World& world) {
     world.run([&](base::Runtime& runtime) {
       Script script;
       const auto connections = 1 + runtime.random() % 3;
@@ -180,7 +180,7 @@ TEST(SqlPoolTurn, NoWaiterWaitsLongerThanTheTurnsBeforeIt) {
       if (uses > 2 * state.waited) ++kept_turns;
     });
   });
-  EXPECT_GT(kept_turns, 50U);  // It is about turns that were used.
+  EXPECT_GE(kept_turns, passed / 6);  // It is about turns that were used.
 }
 
 // The first in line is served first, whoever comes back meanwhile.
