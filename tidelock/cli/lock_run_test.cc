@@ -185,7 +185,7 @@ TEST_F(LockRunTest, LosesNoIncrementOfFourProcesses) {
     workers.push_back(start(std::move(command)));
   }
   for (auto& worker : workers) {
-    const auto ended = worker.wait(60s);
+    const auto ended = worker.wait(4min);
     EXPECT_TRUE(ended.status.ok()) << ended.err;
   }
   EXPECT_EQ(file("count"), "800");
