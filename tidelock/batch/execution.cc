@@ -51,11 +51,16 @@ RunResult Execution::run() {
   const std::stop_callback on_hurry(context_.hurry, end_at_once);
   const auto work =
       base::kUnitOfWork.set(context_.runtime, {.job = job_.name, .run = std::to_string(record_.run().id)});
-  record_.begun();
   auto watcher = context_.runtime.spawn("stop requests of a run", [this](std::stop_token end) { watch_for_stop(end); });
 
   RunResult result;
-  const auto slot = take_slot();
+  auto slot = Slot::stopped;
+  try {
+    record_.begun();
+    slot = take_slot();
+  } catch (const Error& error) {  // A hard stop ends the waits for the state and the arbiter.
+    if (error.code() != Code::cancelled || !hard_.stop_requested()) throw;
+  }
   if (slot == Slot::skipped) {
     result.status = RunStatus::skipped;
     result.reason = fmt::format("{} was held by {}", slot_key(job_), holders());
@@ -86,14 +91,8 @@ void Execution::watch_for_stop(const std::stop_token& end) {
 
 Execution::Slot Execution::take_slot() {
   // An arbiter that is out of reach for a moment is no reason to give the run back. Repeating a claim finds itself.
-  std::optional<lock::Lease> lease;
-  try {
-    lease = base::retry(context_.runtime, kStatePatience, hard_.get_token(),
-                        [&] { return semaphore_.try_acquire(context_.runtime.in(10s)); });
-  } catch (const Error& error) {
-    if (error.code() != Code::cancelled) throw;
-    return Slot::stopped;
-  }
+  auto lease = base::retry(context_.runtime, kStatePatience, hard_.get_token(),
+                           [&] { return semaphore_.try_acquire(context_.runtime.in(10s)); });
   if (!lease && job_.overlap == Overlap::skip) return Slot::skipped;
   if (!lease) lease = wait_for_slot();
   if (!lease) return Slot::stopped;

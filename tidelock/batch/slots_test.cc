@@ -170,7 +170,7 @@ WORLD_TEST(Slots, AHardStopEndsTheWaitForAStateThatIsOutOfReach) {
   const auto job = job_of(SqlStep{"nothing.sql", "select 1"});
   const auto id = bench.queue(job);
   EXPECT_THROW(Runner(context).execute(id, job), Error);  // Its end cannot be told either.
-  EXPECT_LT(runtime.now() - asked, 3s);
+  EXPECT_LT(runtime.now() - asked, 5s);                   // What is said and given back at the end has a second each.
   writing.reset();
   EXPECT_EQ(bench.runner().execute(id, job)->status, RunStatus::completed);
 }

@@ -234,18 +234,6 @@ WORLD_TEST(UnknownOutcome, AChunkWhoseCommitArrivesLateIsNeitherCommittedAgainNo
   }
 }
 
-namespace conformance {
-TIDELOCK_BATCH_CONFORMANCE(BatchLateCommits, servers_to_test());
-
-TEST_P(BatchLateCommits, AChunkIsNeitherCommittedAgainNorTakenForBadRows) {
-  for (int n = 1; n <= 3; ++n) {
-    run([&](const Place& place) {
-      expect_late_commit_resolved(place, n, [&](sql::Database& by) { wait_until_one_waits(place.runtime, by); });
-    });
-  }
-}
-}  // namespace conformance
-
 WORLD_TEST(UnknownOutcome, AScriptIsRunOnceWhicheverWayItsCommitWent) {
   for (const auto fate : {Fate::committed, Fate::rolled_back}) {
     Plan plan;
@@ -264,5 +252,21 @@ WORLD_TEST(UnknownOutcome, AScriptIsRunOnceWhicheverWayItsCommitWent) {
 }
 
 }  // namespace
+
+namespace conformance {
+namespace {
+
+TIDELOCK_BATCH_CONFORMANCE(BatchLateCommits, servers_to_test());
+
+TEST_P(BatchLateCommits, AChunkIsNeitherCommittedAgainNorTakenForBadRows) {
+  for (int n = 1; n <= 3; ++n) {
+    run([&](const Place& place) {
+      expect_late_commit_resolved(place, n, [&](sql::Database& by) { wait_until_one_waits(place.runtime, by); });
+    });
+  }
+}
+
+}  // namespace
+}  // namespace conformance
 }  // namespace tidelock::batch
 #endif
