@@ -131,7 +131,7 @@ TEST_P(SqlGuard, NothingIsHiddenFromIt) {
       if (whole) continue;
       ++emptied;
       plain->script("drop table if exists t");
-      plain->script(kTable);
+      plain->script(kThreeRows);
     }
     EXPECT_GT(emptied, 7);
   });
