@@ -204,10 +204,21 @@ RunResult Execution::end(RunResult result) {
   } else if (result.status == RunStatus::failed && stop_.stop_requested() && result.error->code() == Code::cancelled) {
     result.status = RunStatus::interrupted;
   }
-  add_counts(result);
+  // A hard stop that comes only now ends a wait for the state; it is said once more then, as what comes after one is.
+  const auto say = [&](auto&& words) {
+    try {
+      words();
+    } catch (const Error& error) {
+      if (error.code() != Code::cancelled || !hard_.stop_requested()) throw;
+      words();
+    }
+  };
+  say([&] { add_counts(result); });
   const auto reason = result.step.empty() ? result.reason : fmt::format("step {}: {}", result.step, result.reason);
-  if (result.status == RunStatus::failed) record_.event(result.step, base::LogLevel::error, result.reason);
-  record_.ended(result.status, reason, store_ != nullptr);
+  if (result.status == RunStatus::failed) {
+    say([&] { record_.event(result.step, base::LogLevel::error, result.reason); });
+  }
+  say([&] { record_.ended(result.status, reason, store_ != nullptr); });
   store_.reset();
   slot_.reset();  // Released: the next one may begin.
   return result;
