@@ -9,6 +9,7 @@
 #include <csignal>
 #include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "tidelock/base/process_info.h"
 #include "tidelock/cli/process_tree.h"
@@ -41,6 +42,15 @@ class LockRunFaultTest : public testing::ProgramTest {
   bool runs(const std::string& name) { return base::process_start_time(pid_in(name)).has_value(); }
   bool is_free(const std::string& name) { return show(name).find("\"holders\": []") != std::string::npos; }
 };
+
+// Also when somebody who ends deletes a file of it meanwhile.
+void delete_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  do {
+    std::filesystem::remove_all(folder, error);
+  } while (error == std::errc::no_such_file_or_directory);
+  ASSERT_FALSE(error) << error.message();
+}
 
 TEST_F(LockRunFaultTest, StoppedPastItsTtlItsCommandIsDeadBeforeTheNextHolderAndFenced) {
   auto stopped = start(lock_run("a", brief_, stubborn_));
@@ -172,7 +182,7 @@ TEST_F(LockRunFaultTest, BrokenItEndsTheCommandAndTheNextInLineGoesOn) {
 TEST_F(LockRunFaultTest, WhoseStateIsDeletedLosesTheLockAtTheNextRenewalAndHasTheSmallerToken) {
   auto running = start(lock_run("a", brief_, stubborn_));
   EXPECT_EQ(hear(), "in");
-  std::filesystem::remove_all(folder_ / ".tidelock");
+  delete_folder(folder_ / ".tidelock");
   const auto other = run(lock_run("a", {"--no-wait"}, "echo $TIDELOCK_FENCING_TOKEN"));
   EXPECT_EQ(other.status.code, 0);
   EXPECT_GT(std::stoll(other.out), std::stoll(file("token")));
@@ -204,7 +214,7 @@ TEST_F(LockRunFaultTest, AWaiterWhoseStateIsDeletedWithItsFolderMakesItAnew) {
   EXPECT_EQ(hear(), "in");
   auto waiting = start(lock_run("a", {}, "exit 4"));
   await_waiters("a", 1);
-  std::filesystem::remove_all(folder_ / ".tidelock");
+  delete_folder(folder_ / ".tidelock");
   EXPECT_EQ(waiting.wait().status.code, 4);
   EXPECT_EQ(holder.wait().status.code, 70);
 }
