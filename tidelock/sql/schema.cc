@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -105,7 +107,9 @@ void migrate(Database& database, const Schema& schema, base::Deadline deadline) 
   const TransactOptions options{
       .isolation = std::nullopt,
       .read_only = false,
-      .timeout = deadline.is_never() ? kNoTimeout : deadline.left(runtime.now()),
+      .timeout = deadline.is_never()
+                     ? kNoTimeout
+                     : std::max(deadline.left(runtime.now()), base::Duration(std::chrono::milliseconds(1))),
       .retry = {.max_attempts = 10},
       .stop = {},
   };

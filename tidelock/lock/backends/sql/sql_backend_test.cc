@@ -174,6 +174,16 @@ WORLD_TEST(SqlBackend, AWaiterMakesItsFolderAnewWhenThatIsDeletedToo) {
   EXPECT_TRUE(got);
 }
 
+WORLD_TEST(SqlBackend, ALookWhoseDeadlineJustPassedIsLateAndNoMistakeOfTheCaller) {
+  User user(world, "alice");
+  ASSERT_TRUE(user.try_acquire());
+  try {
+    EXPECT_EQ(user.backend.snapshot(std::nullopt, runtime.in(0s)).size(), 1);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::timeout) << error.what();
+  }
+}
+
 WORLD_TEST(SqlBackend, ManyMakeTheStateFileAtOnce) {
   int granted = 0;
   std::vector<base::Task> tasks;

@@ -1,5 +1,6 @@
 #include "tidelock/lock/backends/sql/sqlite_tables.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -138,7 +139,8 @@ KeyRows SqliteTables::look(sql::Connection& connection, std::string_view key) co
 
 std::vector<KeyState> SqliteTables::look_at_all(sql::Connection& connection, base::Deadline deadline,
                                                 const Gone& gone) const {
-  const auto timeout = deadline.is_never() ? sql::kNoTimeout : deadline.left(runtime_.now());
+  const auto timeout =
+      deadline.is_never() ? sql::kNoTimeout : std::max(deadline.left(runtime_.now()), base::Duration(1ms));
   auto tx = connection.begin({.isolation = std::nullopt, .read_only = true, .timeout = timeout, .stop = {}});
   const auto now = this->now();
   const BootTime time{runtime_.identity().boot_id, now.tables};
