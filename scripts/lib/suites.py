@@ -100,7 +100,8 @@ def run(suite: Suite) -> dict[str, Outcome]:
     while left:
         text, ended, status = run_process(suite, left)
         done, running = outcomes(text) if suite.is_gtest else (dict.fromkeys(left, Outcome("passed", text)), "")
-        as_told = status == 0 or (status == 1 and suite.is_gtest)  # GoogleTest's status where a test failed.
+        # 1 is GoogleTest's status where a test failed; a sanitizer ends a process with it as well.
+        as_told = not running and (status == 0 or (status == 1 and suite.is_gtest))
         results.update(done)
         behind = [name for name in left if name not in done and name != running]
         guilty = [running] if running else [] if as_told else list(done)[-1:]

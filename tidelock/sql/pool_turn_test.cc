@@ -24,10 +24,10 @@ constexpr base::Duration kLook = 500us;
 // Tasks that take the only connection `rounds` times for 100 us each and come straight back, the first of which has it
 // before the next one comes. Calls `used(who)` each time.
 template <typename Used>
-std::vector<base::Task> hurry(base::Runtime& runtime, Database& db, std::string_view names, int rounds, Used&& used) {
+std::vector<base::Task> hurry(base::Runtime& runtime, Database& db, std::string_view names, int rounds, Used used) {
   std::vector<base::Task> tasks;
   for (const char who : names) {
-    tasks.push_back(runtime.spawn("user", [&, who, rounds](const std::stop_token&) {
+    tasks.push_back(runtime.spawn("user", [&runtime, &db, used, who, rounds](const std::stop_token&) {
       for (int i = 0; i < rounds; ++i) {
         const auto mine = db.connect();
         used(who);
