@@ -9,7 +9,6 @@ import json
 import os
 import re
 import subprocess
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -100,6 +99,8 @@ def run(suite: Suite) -> dict[str, Outcome]:
     while left:
         text, ended, status = run_process(suite, left)
         done, running = outcomes(text) if suite.is_gtest else (dict.fromkeys(left, Outcome("passed", text)), "")
+        done = {name: outcome for name, outcome in done.items() if name in suite.names}  # Not what a child may say.
+        running = running if running in left else ""
         # 1 is GoogleTest's status where a test failed; a sanitizer ends a process with it as well.
         as_told = not running and (status == 0 or (status == 1 and suite.is_gtest))
         results.update(done)

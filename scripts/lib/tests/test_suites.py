@@ -18,6 +18,7 @@ for name in $names; do
     S.b) echo 'x.cc:1: Failure'; echo "[  FAILED  ] $name, where GetParam() = 1 (2 ms)" ;;
     S.c) printf 'x.cc:4: Skipped\\nno server\\n\\n'; echo "[  SKIPPED ] $name (0 ms)" ;;
     S.d) echo 'going'; exit 1 ;;
+    S.nests) echo '[ RUN      ] T.other'; exit 1 ;;
     *) printf 'no line end'; echo "[       OK ] $name (1 ms)" ;;
   esac
 done
@@ -55,6 +56,9 @@ class Suites(unittest.TestCase):
     def test_a_program_that_cannot_be_started_has_failed_all_its_tests(self):
         os.remove(self.program)
         self.assertEqual(self.outcomes_of("S.a", "S.b"), {"S.a": "failed", "S.b": "failed"})
+
+    def test_what_a_child_says_of_tests_of_its_own_is_not_heard(self):
+        self.assertEqual(self.outcomes_of("S.nests", "S.a"), {"S.nests": "failed", "S.a": "failed"})
 
     def test_a_test_that_is_no_gtest_has_its_exit_status(self):
         for status, how in ((0, "passed"), (1, "failed")):

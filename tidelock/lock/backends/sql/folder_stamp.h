@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "tidelock/base/files.h"
 #include "tidelock/base/local_mutex.h"
@@ -17,7 +18,7 @@ class FolderStamp {
   FolderStamp(base::Runtime& runtime, base::Files& files, base::Path folder)
       : runtime_(runtime), files_(files), folder_(std::move(folder)) {}
 
-  // A look at the folder; what is in it is to be looked at afterwards. Error: io.
+  // A look at the folder; what is in it is to be looked at afterwards. Error: io_error.
   struct Look {
     std::uint64_t inode, stamp;
     base::Instant at;
