@@ -3,10 +3,12 @@
 
 #include <cstdlib>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
+#include "tidelock/sql/testing/proxy.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::sql::mariadb {
@@ -87,15 +89,35 @@ TEST_F(MariadbConnecting, TlsIsUsedWhereItIsAskedFor) {
   EXPECT_EQ(cipher(), "");
   url.params["sslmode"] = "require";
   EXPECT_NE(cipher(), "");
-  url.params["statement_timeout"] = "100ms";
-  EXPECT_THROW_CODE(open_url(url)->one<int>("select sleep(20)"), Code::timeout);  // Waits and kills as without.
-  url.params.erase("statement_timeout");
   url.params["sslmode"] = "verify-full";
   url.params["sslrootcert"] = certificate;
   url.hosts.front().name = "localhost";
   EXPECT_NE(cipher(), "");
   url.params["sslrootcert"] = "/nowhere/ca.pem";
   expect(url, Code::permission_denied, "sslrootcert");
+}
+
+TEST_F(MariadbConnecting, UnderTlsAStatementIsStoppedAtItsDeadline) {
+  auto url = url_;
+  url.params["sslmode"] = "require";
+  url.params["statement_timeout"] = "100ms";
+  const auto db = open_url(url);
+  const auto begin = runtime_.now();
+  EXPECT_THROW_CODE(db->one<int>("select sleep(20)"), Code::timeout);
+  EXPECT_LT(runtime_.now() - begin, 15s) << "it was waited for to its end";
+  EXPECT_EQ(db->one<std::string>("select repeat('x', 300000)").size(), 300'000U);
+  EXPECT_EQ(db->one<int>("select length(?)", std::string(3'000'000, 'x')), 3'000'000);
+}
+
+TEST_F(MariadbConnecting, AServerThatFallsSilentInItsTlsHandshakeIsNotWaitedForLongerThanAsked) {
+  sql::testing::Proxy proxy(runtime_, url_.hosts.front().name, static_cast<std::uint16_t>(url_.hosts.front().port));
+  proxy.edit([&](std::span<char>) { proxy.freeze(true); });  // After its first words.
+  auto url = url_;
+  url.hosts.front() = {"127.0.0.1", proxy.port()};
+  url.params["sslmode"] = "require";
+  url.params["connect_timeout"] = "200ms";
+  const auto error = error_of([&] { open_url(url); });
+  EXPECT_EQ(error.code(), Code::timeout) << error.what();
 }
 
 TEST_F(MariadbConnecting, AUserThatMustUseTlsIsToldSo) {

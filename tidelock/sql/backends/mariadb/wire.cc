@@ -1,10 +1,12 @@
 #include "tidelock/sql/backends/mariadb/wire.h"
 
 #include <errmsg.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -78,6 +80,22 @@ void keep_alive(int socket) {
   set(IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveSeconds);
   set(IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveCount);
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, (kKeepAliveIdleSeconds + kKeepAliveSeconds * kKeepAliveCount) * 1000);
+}
+
+// Connected, the library makes the socket a blocking one again, and greets with TLS before we can change that: what the
+// handshake reads and writes then comes back soon, to wait with us.
+void limit_blocking(int socket) {
+  const timeval soon{.tv_sec = 0, .tv_usec = 1000};
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon);
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof soon);
+}
+
+// TLS reads and writes the socket by calls that block as it does, also where the library does not want to wait.
+void stop_blocking(int socket) {
+  const int flags = ::fcntl(socket, F_GETFL);
+  if (flags < 0 || ::fcntl(socket, F_SETFL, flags | O_NONBLOCK) != 0) {
+    throw base::errno_error(errno, {}, "a connection cannot be waited for");
+  }
 }
 
 // A server elsewhere may do, where none answered here.
@@ -163,6 +181,7 @@ void Wire::set_options() {
   mysql_set_local_infile_handler(mysql_, refuse_file, read_nothing, close_nothing, explain_refusal, nullptr);
   const unsigned protocol = settings_.socket.empty() ? MYSQL_PROTOCOL_TCP : MYSQL_PROTOCOL_SOCKET;
   set_option(mysql_, MYSQL_OPT_PROTOCOL, &protocol);
+  set_option(mysql_, MARIADB_OPT_IO_WAIT, reinterpret_cast<const void*>(&Wire::wait_within));
   mysql_options4(mysql_, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "tidelock");
   const my_bool encrypted = settings_.tls != Tls::disable;
   if (encrypted) {
@@ -179,6 +198,7 @@ void Wire::set_options() {
 // resolver without a limit; then, when the server has answered, for the name that the certificate must be for.
 bool Wire::connect(const std::string& database) {
   set_options();
+  const Calling calling(this);  // TLS waits within a call.
   const bool by_socket = !settings_.socket.empty();
   std::vector<char> host(std::max(address_.size(), settings_.host.size()) + 1);
   std::ranges::copy(address_, host.begin());
@@ -201,7 +221,7 @@ bool Wire::connect(const std::string& database) {
   socket_ = mysql_get_socket(mysql_);
   if (!by_socket) keep_alive(socket_);
   direct_ = mysql_get_ssl_cipher(mysql_) == nullptr;
-  if (direct_) set_option(mysql_, MARIADB_OPT_IO_WAIT, reinterpret_cast<const void*>(&Wire::wait_within));
+  if (!direct_) stop_blocking(socket_);
   for (auto* const poll : {&reading_, &writing_}) {
     poll->add(socket_, poll == &reading_ ? POLLIN : POLLOUT);
     poll->add(request_.descriptor().get());
@@ -251,6 +271,7 @@ int Wire::wait_within(my_socket, my_bool reading, int) noexcept {
 
 int Wire::wait_until(int events) {
   if (socket_ < 0) {  // It connects: no answer to a login can be hurried.
+    limit_blocking(mysql_get_socket(mysql_));
     base::Poll poll(runtime_);
     poll.add(mysql_get_socket(mysql_), static_cast<short>(((events & MYSQL_WAIT_READ) != 0 ? POLLIN : 0) |
                                                           ((events & MYSQL_WAIT_WRITE) != 0 ? POLLOUT : 0)));
