@@ -30,6 +30,13 @@ constexpr bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, to_lower, to_lower);
 }
 
+// Without the spaces around it; a part of the text.
+constexpr std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
 // What a hexadecimal digit stands for; -1 when it is none.
 constexpr int hex_value(char c) {
   if (is_digit(c)) return c - '0';

@@ -19,9 +19,10 @@ struct BoundStatement {
   std::size_t line = 1;                // Of the script, where it begins.
 };
 
-// Splits a script. A $name means nothing inside a string, a quoted identifier, a comment or a dollar quote, and `::` is
-// left alone; a trigger of SQLite ends with its `end;`. Empty for a script without statements. Errors:
-// statement_invalid for a $name that is none of the three, a `?`, and text that does not end; with name and line.
+// Splits a script as sql::Lexer reads it. A $name means nothing inside a string, a quoted identifier, a comment or a
+// dollar quote; `??` is left alone; a trigger of SQLite ends with its `end;`. Empty for a script without statements.
+// Errors: statement_invalid for a $name that is none of the three, a `?`, and text that does not end; with name and
+// line.
 std::vector<BoundStatement> split_script(std::string_view name, std::string_view text, const sql::Lexis& lexis,
                                          const Moment& moment);
 

@@ -3,30 +3,35 @@
 #include <gmock/gmock.h>
 
 #include "tidelock/base/testing/error_text.h"
+#include "tidelock/sql/testing/lexes.h"
 #include "tidelock/sql/value.h"
 
 namespace tidelock::batch {
 namespace {
 
 using base::testing::error_text;
+using sql::testing::kDuckdb;
+using sql::testing::kMariadb;
+using sql::testing::kSqlite;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr sql::Date kDay{std::chrono::year{2018} / 1 / 3};
 const Moment kMoment{kDay, kDay, kDay - std::chrono::days(1)};
-const sql::Lexis kDuckdb{.dollar_quotes = true, .escape_strings = true};
 
-std::vector<BoundStatement> split(std::string_view text) { return split_script("a.sql", text, kDuckdb, kMoment); }
+std::vector<BoundStatement> split(std::string_view text, const sql::Lexis& lexis = kDuckdb) {
+  return split_script("a.sql", text, lexis, kMoment);
+}
 
-std::vector<std::string> texts(std::string_view text) {
+std::vector<std::string> texts(std::string_view text, const sql::Lexis& lexis = kDuckdb) {
   std::vector<std::string> result;
-  for (const auto& statement : split(text)) result.push_back(statement.sql);
+  for (const auto& statement : split(text, lexis)) result.push_back(statement.sql);
   return result;
 }
 
 TEST(Script, SplitsAtSemicolonsThatEndStatements) {
   EXPECT_THAT(texts("select 1; select ';' ;; select \"a;b\" -- ;\n; select $$;$$;/* ; */"),
-              ElementsAre("select 1", " select ';' ", " select \"a;b\" -- ;\n", " select $$;$$"));
+              ElementsAre("select 1", "select ';'", "select \"a;b\" -- ;", "select $$;$$"));
   EXPECT_THAT(texts("  -- nothing\n ; ;"), ElementsAre());
 }
 
@@ -48,16 +53,22 @@ TEST(Script, BindsTheMomentOfTheRun) {
 }
 
 TEST(Script, ATriggerEndsWithItsEnd) {
-  EXPECT_THAT(texts("create trigger t after insert on a begin delete from b; delete from c; end; select 1"),
-              ElementsAre("create trigger t after insert on a begin delete from b; delete from c; end", " select 1"));
+  EXPECT_THAT(texts("create trigger t after insert on a begin delete from b; delete from c; end; select 1", kSqlite),
+              ElementsAre("create trigger t after insert on a begin delete from b; delete from c; end", "select 1"));
+}
+
+TEST(Script, IsReadAsTheEngineReadsIt) {
+  EXPECT_THAT(texts("select 1--1; select 2; -- a;\n/*!50000 select $today */; /* b; */", kMariadb),
+              ElementsAre("select 1--1", "select 2", "-- a;\n/*!50000 select ? */"));
+  EXPECT_THAT(texts("select a ?? 'b' from t"), ElementsAre("select a ?? 'b' from t"));
 }
 
 TEST(Script, RefusesWhatItCannotBind) {
   const auto text_of = [](std::string_view text) { return error_text([&] { split(text); }); };
   EXPECT_THAT(text_of("select 1;\nselect $tomorrow"), HasSubstr("a.sql:2: \"$tomorrow\" is none of $now"));
   EXPECT_THAT(text_of("select ?"), HasSubstr("a.sql:1: a ? has no value here"));
-  EXPECT_THAT(text_of("select\n'x"), HasSubstr("a.sql:2: text in quotes that begins here does not end"));
-  EXPECT_THAT(text_of("/* x"), HasSubstr("a.sql:1: a comment that begins here does not end"));
+  EXPECT_THAT(text_of("select\n'x"), HasSubstr("a.sql:2: a string that does not end"));
+  EXPECT_THAT(text_of("/* x"), HasSubstr("a.sql:1: a comment that does not end"));
 }
 
 TEST(Moment, IsOfTheTimeZone) {

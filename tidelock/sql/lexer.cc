@@ -103,7 +103,7 @@ bool Lexer::skip_blanks() {
       return true;
     }
   }
-  if (executable_since_) refuse_statement(sql_, *executable_since_, "a comment that does not end");
+  if (executable_since_) refuse(*executable_since_, "a comment that does not end");
   return false;
 }
 
@@ -134,7 +134,7 @@ void Lexer::skip_block(std::size_t depth_limit) {
   at_ += 2;
   while (depth > 0) {
     at_ = sql_.find_first_of("*/", at_);
-    if (at_ == sql_.npos) refuse_statement(sql_, begin, "a comment that does not end");
+    if (at_ == sql_.npos) refuse(begin, "a comment that does not end");
     if (sql_[at_] == '*' && peek() == '/') {
       --depth;
       at_ += 2;
@@ -230,7 +230,7 @@ void Lexer::quoted(char quote, bool backslash) {
     at_ = backslash ? sql_.find_first_of(quote == '"' ? "\"\\" : "'\\", at_) : sql_.find(quote, at_);
     if (at_ >= sql_.size()) {
       const bool is_string = quote == '\'' || (quote == '"' && lexis_.double_quoted_strings);
-      refuse_statement(sql_, begin, is_string ? kUnendedString : kUnendedName);
+      refuse(begin, is_string ? kUnendedString : kUnendedName);
     }
     if (sql_[at_] == quote) {
       ++at_;
@@ -266,8 +266,13 @@ bool Lexer::dollar_quote() {
 
 void Lexer::until(std::string_view end, std::size_t skip, std::string_view unended) {
   const auto found = sql_.find(end, at_ + skip);
-  if (found == sql_.npos) refuse_statement(sql_, at_, unended);
+  if (found == sql_.npos) refuse(at_, unended);
   at_ = found + end.size();
+}
+
+void Lexer::refuse(std::size_t at, std::string_view unended) {
+  unended_at_ = at;
+  refuse_statement(sql_, at, unended);
 }
 
 }  // namespace tidelock::sql

@@ -55,6 +55,9 @@ class Lexer {
   // with its position, in bytes from 1.
   std::optional<Token> next();
 
+  // After an error of next(): where that begins which does not end, in bytes.
+  std::size_t unended_at() const { return unended_at_; }
+
   // That were met so far.
   std::size_t executable_comments() const { return executable_comments_; }
 
@@ -74,11 +77,13 @@ class Lexer {
   bool continued_string();
   bool dollar_quote();
   void until(std::string_view end, std::size_t skip, std::string_view unended);
+  [[noreturn]] void refuse(std::size_t at, std::string_view unended);
 
   std::string_view sql_;
   const Lexis& lexis_;
   std::uint64_t executed_;
   std::size_t at_ = 0;  // What is read next.
+  std::size_t unended_at_ = 0;
   std::size_t executable_comments_ = 0;
   std::optional<std::size_t> executable_since_;  // Inside one that is read as text.
 };
