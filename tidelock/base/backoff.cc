@@ -24,6 +24,8 @@ Duration uniform(Duration low, Duration high, std::uint64_t random) {
 
 }  // namespace
 
+Duration jittered(Duration most, std::uint64_t random) { return uniform(most - most / 2, most, random); }
+
 Backoff::Backoff(BackoffOptions options) : options_(options), grown_(options.base) {
   const bool ordered = Duration::zero() <= options.base && options.base <= options.cap;
   if (!ordered || !(options.factor >= 1) || !std::isfinite(options.factor)) {
@@ -48,7 +50,7 @@ Duration Backoff::next(std::uint64_t random) {
     case Jitter::full:
       return uniform(Duration::zero(), value, random);
     case Jitter::equal:
-      return uniform(value - value / 2, value, random);
+      return jittered(value, random);
     case Jitter::decorrelated:
       break;
   }

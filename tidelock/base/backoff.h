@@ -27,6 +27,9 @@ struct BackoffOptions {
   static BackoffOptions fixed(Duration each) { return {each, 1, each, Jitter::none}; }
 };
 
+// One wait, with Jitter::equal: between half of `most` and all of it. `random` as of Backoff::next().
+Duration jittered(Duration most, std::uint64_t random);
+
 // The sequence of waits. A pure value: it is given its randomness and never waits itself.
 class Backoff {
  public:

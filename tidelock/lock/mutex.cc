@@ -31,12 +31,6 @@ constexpr base::Duration kDeadlockCheckMax = 4s;
 constexpr base::BackoffOptions kRetry = {.base = 10ms, .factor = 2, .cap = 500ms, .jitter = base::Jitter::equal};
 constexpr int kRefreshesPerTtl = 3;  // Of a place in the queue: two may fail before it expires.
 
-// Between half of `most` and all of it, so that those who failed together do not come back together.
-base::Duration jittered(base::Runtime& runtime, base::Duration most) {
-  const auto half = static_cast<std::uint64_t>(most.count() / 2);
-  return base::Duration(static_cast<std::int64_t>(half + runtime.random() % (half + 1)));
-}
-
 void check_options(std::string_view key, std::uint32_t permits, const LeaseOptions& options) {
   check_key("lock key", key);
   const auto refuse = [&](const std::string& why) {
@@ -229,7 +223,7 @@ std::optional<Lease> Semaphore::Acquisition::wait_turn(base::Deadline deadline, 
     } else if (now >= *next_check) {
       check_for_deadlock();
       check_after = std::min(2 * check_after, kDeadlockCheckMax);
-      next_check = runtime.now() + jittered(runtime, check_after);
+      next_check = runtime.now() + base::jittered(check_after, runtime.random());
     }
     const auto refresh = sent + state_.options.ttl / kRefreshesPerTtl;
     state_.backend.wait(claim(), std::min({deadline.at(), attempt_.retry_at, refresh, *next_check}), stop);

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "tidelock/base/backoff.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
 
@@ -110,7 +111,7 @@ void TurnWatcher::run(const std::stop_token& stop) {
     if (keys().empty()) {
       if (arrived_->wait(seen, runtime_.in(changes == nullptr ? base::Duration::max() : kKept), stop)) {
         blind_look = kBlindLook;
-        next_look = std::min(next_look, runtime_.now() + jittered(blind_look));
+        next_look = std::min(next_look, in_about(blind_look));
         continue;
       }
       changes = nullptr;  // It may hold a connection.
@@ -126,7 +127,7 @@ void TurnWatcher::run(const std::stop_token& stop) {
         changes = watched->watch();
         if (changes != nullptr) {
           look_at_all(stop);  // At what was committed before there was a watch.
-          next_look = runtime_.now() + jittered(kLookEvery);
+          next_look = in_about(kLookEvery);
         }
       }
       if (changes != nullptr) changed = changes->wait(next_look, stop);
@@ -135,7 +136,7 @@ void TurnWatcher::run(const std::stop_token& stop) {
     }
     if (changes == nullptr && arrived_->wait(seen, next_look, stop)) {
       blind_look = kBlindLook;
-      next_look = std::min(next_look, runtime_.now() + jittered(blind_look));
+      next_look = std::min(next_look, in_about(blind_look));
       continue;
     }
     if (stop.stop_requested()) break;
@@ -143,7 +144,7 @@ void TurnWatcher::run(const std::stop_token& stop) {
       if (!look(*changed, base::Deadline::never(), stop)) continue;  // Nobody here waits for it.
     } else {
       look_at_all(stop);
-      next_look = runtime_.now() + jittered(changes != nullptr ? kLookEvery : blind_look);
+      next_look = in_about(changes != nullptr ? kLookEvery : blind_look);
       if (changes == nullptr) blind_look = std::min(2 * blind_look, kBlindLookMax);
     }
     runtime_.sleep_for(kRest, stop);
@@ -161,9 +162,8 @@ std::vector<std::string> TurnWatcher::keys() {
   return {keys.begin(), keys.end()};
 }
 
-base::Duration TurnWatcher::jittered(base::Duration most) {
-  const auto half = static_cast<std::uint64_t>(most.count() / 2);
-  return base::Duration(static_cast<std::int64_t>(half + runtime_.random() % (half + 1)));
+base::Instant TurnWatcher::in_about(base::Duration most) {
+  return runtime_.now() + base::jittered(most, runtime_.random());
 }
 
 }  // namespace tidelock::lock

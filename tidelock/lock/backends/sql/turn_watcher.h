@@ -38,7 +38,7 @@ class TurnWatcher {
   void run(const std::stop_token& stop);
   void look_at_all(const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
   std::vector<std::string> keys() TIDELOCK_EXCLUDES(mutex_);
-  base::Duration jittered(base::Duration most);
+  base::Instant in_about(base::Duration most);
 
   base::Runtime& runtime_;
   StateSource& source_;
