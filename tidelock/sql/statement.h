@@ -76,6 +76,9 @@ class Row {
 
 // A running query. Rows arrive as they are read; memory stays constant whatever their number. Destroying it ends the
 // query. While it runs its connection runs nothing else (Error: misuse). Belongs to one task at a time.
+// A statement that writes and returns rows (insert … returning) outside a transaction is committed behind its last row:
+// that it was, is known when next() returned false. Destroyed before, it is still carried out, and nobody hears whether
+// its commit failed.
 class Rows {
  public:
   class Iterator {
