@@ -110,7 +110,7 @@ TEST_F(MariadbConnecting, UnderTlsAStatementIsStoppedAtItsDeadline) {
 }
 
 TEST_F(MariadbConnecting, AServerThatFallsSilentInItsTlsHandshakeIsNotWaitedForLongerThanAsked) {
-  sql::testing::Proxy proxy(runtime_, url_.hosts.front().name, static_cast<std::uint16_t>(url_.hosts.front().port));
+  sql::testing::Proxy proxy(runtime_, "127.0.0.1", *url_.hosts.front().port);
   proxy.edit([&](std::span<char>) { proxy.freeze(true); });  // After its first words.
   auto url = url_;
   url.hosts.front() = {"127.0.0.1", proxy.port()};
