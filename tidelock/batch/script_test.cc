@@ -17,10 +17,10 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr sql::Date kDay{std::chrono::year{2018} / 1 / 3};
-const Moment kMoment{kDay, kDay, kDay - std::chrono::days(1)};
+const Moment kScriptMoment{kDay, kDay, kDay - std::chrono::days(1)};
 
 std::vector<BoundStatement> split(std::string_view text, const sql::Lexis& lexis = kDuckdb) {
-  return split_script("a.sql", text, lexis, kMoment);
+  return split_script("a.sql", text, lexis, kScriptMoment);
 }
 
 std::vector<std::string> texts(std::string_view text, const sql::Lexis& lexis = kDuckdb) {

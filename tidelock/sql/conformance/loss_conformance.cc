@@ -25,7 +25,7 @@ using testing::Ledger;
 using testing::Proxy;
 using testing::Told;
 
-constexpr const char* kTable = "create table t (id bigint not null)";
+constexpr const char* kLedgerTable = "create table t (id bigint not null)";
 // No run of bytes here is longer.
 constexpr std::int64_t kBytesMost = 3000;
 
@@ -55,7 +55,7 @@ class SqlLosses : public SqlConformance {
     std::map<Told, int> seen;
     run([&](const Place& place) {
       const auto direct = place.open("max_connections=1");
-      direct->script(kTable);
+      direct->script(kLedgerTable);
       Ledger ledger;
       std::int64_t id = 0;
       for (const bool to_server : {true, false}) {
@@ -127,7 +127,7 @@ TEST_P(SqlLosses, AWriteByItselfThatIsCutAtAnyByteIsUnknown) {
 
 TEST_P(SqlLosses, ADelayIsNoLoss) {
   run([&](const Place& place) {
-    place.open()->script(kTable);
+    place.open()->script(kLedgerTable);
     Proxy proxy(place.runtime, "127.0.0.1", place.port());
     const auto db = place.open_at(proxy.port(), faults().by_proxy);
     proxy.delay(3ms);
@@ -139,7 +139,7 @@ TEST_P(SqlLosses, ADelayIsNoLoss) {
 
 TEST_P(SqlLosses, ASilentServerIsGivenUpAtTheDeadline) {
   run([&](const Place& place) {
-    place.open()->script(kTable);
+    place.open()->script(kLedgerTable);
     Proxy proxy(place.runtime, "127.0.0.1", place.port());
     const auto db = place.open_at(proxy.port(), faults().by_proxy);
     auto connection = db->connect();
@@ -160,7 +160,7 @@ TEST_P(SqlLosses, ASilentServerIsGivenUpAtTheDeadline) {
 // Many tasks on few connections: sessions are ended, connections are cut, delayed and frozen, as the seed says.
 TEST_P(SqlLosses, UnderLoadAndRandomFailuresNoUnitIsLostAndNoneAppliedTwice) {
   run([&](const Place& place) {
-    place.open()->script(kTable);
+    place.open()->script(kLedgerTable);
     world::for_seeds(1, [&](std::uint64_t seed) {
       Ledger ledger;
       {
@@ -226,7 +226,7 @@ TEST_P(SqlRestarts, AcrossThemNoUnitIsLostAndNoneAppliedTwice) {
   const testing::Turn turn(std::filesystem::path(process_file).parent_path());
   const auto& faults = *engine.declared.faults;
   engine.run([&](const Place& place) {
-    place.open()->script(kTable);
+    place.open()->script(kLedgerTable);
     Ledger ledger;
     int restarts = 0;
     {
