@@ -138,13 +138,14 @@ const ServerStatements kMariadbStatements = {
     .sweep_leases_of_key = "delete from tidelock_lease where `key` = ? and expires_us <= ?",
     .sweep_waiters_of_key = "delete from tidelock_waiter where `key` = ? and expires_us <= ?",
 
-    .all_rows =
+    .claims =
         "select 0 as role, `key`, claim, owner, host, pid, permits, since_us, expires_us, token, 0 as place, {now} "
-        "from tidelock_lock where claim is not null and not crowded and expires_us > {now} union all "
+        "from tidelock_lock where {of_key} and claim is not null and not crowded and expires_us > {now} union all "
         "select 0, `key`, claim, owner, host, pid, permits, since_us, expires_us, token, token, {now} "
-        "from tidelock_lease union all "
+        "from tidelock_lease where {of_key} union all "
         "select 1, `key`, claim, owner, host, pid, permits, since_us, expires_us, 0, place, {now} from tidelock_waiter "
-        "order by role, place",
+        "where {of_key} order by role, place",
+    .of_key = "`key` = ?",
 
     .sweep_leases = "delete from tidelock_lease where expires_us <= {now}",
     .sweep_waiters = "delete from tidelock_waiter where expires_us <= {now}",

@@ -49,8 +49,10 @@ struct ServerStatements {
   std::string_view sweep_leases_of_key;   // (key, now)
   std::string_view sweep_waiters_of_key;  // (key, now)
 
-  // () → role, key, claim, owner, host, pid, permits, since, expires, token, place, now; waiters in order.
-  std::string_view all_rows;
+  // → role, key, claim, owner, host, pid, permits, since, expires, token, place, now; waiters in order. {of_key} stands
+  // for what chooses the rows: all of them (), or those of one key (key, key, key).
+  std::string_view claims;
+  std::string_view of_key;  // (key)
 
   std::string_view sweep_leases;   // ()
   std::string_view sweep_waiters;  // ()

@@ -23,15 +23,16 @@ std::optional<std::int64_t> token_of(const Claim& claim) {
   return claim.token ? std::optional(claim.token->value) : std::nullopt;
 }
 
-std::string filled_in(std::string_view text, std::string_view now) {
-  constexpr std::string_view kClock = "{now}";
+std::string replaced(std::string_view text, std::string_view mark, std::string_view by) {
   std::string out;
-  for (auto at = text.find(kClock); at != text.npos; at = text.find(kClock)) {
-    out.append(text.substr(0, at)).append(now);
-    text.remove_prefix(at + kClock.size());
+  for (auto at = text.find(mark); at != text.npos; at = text.find(mark)) {
+    out.append(text.substr(0, at)).append(by);
+    text.remove_prefix(at + mark.size());
   }
   return out.append(text);
 }
+
+std::string filled_in(std::string_view text, std::string_view now) { return replaced(text, "{now}", now); }
 
 }  // namespace
 
@@ -41,7 +42,8 @@ struct ServerTables::Texts {
         quick_extend(filled_in(say.quick_extend, now)),
         lock_key(filled_in(say.lock_key, now)),
         rows_of_key(filled_in(say.rows_of_key, now)),
-        all_rows(filled_in(say.all_rows, now)),
+        claims(filled_in(replaced(say.claims, "{of_key}", "true"), now)),
+        claims_of_key(filled_in(replaced(say.claims, "{of_key}", say.of_key), now)),
         sweep_leases(filled_in(say.sweep_leases, now)),
         sweep_waiters(filled_in(say.sweep_waiters, now)),
         some_keys(filled_in(say.some_keys, now)),
@@ -49,7 +51,7 @@ struct ServerTables::Texts {
         raise_floor(filled_in(say.raise_floor, now)),
         forget_keys(filled_in(say.forget_keys, now)) {}
 
-  std::string quick_grant, quick_extend, lock_key, rows_of_key, all_rows;
+  std::string quick_grant, quick_extend, lock_key, rows_of_key, claims, claims_of_key;
   std::string sweep_leases, sweep_waiters, some_keys, left_keys, raise_floor, forget_keys;
 };
 
@@ -213,13 +215,15 @@ bool ServerTables::quick_drop(sql::Connection& connection, const Claim& claim) c
 
 // --- Of all keys --------------------------------------------------------------------------------------------------
 
-std::vector<KeyState> ServerTables::look_at_all(sql::Connection& connection, base::Deadline deadline,
-                                                const Gone&) const {
+std::vector<KeyState> ServerTables::states(sql::Connection& connection, std::optional<std::string_view> key,
+                                           base::Deadline deadline, const Gone&) const {
   if (!deadline.is_never()) {
     connection.set_statement_timeout(std::max(deadline.left(runtime_.now()), base::Duration(1ms)));
   }
   Collector collector;
-  for (const auto row : connection.query(with_clock_->all_rows)) {
+  auto rows =
+      key ? connection.query(with_clock_->claims_of_key, *key, *key, *key) : connection.query(with_clock_->claims);
+  for (const auto row : rows) {
     const bool waits = row.get<std::int64_t>(0) != 0;
     const auto left_us = row.get<std::int64_t>(8) - row.get<std::int64_t>(11);
     collector.add({.key = row.get<std::string>(1),

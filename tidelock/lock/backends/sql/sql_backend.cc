@@ -198,9 +198,7 @@ std::vector<KeyState> SqlBackend::snapshot(std::optional<std::string_view> key, 
   if (state == nullptr) return {};
   auto connection = state->database().connect(deadline);
   Presence::Look look(state->presence());
-  auto keys = state->tables().look_at_all(connection, deadline, [&](std::int64_t byte) { return look.gone(byte); });
-  if (key) std::erase_if(keys, [&](const KeyState& state) { return state.key != *key; });
-  return keys;
+  return state->tables().states(connection, key, deadline, [&](std::int64_t byte) { return look.gone(byte); });
 }
 
 std::size_t SqlBackend::break_claims(std::string_view key, std::span<const base::Uuid> claims,

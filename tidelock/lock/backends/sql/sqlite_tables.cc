@@ -137,8 +137,8 @@ KeyRows SqliteTables::look(sql::Connection& connection, std::string_view key) co
   return read_key(connection, key, {runtime_.identity().boot_id, now().tables});
 }
 
-std::vector<KeyState> SqliteTables::look_at_all(sql::Connection& connection, base::Deadline deadline,
-                                                const Gone& gone) const {
+std::vector<KeyState> SqliteTables::states(sql::Connection& connection, std::optional<std::string_view> key,
+                                           base::Deadline deadline, const Gone& gone) const {
   const auto timeout =
       deadline.is_never() ? sql::kNoTimeout : std::max(deadline.left(runtime_.now()), base::Duration(1ms));
   auto tx = connection.begin({.isolation = std::nullopt, .read_only = true, .timeout = timeout, .stop = {}});
@@ -147,6 +147,7 @@ std::vector<KeyState> SqliteTables::look_at_all(sql::Connection& connection, bas
   Collector collector;
   const auto read = [&](std::string_view statement, std::vector<ClaimState> KeyState::*list, bool holders) {
     for (const auto row : tx.query(statement)) {
+      if (key && row.get<std::string_view>(0) != *key) continue;
       if (!holders && gone(row.get<std::int64_t>(9))) continue;
       const auto expires_ns = row.get<std::int64_t>(8);
       const bool over = time.over(row.get<std::string_view>(7), expires_ns);

@@ -31,8 +31,8 @@ class SqliteTables final : public Tables {
   void sweep(sql::Transaction& tx, std::string_view key, const KeyRows& rows, Moment now) const override;
   void leave(sql::Transaction&, std::string_view) const override {}  // Who waits watches the file.
   KeyRows look(sql::Connection& connection, std::string_view key) const override;
-  std::vector<KeyState> look_at_all(sql::Connection& connection, base::Deadline deadline,
-                                    const Gone& gone) const override;
+  std::vector<KeyState> states(sql::Connection& connection, std::optional<std::string_view> key,
+                               base::Deadline deadline, const Gone& gone) const override;
   void sweep_all(sql::Database& database, base::Duration timeout) const override;
   std::string forget_some(sql::Database& database, const std::string& after, base::Duration timeout) const override;
 

@@ -78,10 +78,10 @@ class Tables {
 
   // One look, outside of a transaction.
   virtual KeyRows look(sql::Connection& connection, std::string_view key) const = 0;
-  // Every key that has a holder or a waiter; without the waiters whose presence is `gone`.
+  // Every key that has a holder or a waiter, or this one if it has; without the waiters whose presence is `gone`.
   using Gone = std::function<bool(std::int64_t presence)>;
-  virtual std::vector<KeyState> look_at_all(sql::Connection& connection, base::Deadline deadline,
-                                            const Gone& gone) const = 0;
+  virtual std::vector<KeyState> states(sql::Connection& connection, std::optional<std::string_view> key,
+                                       base::Deadline deadline, const Gone& gone) const = 0;
 
   // What the dead left behind goes away. `timeout`: of each statement or transaction, as of the next call.
   virtual void sweep_all(sql::Database& database, base::Duration timeout) const = 0;
@@ -90,7 +90,7 @@ class Tables {
   virtual std::string forget_some(sql::Database& database, const std::string& after, base::Duration timeout) const = 0;
 
  protected:
-  // Makes the list that look_at_all() returns, from claims that come in any order of their keys.
+  // Makes the list that states() returns, from claims that come in any order of their keys.
   class Collector {
    public:
     void add(ClaimState claim, std::vector<ClaimState> KeyState::*list);
