@@ -13,6 +13,7 @@
 #include "tidelock/cli/testing/program.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/sql/database.h"
+#include "tidelock/sql/testing/needs.h"
 
 namespace tidelock::cli {
 namespace {
@@ -61,13 +62,8 @@ std::vector<Server> servers() {
 class LockRunLiveTest : public testing::ProgramTest, public ::testing::WithParamInterface<Server> {
  protected:
   void SetUp() override {
-    const char* const url = std::getenv(GetParam().variable);
-    if (url == nullptr) {
-      const char* const ci = std::getenv("CI");
-      ASSERT_FALSE(ci != nullptr && std::string(ci) == "true") << GetParam().variable << " names no server";
-      GTEST_SKIP() << GetParam().variable << " names no server: scripts/services up starts one";
-    }
-    auto own = base::Url::parse(url);
+    TIDELOCK_NEEDS_VARIABLE(GetParam().variable);
+    auto own = base::Url::parse(std::getenv(GetParam().variable));
     admin_ = sql::open(runtime_, files_, own);
     user_ = fmt::format("tidelock_{}", runtime_.random() % 1'000'000'000);
     script(GetParam().make);

@@ -21,6 +21,7 @@
 #include "tidelock/lock/keeper.h"
 #include "tidelock/lock/mutex.h"
 #include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/testing/needs.h"
 #include "tidelock/sql/testing/turn.h"
 #include "tidelock/world/testing.h"
 
@@ -32,11 +33,7 @@ using namespace std::chrono_literals;
 class ServerLocks : public ::testing::TestWithParam<conformance::ServerKind> {
  protected:
   void SetUp() override {
-    if (const auto why = GetParam().why_missing(); !why.empty()) {
-      const char* const ci = std::getenv("CI");
-      ASSERT_FALSE(ci != nullptr && std::string(ci) == "true") << why;
-      GTEST_SKIP() << why;
-    }
+    TIDELOCK_NEEDS_VARIABLE(GetParam().variable);
     place_.emplace(runtime_, files_, GetParam());
   }
 
@@ -149,11 +146,34 @@ TEST_P(ServerLocks, AReleaseThatComesTooLateLeavesTheKeyAsItsNextHolderHasIt) {
 }
 
 TEST_P(ServerLocks, AStandbyIsRefused) {
-  const char* const url = std::getenv(GetParam().standby);
-  if (url == nullptr) GTEST_SKIP() << GetParam().standby << " names no server";
+  TIDELOCK_NEEDS_VARIABLE(GetParam().standby);
   std::optional<sql::testing::Turn> turn;
   if (GetParam().name == "mariadb") turn.emplace(sql::testing::mariadb_replica_folder());
-  EXPECT_THROW_CODE(SqlBackend(runtime_, files_, base::Url::parse(url)), Code::read_only_server);
+  const auto url = base::Url::parse(std::getenv(GetParam().standby));
+  EXPECT_THROW_CODE(SqlBackend(runtime_, files_, url), Code::read_only_server);
+}
+
+TEST_P(ServerLocks, AStandbyIsLookedAt) {
+  TIDELOCK_NEEDS_VARIABLE(GetParam().standby);
+  std::optional<sql::testing::Turn> turn;
+  if (GetParam().name == "mariadb") turn.emplace(sql::testing::mariadb_replica_folder());
+  const auto locks = open();
+  Mutex alice(*locks, runtime_, "x", {.ttl = 600s, .margin = 1s, .owner = "alice"});
+  ASSERT_TRUE(alice.try_acquire(soon()));
+  auto url = base::Url::parse(std::getenv(GetParam().standby));
+  url.path = place_->url().path;
+  std::vector<KeyState> seen;
+  std::string said;
+  for (const auto deadline = runtime_.in(60s); seen.empty(); runtime_.yield()) {  // It follows.
+    ASSERT_FALSE(deadline.passed(runtime_.now())) << said;
+    try {
+      seen = SqlBackend(runtime_, files_, url, {.read_only = true}).snapshot("x", soon());
+    } catch (const Error& error) {
+      said = error.what();
+    }
+  }
+  ASSERT_EQ(seen.front().holders.size(), 1U);
+  EXPECT_EQ(seen.front().holders.front().owner, "alice");
 }
 
 // --- What is left behind ------------------------------------------------------------------------------------------
@@ -378,7 +398,7 @@ class PlainServerLocks : public ::testing::Test {
   void expect_kept_by_a_crash(conformance::ServerKind kind, const char* variable,
                               const std::function<void(sql::Database&)>& crash) {
     kind.variable = variable;
-    if (const auto why = kind.why_missing(); !why.empty()) GTEST_SKIP() << why;
+    TIDELOCK_NEEDS_VARIABLE(variable);
     std::optional<conformance::LiveDatabase> place;
     again([&] { place.emplace(runtime_, files_, kind); });
     const auto open = [&] {
@@ -422,8 +442,8 @@ class PlainServerLocks : public ::testing::Test {
 
 #if TIDELOCK_HAVE_MARIADB
 TEST_F(PlainServerLocks, ACrashOfMariadbTakesNeitherTheLeaseNorThePlaceInTheQueue) {
+  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_MARIADB_PLAIN_PID");
   const char* const file = std::getenv("TIDELOCK_TEST_MARIADB_PLAIN_PID");
-  if (file == nullptr) GTEST_SKIP() << "TIDELOCK_TEST_MARIADB_PLAIN_PID names no server";
   const sql::testing::Turn turn(std::filesystem::path(file).parent_path());
   expect_kept_by_a_crash(conformance::server_kinds().back(), "TIDELOCK_TEST_MARIADB_PLAIN", [&](sql::Database&) {
     pid_t process = 0;
@@ -443,7 +463,7 @@ TEST_F(PlainServerLocks, ACrashOfPostgresTakesNeitherTheLeaseNorThePlaceInTheQue
 
 TEST_F(PlainServerLocks, ALeaseLeavesNothingInItsSessionsThatWouldHaveToBeReset) {
   const auto kind = conformance::server_kinds().front();
-  if (const auto why = kind.why_missing(); !why.empty()) GTEST_SKIP() << why;
+  TIDELOCK_NEEDS_VARIABLE(kind.variable);
   conformance::LiveDatabase place(runtime_, files_, kind);
   SqlBackend locks(runtime_, files_, place.url());
   Mutex mutex(locks, runtime_, "x", {.ttl = 60s, .margin = 1s, .owner = "alice"});
@@ -473,10 +493,7 @@ class PooledLocks : public ::testing::Test {
   void SetUp() override {
     for (const auto* variable :
          {"TIDELOCK_TEST_PGBOUNCER", "TIDELOCK_TEST_PGBOUNCER_SERVER", "TIDELOCK_TEST_PGBOUNCER_FOLDER"}) {
-      if (std::getenv(variable) != nullptr) continue;
-      const char* const ci = std::getenv("CI");
-      ASSERT_FALSE(ci != nullptr && std::string(ci) == "true") << variable << " is not set";
-      GTEST_SKIP() << variable << " is not set: scripts/services up starts one";
+      TIDELOCK_NEEDS_VARIABLE(variable);
     }
     turn_.emplace(std::getenv("TIDELOCK_TEST_PGBOUNCER_FOLDER"));
     direct_ = sql::open(runtime_, files_, base::Url::parse(std::getenv("TIDELOCK_TEST_PGBOUNCER_SERVER")));
@@ -545,12 +562,11 @@ TEST_F(PooledLocks, TwoProcessesExcludeEachOtherHandOverAndLoseNoUpdate) {
 #if TIDELOCK_HAVE_MARIADB
 // As replicas are unless somebody sets read_only. The user has no privilege to ask for more than its status.
 TEST(MariadbServerLocks, AReplicaThatCanBeWrittenIsNoPrimary) {
-  const char* const text = std::getenv("TIDELOCK_TEST_MARIADB_REPLICA");
-  if (text == nullptr) GTEST_SKIP() << "TIDELOCK_TEST_MARIADB_REPLICA names no server";
+  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_MARIADB_REPLICA");
   const sql::testing::Turn turn(sql::testing::mariadb_replica_folder());
   base::RealRuntime runtime;
   base::RealFiles files(runtime);
-  const auto url = base::Url::parse(text);
+  const auto url = base::Url::parse(std::getenv("TIDELOCK_TEST_MARIADB_REPLICA"));
   auto admin_url = url;
   admin_url.user = "root";
   const auto admin = sql::open(runtime, files, admin_url, {.max_connections = 1});

@@ -1,7 +1,9 @@
 // What can go wrong before the first statement: each is one clear error, and no secret is in it.
 #include <gmock/gmock.h>
 
+#include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <optional>
 #include <span>
 #include <string>
@@ -9,6 +11,7 @@
 
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
 #include "tidelock/sql/testing/proxy.h"
+#include "tidelock/sql/testing/needs.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::sql::mariadb {
@@ -78,8 +81,8 @@ TEST_F(MariadbConnecting, AServerThatSaysNothingIsNotWaitedForLongerThanAsked) {
 }
 
 TEST_F(MariadbConnecting, TlsIsUsedWhereItIsAskedFor) {
-  const char* const certificate = std::getenv("TIDELOCK_TEST_MARIADB_CERTIFICATE");
-  if (certificate == nullptr) GTEST_SKIP() << "TIDELOCK_TEST_MARIADB_CERTIFICATE names no certificate";
+  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_MARIADB_CERTIFICATE");
+  const std::string certificate = std::getenv("TIDELOCK_TEST_MARIADB_CERTIFICATE");
   auto url = url_;
   const auto cipher = [&] {
     return open_url(url)->one<std::string>(
@@ -141,6 +144,7 @@ TEST_F(MariadbConnecting, AUserWithoutConnectionsLeftIsToldSo) {
     const auto connection = db->connect();
     const auto error = error_of([&] { db->connect(); });
     EXPECT_EQ(error.code(), Code::unavailable) << error.what();
+  open();  // Makes the database, for which the user would need a connection.
     EXPECT_EQ(error.disposition(), Disposition::retry_call);
   }
   admin_->execute("drop user " + user + "@'127.0.0.1'");
@@ -183,12 +187,39 @@ TEST_F(MariadbPlain, AServerWithoutConnectionsLeftSaysWhatToDo) {
 }
 
 TEST_F(MariadbConnecting, AReplicaTakesNoWrites) {
-  const char* const replica = std::getenv("TIDELOCK_TEST_MARIADB_REPLICA");
-  if (replica == nullptr) GTEST_SKIP() << "TIDELOCK_TEST_MARIADB_REPLICA names no server";
+  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_MARIADB_REPLICA");
   const sql::testing::Turn turn(sql::testing::mariadb_replica_folder());
-  const auto db = open_url(base::Url::parse(replica));
+  const auto db = open_url(base::Url::parse(std::getenv("TIDELOCK_TEST_MARIADB_REPLICA")));
   EXPECT_EQ(db->one<int>("select 1"), 1);
   auto connection = db->connect();
+TEST_F(MariadbPlain, AQueryThatRunsWhenTheServerIsShutDownLosesItsConnection) {
+  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_MARIADB_PLAIN_PID");
+  const auto db = open("max_connections=1");
+  std::optional<Error> met;
+  auto connection = db->connect();
+  const auto session = connection.session_id();
+  auto sleeper = runtime_.spawn("sleeper", [&](const std::stop_token&) {
+    auto tx = connection.begin();
+    met = error_of([&] { tx.one<int>("select sleep(600)"); });
+  });
+  const auto sleeps = [&] {
+    return admin_->one<int>("select count(*) from information_schema.processlist where id = ? and state = 'User sleep'",
+                            session) == 1;
+  };
+  for (const auto deadline = runtime_.in(30s); !sleeps();) {
+    ASSERT_FALSE(deadline.passed(runtime_.now()));
+    runtime_.yield();
+  }
+  pid_t server = 0;
+  std::ifstream(std::getenv("TIDELOCK_TEST_MARIADB_PLAIN_PID")) >> server;
+  ASSERT_GT(server, 1);
+  ASSERT_EQ(::kill(server, SIGTERM), 0);
+  sleeper.join();
+  EXPECT_EQ(met->code(), Code::connection_lost) << met->what();
+  const auto back = sql::testing::once_there(runtime_, [&] { return open("mode=rw")->one<int>("select 1"); });
+  EXPECT_EQ(back, 1);
+}
+
   const auto error = error_of([&] { connection.execute("create table not_here (a integer)"); });
   EXPECT_EQ(error.code(), Code::read_only_server) << error.what();
   EXPECT_THAT(error.message(), HasSubstr("primary"));

@@ -21,19 +21,15 @@ using namespace std::chrono_literals;
 class PostgresPoolerLive : public PostgresLiveTest {
  protected:
   void SetUp() override {
-    if (!finds(server_, "TIDELOCK_TEST_PGBOUNCER_SERVER") || !finds(url_, "TIDELOCK_TEST_PGBOUNCER")) return;
+    for (const auto* const variable :
+         {"TIDELOCK_TEST_PGBOUNCER", "TIDELOCK_TEST_PGBOUNCER_SERVER", "TIDELOCK_TEST_PGBOUNCER_FOLDER"}) {
+      TIDELOCK_NEEDS_VARIABLE(variable);
+    }
+    server_ = base::Url::parse(std::getenv("TIDELOCK_TEST_PGBOUNCER_SERVER"));
+    url_ = base::Url::parse(std::getenv("TIDELOCK_TEST_PGBOUNCER"));
     turn_.emplace(std::getenv("TIDELOCK_TEST_PGBOUNCER_FOLDER"));
     direct_ = open_url(server_, {{"max_connections", "1"}});
     direct_->script("drop table if exists t; create table t (id bigint not null, s text, at timestamptz, b bytea)");
-  }
-  bool finds(base::Url& url, const char* variable) {
-    const char* const text = std::getenv(variable);
-    if (text == nullptr) {
-      skip_or_fail(variable);
-      return false;
-    }
-    url = base::Url::parse(text);
-    return true;
   }
   void expect_refused(const Error& error) {
     EXPECT_EQ(error.code(), Code::unsupported) << error.what();
@@ -237,8 +233,8 @@ TEST_F(PostgresPoolerLive, ALostSessionIsToldAsWithout) {
 }
 
 TEST_F(PostgresPoolerLive, OneThatLendsWholeSessionsIsLikeNone) {
-  base::Url url;
-  if (!finds(url, "TIDELOCK_TEST_PGBOUNCER_SESSION")) return;
+  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_PGBOUNCER_SESSION");
+  const auto url = base::Url::parse(std::getenv("TIDELOCK_TEST_PGBOUNCER_SESSION"));
   const auto db = open_url(url, {{"max_connections", "1"}});
   std::int64_t session = 0;
   {
@@ -266,8 +262,8 @@ TEST_F(PostgresPoolerLive, OneThatLendsWholeSessionsIsLikeNone) {
 }
 
 TEST_F(PostgresPoolerLive, OneThatTakesNoOptionsIsNamedTogetherWithTheWayOut) {
-  base::Url url;
-  if (!finds(url, "TIDELOCK_TEST_PGBOUNCER_STRICT")) return;
+  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_PGBOUNCER_STRICT");
+  auto url = base::Url::parse(std::getenv("TIDELOCK_TEST_PGBOUNCER_STRICT"));
   const auto refused = error_of([&] { open_url(url); });
   EXPECT_EQ(refused.code(), Code::unsupported) << refused.what();
   for (const auto* const part : {"pooler=transaction", "pooler=session", "ignore_startup_parameters"}) {

@@ -3,10 +3,12 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "tidelock/sql/testing/needs.h"
+
 namespace tidelock::sql::mariadb::testing {
 
 void MariadbTest::SetUp() {
-  if (const auto why = sql::testing::why_no_server(variable_); !why.empty()) GTEST_SKIP() << why;
+  TIDELOCK_NEEDS_VARIABLE(variable_);
   own_.emplace(runtime_, files_, variable_);
   url_ = own_->url();
   admin_ = &own_->admin();

@@ -13,6 +13,7 @@
 #include "tidelock/base/url.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/sql/database.h"
+#include "tidelock/sql/testing/needs.h"
 #include "tidelock/sql/testing/own_database.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/world/testing.h"
@@ -24,16 +25,10 @@ class PostgresLiveTest : public ::testing::Test {
   // `variable` names the server.
   explicit PostgresLiveTest(const char* variable = "TIDELOCK_TEST_POSTGRES") : variable_(variable) {}
   void SetUp() override {
-    if (std::getenv(variable_) == nullptr) return skip_or_fail(variable_);
+    TIDELOCK_NEEDS_VARIABLE(variable_);
     own_.emplace(runtime_, files_, variable_);
     url_ = own_->url();
     admin_ = &own_->admin();
-  }
-
-  static void skip_or_fail(const std::string& variable) {
-    const char* const ci = std::getenv("CI");
-    ASSERT_FALSE(ci != nullptr && std::string(ci) == "true") << variable << " names no server";
-    GTEST_SKIP() << sql::testing::why_no_server(variable.c_str());
   }
 
   std::unique_ptr<Database> open(const std::map<std::string, std::string>& params = {}) {
