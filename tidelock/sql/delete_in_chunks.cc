@@ -195,7 +195,7 @@ class Deletion {
     } else if (key_.row_id.empty()) {
       sql += fmt::format(" limit {}", chunk_rows_);
     } else {
-      sql = fmt::format("delete from {0} where {1} in (select {1}{2} limit {3})", table_.text, key_.row_id,
+      sql = fmt::format("delete from {0} where ({1}) in (select {1}{2} limit {3})", table_.text, key_.row_id,
                         rest(values), chunk_rows_);
     }
     return transaction.execute_values(sql, values);

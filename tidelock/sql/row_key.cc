@@ -172,7 +172,8 @@ RowKey find_row_key(Connection& connection, const TableName& table, const std::v
   if (dialect.engine == "sqlite") return sqlite_key(connection, table);
   // DuckDB numbers rows anew when it cleans up behind deleted ones: no order to go by, but good for one transaction.
   if (dialect.engine == "duckdb") return {primary_key(connection, table, "current_schema()"), "rowid"};
-  if (dialect.engine == "postgres") return {primary_key(connection, table, "current_schema()"), "ctid"};
+  // A ctid names a row of one table: each partition, and each table that inherits, counts its own.
+  if (dialect.engine == "postgres") return {primary_key(connection, table, "current_schema()"), "tableoid, ctid"};
   if (dialect.engine == "mariadb") return {primary_key(connection, table, "database()"), ""};
   throw Error(Code::unsupported, "the key of a table is not known on " + dialect.engine + ": name its columns");
 }

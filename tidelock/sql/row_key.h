@@ -20,8 +20,8 @@ TableName parse_table_name(std::string_view text, const Dialect& dialect);
 
 struct RowKey {
   std::vector<std::string> columns;  // As a statement takes them; empty when `row_id` is all there is.
-  // What names a row for a moment, to choose some rows by, where there is no key: "rowid", "ctid". Empty: nothing does,
-  // but DELETE … LIMIT works.
+  // What names a row for a moment, to choose some rows by, where there is no key: "rowid", or "tableoid, ctid". Empty:
+  // nothing does, but DELETE … LIMIT works.
   std::string row_id{};
 };
 
