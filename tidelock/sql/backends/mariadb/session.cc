@@ -173,9 +173,17 @@ void MariadbSession::begin_statement(const StatementKind& kind, std::string_view
   if (!deadline.is_never() && deadline.passed(runtime_.now())) {
     throw Error(Code::timeout, "its time was over before it began: " + base::quoted(sql));
   }
+  if (!begun_ && kind.may_write) require_connected(base::quoted(sql));
   if (!begun_) restore_settings();
   traces_ = traces_ || kind.leaves_traces;
   wire_.begin(deadline, true);
+}
+
+void MariadbSession::require_connected(std::string_view about) {
+  if (!wire_.has_hung_up()) return;
+  wire_.set_broken();
+  throw Error(Code::connection_lost,
+              "the server had closed the connection before this was sent: " + std::string(about));
 }
 
 void MariadbSession::end_statement() noexcept { wire_.end(); }
@@ -382,7 +390,7 @@ Position MariadbSession::commit(bool) {
   wire_.set_stop({});  // A commit that was asked for is seen through.
   const base::Deadline deadline = base::later(runtime_.now(), settings_.commit_timeout);
   try {
-    if (wire_.broken()) throw Error(Code::connection_lost, "the connection was lost before the commit");
+    require_connected("commit");
     if (!xid_.empty()) control("xa end " + xa_name(xid_), deadline);
     auto position =
         finish_commit(xid_.empty() ? "commit" : "xa commit " + xa_name(xid_) + " one phase", "commit", deadline);
@@ -431,7 +439,7 @@ void MariadbSession::prepare_commit() {
   const base::Deadline deadline = base::later(runtime_.now(), settings_.commit_timeout);
   const auto name = xa_name(xid_);
   try {
-    if (wire_.broken()) throw Error(Code::connection_lost, "the connection was lost before it was prepared");
+    require_connected("prepare");
     control("xa end " + name, deadline);
     finish_commit("xa prepare " + name, "prepare", deadline);
     end_transaction();

@@ -85,6 +85,8 @@ class MariadbSession final : public Session {
   void check_allowed(const StatementKind& kind, std::string_view sql) const;
   void restore_settings();
   std::string begin_text(const BeginOptions& options);
+  // Error: connection_lost where the server has hung up, so that what was not sent yet is known not to be applied.
+  void require_connected(std::string_view about);
   // Runs it as a part of a transaction that is not to be interrupted.
   void control(const std::string& sql, base::Deadline deadline);
   Position finish_commit(const std::string& sql, std::string_view what, base::Deadline deadline);

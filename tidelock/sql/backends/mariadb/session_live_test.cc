@@ -340,8 +340,7 @@ TEST_F(MariadbSessions, ATransactionThatCouldNotBeginLeavesNothingToTheNext) {
   EXPECT_EQ(connection.one<int>("select count(*) from t"), 2);
 }
 
-// The server ends the session at every step of a transaction: nothing is lost, and nothing applied twice, unless it is
-// reported as unknown.
+// The server ends the session at every step of a transaction, before its commit and after: what became of it is known.
 TEST_F(MariadbSessions, AKilledConnectionIsToldAtEveryStep) {
   const auto db = with_table();
   for (int step = 0; step < 5; ++step) {
@@ -368,10 +367,6 @@ TEST_F(MariadbSessions, AKilledConnectionIsToldAtEveryStep) {
       case 4:
         EXPECT_EQ(code, std::nullopt);
         EXPECT_EQ(rows, 1);
-        break;
-      case 3:
-        EXPECT_EQ(code, Code::unknown_outcome);
-        EXPECT_EQ(rows, 0);
         break;
       default:
         EXPECT_EQ(code, Code::connection_lost);
@@ -423,7 +418,8 @@ TEST_F(MariadbCommits, ACommitWhoseConnectionIsKilledIsUnknown) {
   ledger.expect_kept(*db);
 }
 
-TEST_F(MariadbSessions, AWriteByItselfOnALostConnectionIsUnknownAndAReadIsNot) {
+// Nothing comes as far as the server, and that is known.
+TEST_F(MariadbSessions, AConnectionThatWasLostBeforeAStatementByItselfIsNoUnknownOutcome) {
   const auto db = with_table("max_connections=2");
   db->script(
       "create function f() returns int deterministic modifies sql data begin insert into t values (3, 'x'); return 1; "
@@ -432,9 +428,13 @@ TEST_F(MariadbSessions, AWriteByItselfOnALostConnectionIsUnknownAndAReadIsNot) {
     auto connection = db->connect();
     auto insert = connection.prepare("insert into t values (1, 'x')");
     kill(connection.session_id());
-    EXPECT_THROW_CODE(insert.execute(), Code::unknown_outcome);
-    // It does not come as far as the server, and that is known.
+    EXPECT_THROW_CODE(insert.execute(), Code::connection_lost);
     EXPECT_THROW_CODE(connection.execute("insert into t values (2, 'x')"), Code::connection_lost);
+  }
+  {
+    auto connection = db->connect();
+    kill(connection.session_id());
+    EXPECT_THROW_CODE(connection.script("insert into t values (4, 'x')"), Code::connection_lost);
   }
   {
     auto connection = db->connect();
@@ -446,7 +446,7 @@ TEST_F(MariadbSessions, AWriteByItselfOnALostConnectionIsUnknownAndAReadIsNot) {
     auto connection = db->connect();
     auto query = connection.prepare("select f()");  // Committed by itself, as a statement that writes.
     kill(connection.session_id());
-    EXPECT_THROW_CODE(query.execute(), Code::unknown_outcome);
+    EXPECT_THROW_CODE(query.execute(), Code::connection_lost);
   }
   EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
 }
