@@ -15,9 +15,11 @@
 #endif
 #if TIDELOCK_HAVE_MARIADB
 #include "tidelock/sql/backends/mariadb/driver.h"
+#include "tidelock/sql/backends/mariadb/settings.h"
 #endif
 #if TIDELOCK_HAVE_POSTGRES
 #include "tidelock/sql/backends/postgres/driver.h"
+#include "tidelock/sql/backends/postgres/settings.h"
 #endif
 
 namespace tidelock::sql {
@@ -52,7 +54,8 @@ Engine duckdb_engine() {
 
 std::unique_ptr<Driver> make_driver([[maybe_unused]] base::Runtime& runtime, [[maybe_unused]] base::Files& files,
                                     const base::Url& url, [[maybe_unused]] base::UrlParams& params,
-                                    [[maybe_unused]] const DatabaseOptions& options) {
+                                    [[maybe_unused]] const DatabaseOptions& options,
+                                    [[maybe_unused]] base::Deadline deadline) {
 #if TIDELOCK_HAVE_SQLITE
   if (url.scheme == "sqlite") return sqlite::make_driver(runtime, files, url, params, options);
 #endif
@@ -60,10 +63,14 @@ std::unique_ptr<Driver> make_driver([[maybe_unused]] base::Runtime& runtime, [[m
   if (url.scheme == "duckdb") return make_duckdb_driver(runtime, files, url, params, options);
 #endif
 #if TIDELOCK_HAVE_MARIADB
-  if (engine_of(url.scheme) == "mariadb") return mariadb::make_driver(runtime, url, params, options);
+  if (engine_of(url.scheme) == "mariadb") {
+    return mariadb::make_driver(runtime, url, params, options, deadline);
+  }
 #endif
 #if TIDELOCK_HAVE_POSTGRES
-  if (engine_of(url.scheme) == "postgres") return postgres::make_driver(runtime, url, params, options);
+  if (engine_of(url.scheme) == "postgres") {
+    return postgres::make_driver(runtime, url, params, options);
+  }
 #endif
   std::vector<std::string> known;
   for (const auto& engine : engines()) known.push_back(engine.scheme + ":");
@@ -103,7 +110,7 @@ std::unique_ptr<Database> open(base::Runtime& runtime, base::Files& files, const
   base::UrlParams params(url);
   auto merged = options;
   merged.read(params);
-  auto driver = make_driver(runtime, files, url, params, merged);
+  auto driver = make_driver(runtime, files, url, params, merged, deadline.value_or(base::Deadline::never()));
   auto database = std::make_unique<Database>(runtime, std::move(driver), merged, url.to_string());
   if (deadline) {
     database->connect(*deadline);
@@ -117,7 +124,19 @@ void check_url(base::Runtime& runtime, base::Files& files, const base::Url& url,
   base::UrlParams params(url);
   auto merged = options;
   merged.read(params);
-  make_driver(runtime, files, url, params, merged);
+#if TIDELOCK_HAVE_MARIADB
+  if (engine_of(url.scheme) == "mariadb") {
+    mariadb::read_settings(url, params, merged);
+    return;
+  }
+#endif
+#if TIDELOCK_HAVE_POSTGRES
+  if (engine_of(url.scheme) == "postgres") {
+    postgres::read_settings(url, params, merged);
+    return;
+  }
+#endif
+  make_driver(runtime, files, url, params, merged, base::Deadline::never());
 }
 
 }  // namespace tidelock::sql

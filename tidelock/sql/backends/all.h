@@ -34,7 +34,7 @@ std::string engine_of(std::string_view scheme);
 std::unique_ptr<Database> open(base::Runtime& runtime, base::Files& files, const base::Url& url,
                                const DatabaseOptions& options = {}, std::optional<base::Deadline> deadline = {});
 
-// Throws the invalid_argument that open() would throw for the URL alone. Touches no file.
+// Throws the invalid_argument that open() would throw for the URL alone. Touches no file and no server.
 void check_url(base::Runtime& runtime, base::Files& files, const base::Url& url, const DatabaseOptions& options = {});
 
 }  // namespace tidelock::sql

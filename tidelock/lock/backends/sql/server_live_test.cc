@@ -22,6 +22,7 @@
 #include "tidelock/lock/mutex.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/sql/testing/needs.h"
+#include "tidelock/sql/testing/silent_listener.h"
 #include "tidelock/sql/testing/turn.h"
 #include "tidelock/world/testing.h"
 
@@ -174,6 +175,25 @@ TEST_P(ServerLocks, AStandbyIsLookedAt) {
   }
   ASSERT_EQ(seen.front().holders.size(), 1U);
   EXPECT_EQ(seen.front().holders.front().owner, "alice");
+}
+
+TEST_P(ServerLocks, LookingAtLocksMakesNoDatabase) {
+  auto url = place_->url();
+  url.path += "_not_there";
+  EXPECT_THROW_CODE(SqlBackend(runtime_, files_, url, {.read_only = true}), Code::not_found);
+  url.params["mode"] = "rw";
+  EXPECT_THROW_CODE(sql::open(runtime_, files_, url), Code::not_found);
+}
+
+TEST_P(ServerLocks, OpeningThemEndsInTimeWhereAServerSaysNothing) {
+  auto url = place_->url();
+  const auto port = url.hosts.front().port.value();
+  const sql::testing::SilentListener silent(runtime_, port, true);
+  url.hosts.front() = {silent.address(), port};
+  url.params["connect_timeout"] = "60s";
+  const auto begin = runtime_.now();
+  EXPECT_THROW_CODE(SqlBackend(runtime_, files_, url, {.patience = 200ms}), Code::timeout);
+  EXPECT_LT(runtime_.now() - begin, 30s);
 }
 
 // --- What is left behind ------------------------------------------------------------------------------------------

@@ -92,9 +92,10 @@ void make_database(base::Runtime& runtime, const Settings& settings, base::Deadl
 
 class MariadbDriver final : public Driver {
  public:
-  MariadbDriver(base::Runtime& runtime, Settings settings) : runtime_(runtime), settings_(std::move(settings)) {
+  MariadbDriver(base::Runtime& runtime, Settings settings, base::Deadline until)
+      : runtime_(runtime), settings_(std::move(settings)) {
     if (settings_.resolver == nullptr) settings_.resolver = std::make_shared<base::SystemResolver>(runtime_);
-    const base::Deadline deadline = base::later(runtime_.now(), settings_.connect_timeout);
+    const base::Deadline deadline = within_connect_timeout(until);
     auto first = [&] {
       try {
         return std::make_unique<MariadbSession>(runtime_, settings_, deadline);
@@ -115,11 +116,14 @@ class MariadbDriver final : public Driver {
       const base::LocalGuard guard(mutex_);
       if (first_ != nullptr) return std::move(first_);
     }
-    const base::Deadline own = base::later(runtime_.now(), settings_.connect_timeout);
-    return std::make_unique<MariadbSession>(runtime_, settings_, std::min(own, deadline), stop);
+    return std::make_unique<MariadbSession>(runtime_, settings_, within_connect_timeout(deadline), stop);
   }
 
  private:
+  base::Deadline within_connect_timeout(base::Deadline deadline) const {
+    return std::min(base::Deadline(base::later(runtime_.now(), settings_.connect_timeout)), deadline);
+  }
+
   base::Runtime& runtime_;
   Settings settings_;
   Dialect dialect_;
@@ -132,8 +136,8 @@ class MariadbDriver final : public Driver {
 std::string client_version() { return mysql_get_client_info(); }
 
 std::unique_ptr<Driver> make_driver(base::Runtime& runtime, const base::Url& url, base::UrlParams& params,
-                                    const DatabaseOptions& options) {
-  return std::make_unique<MariadbDriver>(runtime, read_settings(url, params, options));
+                                    const DatabaseOptions& options, base::Deadline deadline) {
+  return std::make_unique<MariadbDriver>(runtime, read_settings(url, params, options), deadline);
 }
 
 }  // namespace tidelock::sql::mariadb

@@ -13,8 +13,9 @@ namespace tidelock::sql::mariadb {
 
 std::string client_version();
 
-// Connects once, to learn what the server can. `params`: of `url`, with those of DatabaseOptions taken out.
+// Connects once, to learn what the server can, until the deadline or for the connect_timeout. `params`: of `url`, with
+// those of DatabaseOptions taken out.
 std::unique_ptr<Driver> make_driver(base::Runtime& runtime, const base::Url& url, base::UrlParams& params,
-                                    const DatabaseOptions& options);
+                                    const DatabaseOptions& options, base::Deadline deadline);
 
 }  // namespace tidelock::sql::mariadb
