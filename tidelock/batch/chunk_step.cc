@@ -99,7 +99,10 @@ class ChunkWork {
     if (refused && writer_->batches()) refused = try_write(chunk, range, true);
     if (!refused) return;
     if (range.size() == 0) throw *refused;
-    if (range.size() == 1) return skip(chunk, range, *refused);
+    if (range.size() == 1) {
+      writer_->check_table(run_.open_store());  // Without it, and its columns, no row is to blame.
+      return skip(chunk, range, *refused);
+    }
     const auto middle = range.begin + range.size() / 2;
     write(chunk, {range.begin, middle});
     write(chunk, {middle, range.end});

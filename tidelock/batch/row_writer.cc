@@ -32,8 +32,8 @@ RowWriter::RowWriter(sql::Database& store, const Write& write, std::vector<std::
   }
   std::vector<std::string> quoted;
   for (const auto& column : columns_) quoted.push_back(dialect.quote(column));
-  auto connection = store.connect();
-  connection.query(fmt::format("select {} from {} where 1 = 0", joined(quoted, ", "), write_.table)).finish();
+  check_sql_ = fmt::format("select {} from {} where 1 = 0", joined(quoted, ", "), write_.table);
+  check_table(store);
 
   if (write_.kind == Write::Kind::upsert) {
     // A statement costs more than a row where it is planned anew each time, or is a round trip.
@@ -44,6 +44,9 @@ RowWriter::RowWriter(sql::Database& store, const Write& write, std::vector<std::
     one_sql_ = update_sql(dialect);
   }
 }
+
+// Without a step SQLite would not notice that a statement which it knows has become wrong.
+void RowWriter::check_table(sql::Database& store) const { store.connect().query(check_sql_).next(); }
 
 bool RowWriter::is_key(const std::string& column) const {
   return std::ranges::find(write_.key, column) != write_.key.end();

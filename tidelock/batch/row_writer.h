@@ -25,6 +25,9 @@ class RowWriter {
   // says about the table.
   RowWriter(sql::Database& store, const Write& write, std::vector<std::string> columns);
 
+  // Looks again. Errors: what the engine says about the table.
+  void check_table(sql::Database& store) const;
+
   // Writes them in the transaction, one statement a row where `one_by_one`. Returns the rows of an update that found
   // nothing. Errors: those of the engine.
   std::vector<std::size_t> write(sql::Transaction& tx, const Chunk& chunk, RowRange range, bool one_by_one) const;
@@ -42,6 +45,7 @@ class RowWriter {
 
   const Write write_;
   const std::vector<std::string> columns_;
+  std::string check_sql_;
   std::size_t batch_rows_ = 1;
   std::string one_sql_;    // Of an upsert or update.
   std::string batch_sql_;  // Of an upsert of batch_rows_.

@@ -82,7 +82,7 @@ class Session {
   virtual void savepoint(std::string_view name) = 0;
   virtual void release_savepoint(std::string_view name) = 0;
   virtual void rollback_to_savepoint(std::string_view name) = 0;
-
+  // `table`: as a statement takes it, each part of the name in quotes.
   virtual std::unique_ptr<Bulk> bulk(std::string_view table, std::span<const std::string> columns) = 0;
 
   // Makes the statement that runs now fail with Code::cancelled; does nothing when none runs. From any task.

@@ -7,6 +7,7 @@
 #include "tidelock/base/duration.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/link_internal.h"
+#include "tidelock/sql/row_key.h"
 
 namespace tidelock::sql {
 namespace {
@@ -206,6 +207,7 @@ BulkWriter Link::bulk(std::uint64_t scope, std::string_view table, std::span<con
   check(scope);
   if (columns.empty()) throw Error(Code::invalid_argument, "name the columns to write into " + base::quoted(table));
   check_alive();
+  const auto name = quoted_table_name(table, pool_.dialect());
   auto text = "bulk " + std::string(table) + " (" + base::listed(columns) + ")";
   const bool owns_transaction = !in_transaction();
   if (owns_transaction) {
@@ -217,7 +219,7 @@ BulkWriter Link::bulk(std::uint64_t scope, std::string_view table, std::span<con
     scope_ = transaction;
   }
   try {
-    bulk_ = session_->bulk(table, columns);
+    bulk_ = session_->bulk(name, columns);
   } catch (const Error& error) {
     doom_after(error);
     if (owns_transaction) rollback(scope_);

@@ -81,6 +81,27 @@ RowKey sqlite_key(Connection& connection, const TableName& table) {
   return result;
 }
 
+// Error: invalid_argument unless they are `most` at most.
+std::vector<std::string> parts_of_name(std::string_view text, const Dialect& dialect, std::size_t most) {
+  std::vector<std::string> parts;
+  bool is_name = true;
+  bool wants_part = true;
+  Lexer lexer(text, dialect.lexis);
+  while (const auto token = lexer.next()) {
+    const bool is_part = token->kind == TokenKind::word || token->kind == TokenKind::quoted_name;
+    is_name = is_name && (wants_part ? is_part : token->is('.'));
+    if (is_part) parts.push_back(unquoted(*token, dialect));
+    wants_part = !wants_part;
+  }
+  if (!is_name || wants_part || parts.size() > most) {
+    throw Error(Code::invalid_argument, base::quoted(text) +
+                                            " is no name of a table: write name or schema.name, and a name that is "
+                                            "more than letters, digits and _ as " +
+                                            dialect.quote("name"));
+  }
+  return parts;
+}
+
 Document to_json(const Value& value) {
   const auto tagged = [&](std::string_view text) { return Document{{std::string(name(kind(view(value)))), text}}; };
   switch (kind(view(value))) {
@@ -141,25 +162,16 @@ Value from_json(const Document& json, std::string_view text) {
 }  // namespace
 
 TableName parse_table_name(std::string_view text, const Dialect& dialect) {
-  std::vector<std::string> parts;
-  bool is_name = true;
-  bool wants_part = true;
-  Lexer lexer(text, dialect.lexis);
-  while (const auto token = lexer.next()) {
-    const bool is_part = token->kind == TokenKind::word || token->kind == TokenKind::quoted_name;
-    is_name = is_name && (wants_part ? is_part : token->is('.'));
-    if (is_part) parts.push_back(unquoted(*token, dialect));
-    wants_part = !wants_part;
-  }
-  if (!is_name || wants_part || parts.size() > 2) {
-    throw Error(Code::invalid_argument, base::quoted(text) +
-                                            " is no name of a table: write name or schema.name, and a name that is "
-                                            "more than letters, digits and _ as " +
-                                            dialect.quote("name"));
-  }
+  const auto parts = parts_of_name(text, dialect, 2);
   TableName table{.text = std::string(text), .schema = {}, .name = parts.back()};
   if (parts.size() == 2) table.schema = parts.front();
   return table;
+}
+
+std::string quoted_table_name(std::string_view text, const Dialect& dialect) {
+  std::string name;
+  for (const auto& part : parts_of_name(text, dialect, 3)) name += (name.empty() ? "" : ".") + dialect.quote(part);
+  return name;
 }
 
 RowKey find_row_key(Connection& connection, const TableName& table, const std::vector<std::string>& columns) {

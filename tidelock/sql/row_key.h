@@ -1,4 +1,4 @@
-// What the rows of a table can be gone through by: for delete_in_chunks().
+// Names of tables, and what the rows of a table can be gone through by: for delete_in_chunks().
 #pragma once
 
 #include <string>
@@ -17,6 +17,8 @@ struct TableName {
 };
 // Error: invalid_argument unless it is name or schema.name.
 TableName parse_table_name(std::string_view text, const Dialect& dialect);
+// The same name with each of its parts in quotes. Also takes catalog.schema.name, which some engines have.
+std::string quoted_table_name(std::string_view text, const Dialect& dialect);
 
 struct RowKey {
   std::vector<std::string> columns;  // As a statement takes them; empty when `row_id` is all there is.

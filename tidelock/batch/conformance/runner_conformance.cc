@@ -188,6 +188,22 @@ TEST_P(BatchRunner, WritesByKey) {
   });
 }
 
+// Somebody drops the table between two chunks.
+TEST_P(BatchRunner, AMissingTableIsNoBadRow) {
+  run([](const Place& place) {
+    auto bench = place.bench();
+    bench.store().execute(kItems);
+    write_items(place, "id,price\n1,1\n2,2\n3,3\n4,4\n5,5\n");
+    auto step = load_items(place);
+    step.max_skips = 100;
+    bench.state().observe(std::make_shared<Before>("set attempts", [&] { bench.store().execute("drop table item"); }));
+    const auto result = bench.run(job_of(step));
+    EXPECT_EQ(result.status, RunStatus::failed);
+    EXPECT_EQ(result.rows_skipped, 0);
+    EXPECT_THAT(bench.history().show(1).skips, IsEmpty());
+  });
+}
+
 TEST_P(BatchRunner, RunsAScriptInOneTransaction) {
   run([](const Place& place) {
     auto bench = place.bench();

@@ -120,6 +120,10 @@ Declared mariadb() {
       .update_from = false,
       .decimals = {"0", "1.50", "-0.000000000000000000000000000001",
                    "99999999999999999999999999999999999.999999999999999999999999999999",
+      .schema = "select database()",
+      .waiting =
+          "select count(*) from information_schema.innodb_trx as t join information_schema.processlist as p "
+          "on p.id = t.trx_mysql_thread_id where t.trx_state = 'LOCK WAIT' and p.db = database()",
                    "-99999999999999999999999999999999999.999999999999999999999999999999"},
       .dates = {date("0000-01-01"), date("9999-12-31")},
       .timestamps = {timestamp("0000-01-01 00:00:00"), timestamp("9999-12-31 23:59:59.999999")},
@@ -215,6 +219,9 @@ Declared postgres() {
                            .numbered_again = "create table t (id integer generated always as identity, x integer)",
                            .truncate_counts = false,
                            .truncate_beside_writer = Code::database_locked,
+      .schema = "select current_schema()",
+      .waiting =
+          "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
                            .drop_beside_writer = Code::database_locked,
                            .drop_waits_for_readers = true,
                            .truncate_waits_for_readers = true,

@@ -43,6 +43,32 @@ TEST_P(SqlUpsert, LeavesTheRowAloneWhenNothingIsToBeTakenOver) {
   });
 }
 
+TEST_P(SqlUpsert, AnInsertTakesTheNamesOfTablesThatAnUpsertTakes) {
+  run([this](const Place& place) {
+    const auto db = place.open();
+    const auto odd = db->dialect().quote("an odd.name");
+    db->execute("create table t (id integer primary key)");
+    db->execute("create table " + odd + " (id integer primary key)");
+    const auto schema = db->one<std::string>(declared().schema);
+    auto connection = db->connect();
+    int id = 0;
+    for (const auto& table :
+         {std::string("t"), schema + ".t", db->dialect().quote(schema) + ".t", odd, schema + "." + odd}) {
+      SCOPED_TRACE(table);
+      connection.execute(
+          upsert_statement(db->dialect(), {.table = table, .columns = {"id"}, .key = {"id"}, .update = {}}), ++id);
+      auto bulk = connection.bulk(table, {"id"});
+      bulk.append(++id);
+      EXPECT_EQ(bulk.finish(), 1);
+    }
+    EXPECT_EQ(connection.one<int>("select count(*) from t"), 6);
+    EXPECT_EQ(connection.one<int>("select count(*) from " + odd), 4);
+    for (const auto* const table : {"", "t.", "t (id)", "t; drop table t", "an odd name", "a.b.c.d"}) {
+      EXPECT_THROW_CODE(connection.bulk(table, {"id"}), Code::invalid_argument) << table;
+    }
+  });
+}
+
 TEST_P(SqlUpsert, StillSaysWhatElseIsWrongWithARow) {
   run([](const Place& place) {
     const auto db = place.open();

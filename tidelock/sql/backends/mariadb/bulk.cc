@@ -18,7 +18,7 @@ constexpr std::size_t kBlockBytes = 256 * 1024;
 
 MariadbBulk::MariadbBulk(MariadbSession& session, std::string_view table, std::span<const std::string> columns)
     : session_(session), columns_(columns.size()), kinds_(columns.size(), Kind::null) {
-  sql_ = "insert into " + quoted_identifier(table) + " (";
+  sql_ = "insert into " + std::string(table) + " (";
   std::string values;
   for (const auto& column : columns) {
     if (!values.empty()) sql_ += ", ";

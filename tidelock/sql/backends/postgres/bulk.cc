@@ -21,8 +21,8 @@ PostgresBulk::PostgresBulk(PostgresSession& session, std::string_view table, std
     : session_(session), about_("bulk " + std::string(table)), columns_(columns.begin(), columns.end()) {
   std::string names;
   for (const auto& column : columns) names += (names.empty() ? "" : ", ") + quoted_name(column);
-  find_types("select " + names + " from " + quoted_table(table) + " where false");
-  begin_copy("copy " + quoted_table(table) + " (" + names + ") from stdin (format binary)");
+  find_types("select " + names + " from " + std::string(table) + " where false");
+  begin_copy("copy " + std::string(table) + " (" + names + ") from stdin (format binary)");
 }
 
 void PostgresBulk::find_types(const std::string& select) {

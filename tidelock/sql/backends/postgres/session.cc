@@ -82,12 +82,6 @@ std::string quoted_name(std::string_view name) { return quoted_with(name, '"'); 
 
 std::string quoted_text(std::string_view text) { return quoted_with(text, '\''); }
 
-std::string quoted_table(std::string_view table) {
-  const auto point = table.find('.');
-  if (point == table.npos) return quoted_name(table);
-  return quoted_name(table.substr(0, point)) + '.' + quoted_name(table.substr(point + 1));
-}
-
 PostgresSession::PostgresSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline,
                                  const std::stop_token& stop)
     : settings_(settings), where_(settings_.where), client_(runtime, settings, deadline, stop) {

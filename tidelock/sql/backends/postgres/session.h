@@ -98,7 +98,5 @@ class PostgresSession final : public Session {
 // `name` as an identifier, `text` as a literal.
 std::string quoted_name(std::string_view name);
 std::string quoted_text(std::string_view text);
-// A table with its schema, which a point separates: each part quoted.
-std::string quoted_table(std::string_view table);
 
 }  // namespace tidelock::sql::postgres

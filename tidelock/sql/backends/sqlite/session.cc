@@ -256,7 +256,7 @@ void SqliteSession::rollback_to_savepoint(std::string_view name) {
 }
 
 std::unique_ptr<Bulk> SqliteSession::bulk(std::string_view table, std::span<const std::string> columns) {
-  std::string insert = "insert into " + quoted_identifier(table) + " (";
+  std::string insert = "insert into " + std::string(table) + " (";
   std::string values;
   for (const auto& column : columns) {
     insert += quoted_identifier(column) + ", ";
