@@ -100,6 +100,11 @@ TEST_P(SqlDeletingNumbers, GoOnOrBeginAnewAfterTruncate) {
   expect_next(kTruncate, deleting().next_after_truncate);
 }
 
+TEST_P(SqlDeletingNumbers, BeginAnewAfterATruncateThatSaysSo) {
+  if (deleting().truncate_anew.empty()) GTEST_SKIP() << "there is no such TRUNCATE";
+  expect_next(deleting().truncate_anew, 1);
+}
+
 TEST_P(SqlDeletingNumbers, GoOnOrBeginAnewAfterDrop) {
   expect_next(kDrop, deleting().next_after_drop, deleting().numbered_again);
 }

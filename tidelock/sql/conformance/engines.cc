@@ -237,6 +237,7 @@ Declared postgres() {
                   [](Database& by, std::uint64_t random) {
                     by.one<std::int64_t>(
                         "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity where "
+                           .truncate_anew = "truncate table t restart identity",
                         "datname = current_database() and pid <> pg_backend_pid() order by hashint8(pid::bigint + ?) "
                         "limit 1) as one",
                         static_cast<std::int64_t>(random >> 2));

@@ -61,6 +61,7 @@ struct Deleting {
   std::int64_t next_after_truncate = 3;  // The number that the row behind 1 and 2 gets.
   std::int64_t next_after_drop = 1;
   // Of each while another transaction has written a row of the table: database_locked, or empty: it goes on. Where it
+  std::string truncate_anew{};           // A TRUNCATE that lets the numbers begin anew, where it is another one.
   // goes on: what commit() of that transaction fails with, or empty: it commits.
   std::optional<Code> delete_beside_writer{};
   std::optional<Code> truncate_beside_writer{};
