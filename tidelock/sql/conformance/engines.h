@@ -40,6 +40,8 @@ struct Anomalies {
   Outcome phantom;
   Outcome lost_update;
   Outcome write_skew;
+  Outcome predicate_write;  // A write by a condition meets other rows than a read by it (PMP-write).
+  Outcome stale_write;      // A write does not fit what the transaction has read, nor fails (G-single-write).
 };
 
 // Who may do what, where the server has users. In scripts `{}` stands for the user's name.
@@ -59,9 +61,9 @@ struct Deleting {
   bool has_truncate = true;
   bool truncate_counts = true;           // It tells how many rows there were.
   std::int64_t next_after_truncate = 3;  // The number that the row behind 1 and 2 gets.
+  std::string truncate_anew{};           // A TRUNCATE that lets the numbers begin anew, where it is another one.
   std::int64_t next_after_drop = 1;
   // Of each while another transaction has written a row of the table: database_locked, or empty: it goes on. Where it
-  std::string truncate_anew{};           // A TRUNCATE that lets the numbers begin anew, where it is another one.
   // goes on: what commit() of that transaction fails with, or empty: it commits.
   std::optional<Code> delete_beside_writer{};
   std::optional<Code> truncate_beside_writer{};
@@ -98,12 +100,12 @@ struct Declared {
   bool in_memory = false;  // Its data is gone with it; there is no file to open twice or read-only.
   // A query of the numbers n from 1 to count, a row each, which the engine makes as they are asked for.
   std::function<std::string(std::int64_t count)> numbers;
-  // Statements that engines write differently. A row that is there already is left as it is:
-  std::string insert_unless_there = "insert into t values (1) on conflict do nothing";
-  bool update_from = true;  // update t set … from (…) as x where …
   std::string schema = "select 'main'";  // A query of the schema that tables are made in, and found without its name.
   // A query of how many statements wait for a lock of another transaction; empty: none ever waits while it runs.
   std::string waiting{};
+  // Statements that engines write differently. A row that is there already is left as it is:
+  std::string insert_unless_there = "insert into t values (1) on conflict do nothing";
+  bool update_from = true;  // update t set … from (…) as x where …
   bool time_passes = true;  // While a statement computes. Not in a World.
   std::vector<std::string> decimals;
   std::pair<Date, Date> dates;                 // The first and the last.
