@@ -325,6 +325,49 @@ WORLD_TEST(SqlCommit, AConflictAtCommitRunsTheUnitAgainOnAConnectionThatWasGiven
   EXPECT_GT(runtime.now(), begin);  // It waited between.
 }
 
+// It is being started again.
+WORLD_TEST(SqlCommit, AServerThatRefusesForAMomentAfterALossIsAskedAgain) {
+  Script script{.is_server = true};
+  script.on_commit = [&] {
+    if (script.commits > 1) return;
+    script.hung_up = true;
+    throw Error(Code::connection_lost, "it went down");
+  };
+  int refused = 0;
+  script.on_open = [&] {
+    if (script.hung_up && refused < 3) throw Error(Code::unavailable, std::to_string(++refused));
+    script.hung_up = false;
+  };
+  const auto db = make_fake(runtime, script);
+  int runs = 0;
+  transact(*db, [&](Transaction&) { ++runs; });
+  EXPECT_EQ(script.commits, 2);
+  EXPECT_EQ(refused, 3);
+  EXPECT_EQ(runs, 2);
+}
+
+WORLD_TEST(SqlCommit, AServerThatWasNotThereBeforeIsAskedOnce) {
+  Script script{.is_server = true};
+  int refused = 0;
+  script.on_open = [&] { throw Error(Code::unavailable, std::to_string(++refused)); };
+  const auto db = make_fake(runtime, script);
+  EXPECT_THROW_CODE(transact(*db, [](Transaction&) {}), Code::unavailable);
+  EXPECT_EQ(refused, 1);
+}
+
+WORLD_TEST(SqlCommit, WhatAUnitFoundUnavailableIsNotTriedAgain) {
+  Script script{.is_server = true};
+  const auto db = make_fake(runtime, script);
+  int runs = 0;
+  EXPECT_THROW_CODE(transact(*db,
+                             [&](Transaction&) {
+                               if (++runs == 1) throw Error(Code::connection_lost, "of ours");
+                               throw Error(Code::unavailable, "somebody else's");
+                             }),
+                    Code::unavailable);
+  EXPECT_EQ(runs, 2);
+}
+
 WORLD_TEST(SqlCommit, PreparingEndsTheTransactionAndWhereTheEngineSaysSoItsConnection) {
   for (const bool ends : {false, true}) {
     Script script{.prepare_ends_connection = ends};

@@ -1,14 +1,18 @@
 #include "tidelock/sql/transact.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tidelock::sql::transact_internal {
 namespace {
 
-// The connection goes back before anybody waits for the next attempt.
-void attempt(Database& database, const TransactOptions& options, const std::function<void(Transaction&)>& unit) {
+Connection connect(Database& database, const TransactOptions& options) {
   const auto patience = std::min(options.timeout, database.options().checkout_timeout);
-  auto connection = database.connect(database.runtime().in(patience), options.stop);
+  return database.connect(database.runtime().in(patience), options.stop);
+}
+
+// The connection goes back before anybody waits for the next attempt.
+void attempt(Connection connection, const TransactOptions& options, const std::function<void(Transaction&)>& unit) {
   auto transaction = connection.begin({.isolation = options.isolation,
                                        .read_only = options.read_only,
                                        .timeout = options.timeout,
@@ -23,12 +27,18 @@ void attempt(Database& database, const TransactOptions& options, const std::func
 void run(Database& database, const TransactOptions& options, const std::function<void(Transaction&)>& unit) {
   const base::RetryObserver nobody;
   base::RetryState state(database.runtime(), options.retry, options.stop, nobody);
+  bool lost = false;  // By an earlier attempt: a server that starts anew is out of reach for a while.
   for (;;) {
     state.before_attempt();
+    bool connected = false;
     try {
-      return attempt(database, options, unit);
+      auto connection = connect(database, options);
+      connected = true;
+      return attempt(std::move(connection), options, unit);
     } catch (const Error& error) {
-      if (error.disposition() != Disposition::rerun_unit || !state.again(error)) throw;
+      lost = lost || error.code() == Code::connection_lost;
+      const bool comes_back = !connected && lost && error.code() == Code::unavailable;
+      if ((error.disposition() != Disposition::rerun_unit && !comes_back) || !state.again(error)) throw;
     }
     state.pause();
   }

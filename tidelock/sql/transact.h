@@ -32,7 +32,7 @@ void run(Database& database, const TransactOptions& options, const std::function
 // with the disposition rerun_unit roll back and run it again, so what it does outside the database must bear repetition
 // (or be an after_commit hook, which runs once). Any other exception of the unit rolls back and passes through
 // unchanged. A commit with an unknown outcome is never repeated: unknown_outcome passes through. Thread-safe: takes a
-// connection of its own, for one attempt at a time.
+// connection of its own, for one attempt at a time. Who lost it also tries again where none is to be had (unavailable).
 template <typename Unit>
 auto transact(Database& database, const TransactOptions& options, Unit&& unit) {
   using Result = std::invoke_result_t<Unit&, Transaction&>;
