@@ -42,6 +42,7 @@ TEST_F(MariadbConnecting, WhatIsWrongIsSaid) {
   url.hosts.front() = {"127.0.0.1", 1};
   expect(url, Code::unavailable, "127.0.0.1:1");
   url.hosts.front() = {"no-such-host.invalid", 3306};
+  expect(url, Code::unavailable, "check host and port");
   expect(url, Code::unavailable, "no-such-host.invalid");
   url = url_;
   url.params["mode"] = "rw";

@@ -90,7 +90,7 @@ constexpr std::array kMeanings = {
     Meaning{3159 /* secure transport required, as MySQL numbers it */, permission_denied,
             "the server demands TLS: add sslmode=verify-full or sslmode=require"},
     Meaning{CR_CONNECTION_ERROR, unavailable,
-            "the server cannot be reached: check the socket, and that the server runs"},
+            "the server cannot be reached: check host and port, or the socket, and that it runs"},
     Meaning{CR_CONN_HOST_ERROR, unavailable, "the server cannot be reached: check host and port, and that it runs"},
     Meaning{CR_IPSOCK_ERROR, unavailable, "no socket could be made"},
     Meaning{CR_UNKNOWN_HOST, unavailable, "the name of the host is not known"},
