@@ -52,6 +52,29 @@ Engine duckdb_engine() {
 }
 #endif
 
+#if TIDELOCK_HAVE_MARIADB || TIDELOCK_HAVE_POSTGRES
+constexpr std::string_view kPasswordFile = "password_file";
+constexpr std::uint64_t kPasswordBytesMost = 64 * 1024;
+
+// The URL with the password that stands in the file it names, if it names one.
+base::Url with_password(base::Files& files, const base::Url& url, base::UrlParams& params) {
+  const auto path = params.text(kPasswordFile, "");
+  if (path.empty()) return url;
+  if (!url.password.empty()) {
+    throw Error(Code::invalid_argument, "a password and a password_file: one of them is enough");
+  }
+  auto line = files.read(path, kPasswordBytesMost);
+  if (line.ends_with('\n')) line.pop_back();
+  if (line.ends_with('\r')) line.pop_back();
+  if (line.empty() || line.find_first_of(std::string_view("\r\n\0", 3)) != line.npos) {
+    throw Error(Code::invalid_argument, path + " is to hold a password: one line, and nothing else");
+  }
+  auto complete = url;
+  complete.password = base::Secret(std::move(line));
+  return complete;
+}
+#endif
+
 std::unique_ptr<Driver> make_driver([[maybe_unused]] base::Runtime& runtime, [[maybe_unused]] base::Files& files,
                                     const base::Url& url, [[maybe_unused]] base::UrlParams& params,
                                     [[maybe_unused]] const DatabaseOptions& options,
@@ -64,12 +87,12 @@ std::unique_ptr<Driver> make_driver([[maybe_unused]] base::Runtime& runtime, [[m
 #endif
 #if TIDELOCK_HAVE_MARIADB
   if (engine_of(url.scheme) == "mariadb") {
-    return mariadb::make_driver(runtime, url, params, options, deadline);
+    return mariadb::make_driver(runtime, with_password(files, url, params), params, options, deadline);
   }
 #endif
 #if TIDELOCK_HAVE_POSTGRES
   if (engine_of(url.scheme) == "postgres") {
-    return postgres::make_driver(runtime, url, params, options);
+    return postgres::make_driver(runtime, with_password(files, url, params), params, options);
   }
 #endif
   std::vector<std::string> known;
@@ -126,12 +149,14 @@ void check_url(base::Runtime& runtime, base::Files& files, const base::Url& url,
   merged.read(params);
 #if TIDELOCK_HAVE_MARIADB
   if (engine_of(url.scheme) == "mariadb") {
+    params.text(kPasswordFile, "");
     mariadb::read_settings(url, params, merged);
     return;
   }
 #endif
 #if TIDELOCK_HAVE_POSTGRES
   if (engine_of(url.scheme) == "postgres") {
+    params.text(kPasswordFile, "");
     postgres::read_settings(url, params, merged);
     return;
   }

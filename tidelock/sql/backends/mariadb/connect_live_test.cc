@@ -9,9 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/base/testing/temp_folder.h"
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
-#include "tidelock/sql/testing/proxy.h"
 #include "tidelock/sql/testing/needs.h"
+#include "tidelock/sql/testing/proxy.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::sql::mariadb {
@@ -41,8 +42,8 @@ TEST_F(MariadbConnecting, WhatIsWrongIsSaid) {
   url = url_;
   url.hosts.front() = {"127.0.0.1", 1};
   expect(url, Code::unavailable, "127.0.0.1:1");
-  url.hosts.front() = {"no-such-host.invalid", 3306};
   expect(url, Code::unavailable, "check host and port");
+  url.hosts.front() = {"no-such-host.invalid", 3306};
   expect(url, Code::unavailable, "no-such-host.invalid");
   url = url_;
   url.params["mode"] = "rw";
@@ -68,6 +69,11 @@ TEST_F(MariadbConnecting, APasswordMayHaveAnyCharacter) {
     const auto error = error_of([&] { db->execute("selec 1"); });
     EXPECT_THAT(std::string(error.what()), Not(HasSubstr("hidden")));
   }
+  const base::testing::TempFolder folder;
+  files_.write_atomically(folder / "password", password + "\n");
+  url.password = {};
+  url.params["password_file"] = folder / "password";
+  EXPECT_EQ(open_url(url)->one<int>("select 1"), 1);
   admin_->execute("drop user " + user + "@'127.0.0.1'");
 }
 
@@ -138,6 +144,7 @@ TEST_F(MariadbConnecting, AUserWithoutConnectionsLeftIsToldSo) {
   const auto user = "u" + std::to_string(runtime_.random() % 1'000'000'000);
   admin_->execute("create user " + user + "@'127.0.0.1' with max_user_connections 1");
   admin_->execute("grant all on *.* to " + user + "@'127.0.0.1'");
+  open();  // Makes the database, for which the user would need a connection.
   auto url = url_;
   url.user = user;
   {
@@ -145,7 +152,6 @@ TEST_F(MariadbConnecting, AUserWithoutConnectionsLeftIsToldSo) {
     const auto connection = db->connect();
     const auto error = error_of([&] { db->connect(); });
     EXPECT_EQ(error.code(), Code::unavailable) << error.what();
-  open();  // Makes the database, for which the user would need a connection.
     EXPECT_EQ(error.disposition(), Disposition::retry_call);
   }
   admin_->execute("drop user " + user + "@'127.0.0.1'");
@@ -187,12 +193,6 @@ TEST_F(MariadbPlain, AServerWithoutConnectionsLeftSaysWhatToDo) {
   admin_->script("set global max_connections = " + std::to_string(before));
 }
 
-TEST_F(MariadbConnecting, AReplicaTakesNoWrites) {
-  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_MARIADB_REPLICA");
-  const sql::testing::Turn turn(sql::testing::mariadb_replica_folder());
-  const auto db = open_url(base::Url::parse(std::getenv("TIDELOCK_TEST_MARIADB_REPLICA")));
-  EXPECT_EQ(db->one<int>("select 1"), 1);
-  auto connection = db->connect();
 TEST_F(MariadbPlain, AQueryThatRunsWhenTheServerIsShutDownLosesItsConnection) {
   TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_MARIADB_PLAIN_PID");
   const auto db = open("max_connections=1");
@@ -221,6 +221,12 @@ TEST_F(MariadbPlain, AQueryThatRunsWhenTheServerIsShutDownLosesItsConnection) {
   EXPECT_EQ(back, 1);
 }
 
+TEST_F(MariadbConnecting, AReplicaTakesNoWrites) {
+  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_MARIADB_REPLICA");
+  const sql::testing::Turn turn(sql::testing::mariadb_replica_folder());
+  const auto db = open_url(base::Url::parse(std::getenv("TIDELOCK_TEST_MARIADB_REPLICA")));
+  EXPECT_EQ(db->one<int>("select 1"), 1);
+  auto connection = db->connect();
   const auto error = error_of([&] { connection.execute("create table not_here (a integer)"); });
   EXPECT_EQ(error.code(), Code::read_only_server) << error.what();
   EXPECT_THAT(error.message(), HasSubstr("primary"));
