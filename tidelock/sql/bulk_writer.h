@@ -1,4 +1,4 @@
-// Many rows into one table by the engine's fastest way (DuckDB: its appender; SQLite: one prepared insert).
+// Many rows into one table by the engine's fastest way: an appender, COPY, the bulk protocol, or one prepared insert.
 #pragma once
 
 #include <cstdint>

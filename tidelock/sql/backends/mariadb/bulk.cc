@@ -9,7 +9,7 @@
 namespace tidelock::sql::mariadb {
 namespace {
 
-// Of one batch: more gain nothing (docs/performance.md).
+// Of one batch: more gain nothing (docs/decisions/mariadb-bulk.md).
 constexpr std::size_t kRowsMost = 4000;
 constexpr std::size_t kBytesMost = 1024 * 1024;
 constexpr std::size_t kBlockBytes = 256 * 1024;
