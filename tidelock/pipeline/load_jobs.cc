@@ -60,6 +60,8 @@ std::vector<batch::Step> Loader::read_steps(const Named& named, const Section& j
     job.mistake({}, "the job has no steps", fmt::format("[[{}.step]]", job.path()));
     return steps;
   }
+  StepContext context{files_, places_, pipeline_.records, options_.program_folders};
+  if (const auto lexis = lexes_.find(job.text("store")); lexis != lexes_.end()) context.lexis = lexis->second;
   for (std::size_t i = 0; i < array->size(); ++i) {
     const auto& each = (*array)[i];
     const auto* table = each.table();
@@ -73,7 +75,7 @@ std::vector<batch::Step> Loader::read_steps(const Named& named, const Section& j
                      fmt::format("{}.{}", job.path(), text != nullptr ? *text : fmt::format("step[{}]", i + 1)),
                      each.line, *table, mistakes_);
     for (const auto key : {"publish", "trigger", "record"}) check_reference(in, key);
-    auto step = read_step(in, {files_, places_, pipeline_.records, options_.program_folders});
+    auto step = read_step(in, context);
     if (!step) continue;
     if (needs_store(*step) && !job.written("store")) {
       in.mistake({}, "the job has no store to work on", fmt::format("store = \"NAME\" in [{}]", job.path()));

@@ -156,12 +156,24 @@ void Loader::read_stores() {
     const auto in = section("store", each);
     Store store{each.entry->key, read_url(in, "url"), {}, in.flag("guarded")};
     if (!store.url.empty() && !check_scheme(in, "url", store.url)) store.url.clear();
-    if (!store.url.empty()) store.file = Places::file_of(store.url);
+    if (!store.url.empty()) {
+      store.file = Places::file_of(store.url);
+      read_lexis(in, store);
+    }
     for (const auto& other : pipeline_.stores) {
       if (store.file.empty() || store.file != other.file) continue;
       in.mistake("url", fmt::format("is the file of store {} too", other.name), "one store a file");
     }
     pipeline_.stores.push_back(std::move(store));
+  }
+}
+
+// How its SQL files are to be read.
+void Loader::read_lexis(const Section& section, const Store& store) {
+  try {
+    lexes_[store.name] = sql::lexis_of(base::Url::parse(store.url));
+  } catch (const Error& error) {
+    section.mistake("url", error.message(), "see docs/engines");
   }
 }
 

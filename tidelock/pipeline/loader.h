@@ -14,6 +14,7 @@
 #include "tidelock/pipeline/section.h"
 #include "tidelock/pipeline/steps.h"
 #include "tidelock/pipeline/toml.h"
+#include "tidelock/sql/dialect.h"
 
 namespace tidelock::pipeline {
 
@@ -40,6 +41,7 @@ class Loader {
   void read_settings();
   void read_spy();
   void read_stores();
+  void read_lexis(const Section& section, const Store& store);
   void read_replicas();
   void read_groups();
   void read_records();
@@ -72,6 +74,7 @@ class Loader {
   };
   std::vector<Trigger> triggers_;
   bool records_are_right_ = true;
+  std::map<std::string, sql::Lexis, std::less<>> lexes_;  // By store, of those whose URL is right.
   Pipeline pipeline_;
 };
 

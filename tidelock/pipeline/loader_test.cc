@@ -68,6 +68,8 @@ trigger = "report"
 [[job.report.step]]
 name = "page"
 command = ["report", "{work}/replica/current.db"]
+timeout = "30m"
+env = { WHERE = "{work}/log" }
 
 [service.zebra]
 command = ["./zebra", "--to", "{work}"]
@@ -84,6 +86,10 @@ class Folder {
   explicit Folder(base::Files& files) : files_(files) {
     write("/p/data/bars.csv", "symbol,close\n");
     write("/p/sql/close.sql", "update t set a = $today;");
+    write("/p/sql/unknown.sql", "update t set a = $today;\nupdate t set a = $yesterdya;");
+    write("/p/sql/open.sql", "update t set a = 'x");
+    write("/p/sql/comment.sql", "-- nothing yet\n");
+    write("/p/sql/two.sql", "select 1; select 2;");
     for (const auto* program : {"/p/zebra", "/bin/ant", "/own/ant", "/bin/report"}) write(program, "#!");
   }
 
@@ -152,6 +158,10 @@ WORLD_TEST(Loader, ReadsAWholePipeline) {
   EXPECT_EQ(close.sql, "update t set a = $today;");
   EXPECT_EQ(job.steps[1].max_attempts, 10);
   EXPECT_EQ(job.steps[1].backoff.cap, 2s);
+  const auto& page = std::get<batch::CommandStep>(pipeline.job("report")->steps[0].what);
+  EXPECT_THAT(page.argv, ElementsAre("/bin/report", "/p/work/replica/current.db"));
+  EXPECT_EQ(page.timeout, 30min);
+  EXPECT_EQ(page.env.at("WHERE"), "/p/work/log");
 }
 
 WORLD_TEST(Loader, KeepsServicesInTheOrderOfTheFileAndFindsTheirPrograms) {
@@ -254,6 +264,9 @@ constexpr Broken kBroken[] = {
     {"sql = \"sql/close.sql\"", "sql = \"sql/close.sql\"\nallow = [\"dorp\"]",
      "pipeline.toml:37: job.close_day.close.allow: there is no rule \"dorp\" of the guard; there are drop, truncate, "
      "delete_without_where, update_without_where and dynamic_sql: as in [\"truncate\"]"},
+    {"sql = \"sql/close.sql\"", "sql = \"sql/close.sql\"\ntimeout = \"1m\"",
+     "pipeline.toml:37: job.close_day.close.timeout: does not belong to a sql step: remove it"},
+    {"timeout = \"30m\"", "timeout = \"0s\"", "pipeline.toml:52: job.report.page.timeout: \"0s\" is out of range: "},
     // Missing keys.
     {"name = \"market\"\n", "", "pipeline.toml:1: pipeline: name is missing: name = \"market\""},
     {"store = \"market\"\nto", "to", "pipeline.toml:8: replica.market: store is missing: store = \"market\""},
@@ -277,13 +290,13 @@ constexpr Broken kBroken[] = {
      "pipeline.toml:21: job.close_day.missed: is true or false: none, once or all"},
     {"missed = \"all\"", "missed = \"al\"",
      "pipeline.toml:21: job.close_day.missed: \"al\": none, once or all, as in \"all\""},
-    {"[\"ant\"]", "\"ant\"", "pipeline.toml:60: service.ant.command: is text: list of texts, a program"},
-    {"[\"ant\"]", "[]", "pipeline.toml:60: service.ant.command: is empty: "},
-    {"stop_timeout = \"250ms\"", "stop_timeout = \"250\"", "pipeline.toml:57: service.zebra.stop_timeout: "},
+    {"[\"ant\"]", "\"ant\"", "pipeline.toml:62: service.ant.command: is text: list of texts, a program"},
+    {"[\"ant\"]", "[]", "pipeline.toml:62: service.ant.command: is empty: "},
+    {"stop_timeout = \"250ms\"", "stop_timeout = \"250\"", "pipeline.toml:59: service.zebra.stop_timeout: "},
     {"backoff = \"1s..2s\"", "backoff = \"2s..1s\"",
      "pipeline.toml:38: job.close_day.close.backoff: \"2s..1s\" begins above its end"},
     {"env = { LEVEL = \"{work}/log\" }", "env = { LEVEL = 1 }",
-     "pipeline.toml:55: service.zebra.env: is a table of other things: table of texts, as in "},
+     "pipeline.toml:57: service.zebra.env: is a table of other things: table of texts, as in "},
     {"America/New_York", "America/New_Yrok", "pipeline.toml:3: pipeline.timezone: time zone \"America/New_Yrok\""},
     {"0 0 * * *", "0 24 * * *", "pipeline.toml:20: job.close_day.schedule: "},
     {"0 0 * * *", "every 5", "pipeline.toml:20: job.close_day.schedule: "},
@@ -305,10 +318,22 @@ constexpr Broken kBroken[] = {
     {"data/bars.csv", "data", "pipeline.toml:28: job.close_day.bars.csv: \"data\" is a folder: name a file"},
     {"sql/close.sql", "sql/clos.sql", "pipeline.toml:36: job.close_day.close.sql: there is no file"},
     {"sql/close.sql", "sql", "pipeline.toml:36: job.close_day.close.sql: "},
+    // What can be told of SQL without its database.
+    {"sql/close.sql", "sql/unknown.sql",
+     "pipeline.toml:36: job.close_day.close.sql: sql/unknown.sql:2: \"$yesterdya\" is none of $now, $today and "
+     "$yesterday: "},
+    {"sql/close.sql", "sql/open.sql", "pipeline.toml:36: job.close_day.close.sql: sql/open.sql:1: "},
+    {"sql/close.sql", "sql/comment.sql",
+     "pipeline.toml:36: job.close_day.close.sql: sql/comment.sql has no statement: write the SQL into it"},
+    {"csv = \"data/bars.csv\"", "query = \"sql/two.sql\"",
+     "pipeline.toml:28: job.close_day.bars.query: sql/two.sql has 2 statements: one query; others belong into a sql "
+     "step"},
+    {"csv = \"data/bars.csv\"", "query = \"sql/open.sql\"",
+     "pipeline.toml:28: job.close_day.bars.query: sql/open.sql:1: "},
     {"\"ant\"", "\"aunt\"",
-     "pipeline.toml:60: service.ant.command: there is no program \"aunt\" beside tidelock or in PATH: build or install "
+     "pipeline.toml:62: service.ant.command: there is no program \"aunt\" beside tidelock or in PATH: build or install "
      "it, or give its path"},
-    {"./zebra", "./zebre", "pipeline.toml:54: service.zebra.command: there is no program \"/p/zebre\""},
+    {"./zebra", "./zebre", "pipeline.toml:56: service.zebra.command: there is no program \"/p/zebre\""},
     {"group = \"stats\"", "group = \"stat\"",
      "pipeline.toml:23: job.close_day.group: there is no [group.stat]: did you mean \"stats\"?"},
     {"record = \"bar\"", "record = \"listing\"",
@@ -337,8 +362,8 @@ constexpr Broken kBroken[] = {
     {"trigger = \"report\"", "trigger = \"close_day\"",
      "pipeline.toml:46: job.close_day.report.trigger: close_day → close_day never ends: take one of these triggers "
      "out"},
-    {"command = [\"report\", \"{work}/replica/current.db\"]", "trigger = \"close_day\"",
-     "pipeline.toml:51: job.report.page.trigger: close_day → report → close_day never ends"},
+    {"command = [\"report\", \"{work}/replica/current.db\"]\ntimeout = \"30m\"\nenv = { WHERE = \"{work}/log\" }",
+     "trigger = \"close_day\"", "pipeline.toml:51: job.report.page.trigger: close_day → report → close_day never ends"},
 };
 
 WORLD_TEST(Loader, SaysWhatIsWrongWhereAndWhatWouldBeRight) {

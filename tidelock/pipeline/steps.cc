@@ -8,6 +8,7 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/batch/script.h"
 
 namespace tidelock::pipeline {
 namespace {
@@ -72,6 +73,22 @@ base::Path existing_file(const Section& section, std::string_view key, const Ste
   return path;
 }
 
+// What can be told without the database.
+void check_statements(const Section& section, std::string_view key, std::string_view sql, const sql::Lexis& lexis) {
+  std::size_t count = 0;
+  try {
+    count = batch::split_script(section.text(key), sql, lexis, batch::Moment{}).size();
+  } catch (const Error& error) {
+    section.mistake(key, error.message(), "$now, $today and $yesterday are known, and what begins has to end");
+    return;
+  }
+  if (count == 0) section.mistake(key, section.text(key) + " has no statement", "write the SQL into it");
+  if (key == "query" && count > 1) {
+    section.mistake(key, fmt::format("{} has {} statements", section.text(key), count),
+                    "one query; others belong into a sql step");
+  }
+}
+
 std::string read_sql(const Section& section, std::string_view key, const StepContext& context) {
   const auto path = context.places.path(section.text(key));
   if (!section.has(key)) return {};
@@ -86,8 +103,8 @@ std::string read_sql(const Section& section, std::string_view key, const StepCon
     if (const auto at = base::find_invalid_utf8(sql)) {
       section.mistake(key, fmt::format("byte {} of {} is not UTF-8", *at + 1, base::quoted(path.string())),
                       "save it as UTF-8");
-    } else if (sql.find_first_not_of(" \t\r\n") == std::string::npos) {
-      section.mistake(key, base::quoted(path.string()) + " is empty", "write the SQL into it");
+    } else if (context.lexis) {
+      check_statements(section, key, sql, *context.lexis);
     }
     return sql;
   } catch (const Error& error) {
@@ -150,6 +167,13 @@ batch::ChunkStep read_chunk(const Section& section, StepKind kind, const StepCon
   return step;
 }
 
+batch::CommandStep read_command(const Section& section, const StepContext& context) {
+  batch::CommandStep step{.argv = read_program(section, context), .folder = context.places.folder()};
+  for (const auto& [name, value] : section.variables("env")) step.env[name] = context.places.expand(value);
+  if (section.has("timeout")) step.timeout = section.duration("timeout");
+  return step;
+}
+
 }  // namespace
 
 std::vector<std::string> read_program(const Section& section, const StepContext& context) {
@@ -198,7 +222,7 @@ std::optional<batch::Step> read_step(const Section& section, const StepContext& 
       step.what = batch::PublishStep{section.text("publish")};
       break;
     case kCommand:
-      step.what = batch::CommandStep{.argv = read_program(section, context), .folder = context.places.folder()};
+      step.what = read_command(section, context);
       break;
     case kTrigger:
       step.what = batch::TriggerStep{section.text("trigger")};

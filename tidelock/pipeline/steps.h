@@ -9,6 +9,7 @@
 #include "tidelock/pipeline/pipeline.h"
 #include "tidelock/pipeline/places.h"
 #include "tidelock/pipeline/section.h"
+#include "tidelock/sql/dialect.h"
 
 namespace tidelock::pipeline {
 
@@ -18,6 +19,7 @@ struct StepContext {
   const Places& places;
   std::span<const batch::Record> records;
   std::span<const base::Path> program_folders;
+  std::optional<sql::Lexis> lexis{};  // Of the job's store; empty: it names none that is right.
 };
 
 // Empty when it cannot be told what the step is to do: that is a mistake then, as is all else that is wrong.

@@ -8,6 +8,7 @@
 #include "tidelock/base/text.h"
 #if TIDELOCK_HAVE_SQLITE
 #include "tidelock/sql/backends/sqlite/driver.h"
+#include "tidelock/sql/backends/sqlite/session.h"
 #endif
 #if TIDELOCK_HAVE_DUCKDB
 #include "tidelock/sql/backends/duckdb/api.h"
@@ -19,6 +20,7 @@
 #endif
 #if TIDELOCK_HAVE_POSTGRES
 #include "tidelock/sql/backends/postgres/driver.h"
+#include "tidelock/sql/backends/postgres/lex.h"
 #include "tidelock/sql/backends/postgres/settings.h"
 #endif
 
@@ -75,6 +77,15 @@ base::Url with_password(base::Files& files, const base::Url& url, base::UrlParam
 }
 #endif
 
+[[noreturn]] void refuse_scheme(const base::Url& url) {
+  std::vector<std::string> known;
+  for (const auto& engine : engines()) known.push_back(engine.scheme + ":");
+  const auto nearest = base::nearest_name(url.scheme + ":", known);
+  throw Error(Code::invalid_argument, "no database engine " + base::quoted(url.scheme + ":") + " is compiled in" +
+                                          (nearest ? "; did you mean " + *nearest : "") + "; there are " +
+                                          base::listed(known));
+}
+
 std::unique_ptr<Driver> make_driver([[maybe_unused]] base::Runtime& runtime, [[maybe_unused]] base::Files& files,
                                     const base::Url& url, [[maybe_unused]] base::UrlParams& params,
                                     [[maybe_unused]] const DatabaseOptions& options,
@@ -95,12 +106,7 @@ std::unique_ptr<Driver> make_driver([[maybe_unused]] base::Runtime& runtime, [[m
     return postgres::make_driver(runtime, with_password(files, url, params), params, options);
   }
 #endif
-  std::vector<std::string> known;
-  for (const auto& engine : engines()) known.push_back(engine.scheme + ":");
-  const auto nearest = base::nearest_name(url.scheme + ":", known);
-  throw Error(Code::invalid_argument, "no database engine " + base::quoted(url.scheme + ":") + " is compiled in" +
-                                          (nearest ? "; did you mean " + *nearest : "") + "; there are " +
-                                          base::listed(known));
+  refuse_scheme(url);
 }
 
 }  // namespace
@@ -126,6 +132,22 @@ std::string engine_of(std::string_view scheme) {
   if (scheme == "mysql") return "mariadb";
   if (scheme == "postgresql") return "postgres";
   return std::string(scheme);
+}
+
+Lexis lexis_of(const base::Url& url) {
+#if TIDELOCK_HAVE_SQLITE
+  if (url.scheme == "sqlite") return sqlite::kLexis;
+#endif
+#if TIDELOCK_HAVE_DUCKDB
+  if (url.scheme == "duckdb") return duckdb::make_dialect("").lexis;
+#endif
+#if TIDELOCK_HAVE_MARIADB
+  if (engine_of(url.scheme) == "mariadb") return mariadb::lexis_of(url);
+#endif
+#if TIDELOCK_HAVE_POSTGRES
+  if (engine_of(url.scheme) == "postgres") return postgres::kLexis;
+#endif
+  refuse_scheme(url);
 }
 
 std::unique_ptr<Database> open(base::Runtime& runtime, base::Files& files, const base::Url& url,

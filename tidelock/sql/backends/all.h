@@ -27,6 +27,9 @@ std::vector<Engine> engines();
 // The engine that URLs of this scheme name, which may have several: "mysql" is "mariadb". Another word stays as it is.
 std::string engine_of(std::string_view scheme);
 
+// How the database of this URL will read SQL; opens nothing. Error: invalid_argument, as open().
+Lexis lexis_of(const base::Url& url);
+
 // Opens one connection, so that a wrong path or a damaged file is found here; until the deadline, or for the
 // checkout_timeout. Borrows runtime and files.
 // Errors: invalid_argument for an unknown scheme (lists the known ones) or parameter (names the nearest); not_found,

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "tidelock/base/testing/error_text.h"
+#include "tidelock/sql/testing/lexes.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::sql {
@@ -45,6 +46,24 @@ WORLD_TEST(Engines, APasswordFileHoldsOneLine) {
     const auto twice = refusal("app:hidden", "another");
     EXPECT_NE(twice.find("one of them is enough"), std::string::npos) << twice;
   }
+}
+
+WORLD_TEST(Engines, HowADatabaseReadsSqlIsToldByItsUrlAlone) {
+#if TIDELOCK_HAVE_SQLITE
+  EXPECT_EQ(lexis_of(base::Url::parse("sqlite:/x.db")),
+            open(runtime, files, base::Url::parse("sqlite:/x.db"))->dialect().lexis);
+#endif
+#if TIDELOCK_HAVE_DUCKDB
+  EXPECT_EQ(lexis_of(base::Url::parse("duckdb:/x.db")), testing::kDuckdb);
+#endif
+#if TIDELOCK_HAVE_POSTGRES
+  EXPECT_EQ(lexis_of(base::Url::parse("postgresql://app@db/shop")), testing::kPostgres);
+#endif
+#if TIDELOCK_HAVE_MARIADB
+  EXPECT_FALSE(lexis_of(base::Url::parse("mariadb://app@db/shop")).backslash_escapes);
+  EXPECT_TRUE(lexis_of(base::Url::parse("mysql://app@db/shop?ansi=false")).backslash_escapes);
+#endif
+  EXPECT_THROW_CODE(lexis_of(base::Url::parse("gopher:x")), Code::invalid_argument);
 }
 
 }  // namespace

@@ -135,6 +135,13 @@ class MariadbDriver final : public Driver {
 
 std::string client_version() { return mysql_get_client_info(); }
 
+Lexis lexis_of(const base::Url& url) {
+  base::UrlParams params(url);
+  DatabaseOptions options;
+  options.read(params);
+  return lexis_of(read_settings(url, params, options));
+}
+
 std::unique_ptr<Driver> make_driver(base::Runtime& runtime, const base::Url& url, base::UrlParams& params,
                                     const DatabaseOptions& options, base::Deadline deadline) {
   return std::make_unique<MariadbDriver>(runtime, read_settings(url, params, options), deadline);

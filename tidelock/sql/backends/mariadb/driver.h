@@ -13,6 +13,9 @@ namespace tidelock::sql::mariadb {
 
 std::string client_version();
 
+// How text is read in sessions of this URL. Error: invalid_argument.
+Lexis lexis_of(const base::Url& url);
+
 // Connects once, to learn what the server can, until the deadline or for the connect_timeout. `params`: of `url`, with
 // those of DatabaseOptions taken out.
 std::unique_ptr<Driver> make_driver(base::Runtime& runtime, const base::Url& url, base::UrlParams& params,
