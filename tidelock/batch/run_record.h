@@ -37,7 +37,7 @@ std::string run_key(std::string_view uuid);  // Of the lock that says that a run
 inline std::int64_t in_us(base::WallTime moment) { return moment.time_since_epoch().count(); }
 inline base::WallTime from_us(std::int64_t us) { return base::WallTime(std::chrono::microseconds(us)); }
 
-// For what may be asked of the state again: a server that is started anew is no reason for a run to fail.
+// For what may be asked of the state or a store again: a server that is started anew is no reason for a run to fail.
 inline constexpr base::RetryPolicy kStatePatience{
     .max_attempts = 100,
     .backoff = {.base = std::chrono::milliseconds(50), .cap = std::chrono::seconds(2)},

@@ -14,8 +14,7 @@ namespace tidelock::batch {
 // Of what may be done again and again, whatever came of it before.
 template <typename Body>
 auto StoreUnit::insist(Body&& body) const {
-  const base::RetryPolicy patience{.max_attempts = 10, .idempotent = true};
-  return base::retry(run_.context.runtime, patience, run_.hard, std::forward<Body>(body));
+  return base::retry(run_.context.runtime, kStatePatience, run_.hard, std::forward<Body>(body));
 }
 
 StoreUnit::StoreUnit(const StepRun& run) : run_(run), store_(run.open_store()) {}
@@ -76,6 +75,16 @@ void StoreUnit::commit(const std::function<void(sql::Transaction&)>& unit, Check
     run_.record.step_progress(run_.place, counts_);
     if (failed->disposition() == Disposition::permanent) throw *failed;
     attempts.failed(*failed);
+    if (failed->code() == Code::connection_lost || failed->code() == Code::unavailable) wait_for_store();
+  }
+}
+
+// A server that is started anew takes longer than a few attempts. If it does not come back, the next one says so.
+void StoreUnit::wait_for_store() const {
+  try {
+    insist([&] { store_.one<std::int64_t>("select 1"); });
+  } catch (const Error& error) {
+    if (error.disposition() == Disposition::permanent) throw;
   }
 }
 

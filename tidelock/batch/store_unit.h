@@ -22,8 +22,9 @@ class StoreUnit {
   const Checkpoint& checkpoint() const { return counts_.checkpoint; }
 
   // Runs `unit` in a transaction that also moves the checkpoint to `next`; up to max_attempts times, each in a fresh
-  // transaction. After a commit of unknown outcome the checkpoint in the store tells what became of it. Errors: what
-  // the unit or the engine throws and is no use repeating, or was repeated in vain; fenced.
+  // transaction; a store that is out of reach is waited for before the next one. After a commit of unknown outcome the
+  // checkpoint in the store tells what became of it. Errors: what the unit or the engine throws and is no use
+  // repeating, or was repeated in vain; fenced.
   void commit(const std::function<void(sql::Transaction&)>& unit, Checkpoint next);
 
  private:
@@ -33,6 +34,7 @@ class StoreUnit {
   void attempt(const std::function<void(sql::Transaction&)>& unit, const Checkpoint& next);
   template <typename Body>
   auto insist(Body&& body) const;
+  void wait_for_store() const;
   bool was_committed(const Checkpoint& next) const;
   void committed(const Checkpoint& next);
 

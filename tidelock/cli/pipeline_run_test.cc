@@ -314,6 +314,20 @@ TEST_F(PipelineRunTest, OneJobIsRunOnceAndItsEndIsTheExitCode) {
   EXPECT_THAT(none.err, HasSubstr("there is no job \"god\"; there are good and bad"));
 }
 
+#if TIDELOCK_HAVE_POSTGRES
+TEST_F(PipelineRunTest, AStoreWhoseServerCannotBeReachedIsWaitedFor) {
+  write("one.sql", "select 1;");
+  write("pipeline.toml",
+        "[pipeline]\nname = \"p\"\n[store.far]\nurl = \"postgres://app@127.0.0.1:1/shop\"\n[job.one]\nstore = "
+        "\"far\"\n[[job.one.step]]\nname = \"s\"\nsql = \"one.sql\"\n");
+  auto running = start_run({"--once", "one"});
+  ASSERT_TRUE(says(running, "warning: far: waits: "));
+  running.child().signal(SIGTERM);
+  const auto ended = running.wait();
+  EXPECT_THAT(ended.err, HasSubstr("one: run 1 interrupted"));
+}
+#endif
+
 TEST_F(PipelineRunTest, ACorruptStateIsOneErrorAndNothingIsStarted) {
   write("pipeline.toml", fmt::format("{}[service.web]\ncommand = [\"sh\", \"-c\", \"touch started\"]\n", kHead));
   files_.create_folders(folder_ / "work");

@@ -17,6 +17,10 @@ using namespace std::chrono_literals;
 
 constexpr base::BackoffOptions kLockedBackoff{200ms, 2, 10s, base::Jitter::equal};
 
+bool is_out_of_reach(const Error& error) {
+  return error.code() == Code::unavailable || error.code() == Code::timeout || error.code() == Code::connection_lost;
+}
+
 }  // namespace
 
 Stores::Stores(Toolkit& toolkit, std::span<const Store> stores, Say say, base::Signal& changed,
@@ -70,6 +74,7 @@ std::shared_ptr<sql::Database> Stores::open(std::string_view name, const std::st
 std::shared_ptr<sql::Database> Stores::open_now(const Store& store, const std::stop_token& stop) {
   if (!store.file.empty()) toolkit_.files().create_folders(store.file.parent_path());
   base::Backoff backoff(kLockedBackoff);
+  std::optional<base::Deadline> comes_back_by;  // While it is out of reach.
   std::string said;
   for (;;) {
     std::string why;
@@ -78,10 +83,20 @@ std::shared_ptr<sql::Database> Stores::open_now(const Store& store, const std::s
       options.guarded = store.guarded;
       auto database = toolkit_.database(store.url, options);
       if (observer_) database->observe(observer_);
-      if (!said.empty()) say_({Progress::Kind::note, base::LogLevel::info, store.name, "is free, and open"});
+      if (!said.empty()) {
+        say_({Progress::Kind::note, base::LogLevel::info, store.name,
+              comes_back_by ? "can be reached, and is open" : "is free, and open"});
+      }
       return database;
     } catch (const Error& error) {
-      if (error.code() != Code::database_locked) throw;
+      if (is_out_of_reach(error)) {
+        if (!comes_back_by) comes_back_by = runtime_.in(kOutOfReachMax);
+        if (comes_back_by->passed(runtime_.now())) throw;
+      } else if (error.code() == Code::database_locked) {
+        comes_back_by.reset();
+      } else {
+        throw;
+      }
       why = error.message();
     }
     if (why != said) say_({Progress::Kind::note, base::LogLevel::warning, store.name, "waits: " + why});

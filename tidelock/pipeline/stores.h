@@ -26,6 +26,9 @@ class Stores {
   // How long one stays open after its last use.
   static constexpr base::Duration kLinger = std::chrono::seconds(1);
 
+  // How long a store whose server cannot be reached is waited for: it may be started anew, or its standby promoted.
+  static constexpr base::Duration kOutOfReachMax = std::chrono::minutes(2);
+
   // changed: notified when a store is no longer used. observer: of the stores' statements; may be null.
   Stores(Toolkit& toolkit, std::span<const Store> stores, Say say, base::Signal& changed,
          std::shared_ptr<sql::Observer> observer = nullptr);
@@ -34,7 +37,8 @@ class Stores {
   Stores& operator=(const Stores&) = delete;
 
   // In use for as long as the pointer lives. While another process has the file locked it waits, with growing pauses,
-  // and says who has it. Errors: not_found for a name that is no store; cancelled; those of opening.
+  // and says who has it; while its server cannot be reached, for kOutOfReachMax. Errors: not_found for a name that is
+  // no store; cancelled; those of opening.
   std::shared_ptr<sql::Database> open(std::string_view name, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
 
   // Closes what was not used for kLinger. Returns when to call it next; never, when nothing waits to be closed.

@@ -37,24 +37,30 @@ using testing::job_of;
 using ::testing::Not;
 using testing::record_of;
 
-enum class Fate { committed, rolled_back, committed_late };
+enum class Fate { committed, rolled_back, committed_late, server_goes };
 
 // Which commit is not answered, and what became of it.
 struct Plan {
   int lose = 0;  // The n-th from here on; 0: none.
   Fate fate = Fate::committed;
   int lost = 0;
+  base::Duration gone_for{};             // Before the server that goes is there again.
+  base::Instant back_at{};               // When it is.
   std::shared_ptr<sql::Session> late{};  // Whose commit is on its way.
   base::Signal* tell = nullptr;          // That it is.
 };
 
 class LosingSession final : public sql::Session {
  public:
-  LosingSession(std::unique_ptr<sql::Session> inner, Plan& plan) : inner_(std::move(inner)), plan_(plan) {}
+  LosingSession(base::Runtime& runtime, std::unique_ptr<sql::Session> inner, Plan& plan)
+      : runtime_(runtime), inner_(std::move(inner)), plan_(plan) {}
 
   std::unique_ptr<sql::Prepared> prepare(std::string_view sql) override { return inner_->prepare(sql); }
   void run_script(std::string_view sql, base::Deadline deadline) override { inner_->run_script(sql, deadline); }
-  void begin(const sql::BeginOptions& options) override { inner_->begin(options); }
+  void begin(const sql::BeginOptions& options) override {
+    if (is_gone()) throw Error(Code::connection_lost, "the server is gone");
+    inner_->begin(options);
+  }
   sql::Position commit(bool want_position) override {
     if (plan_.lose == 0 || --plan_.lose > 0) return inner_->commit(want_position);
     ++plan_.lost;
@@ -70,6 +76,10 @@ class LosingSession final : public sql::Session {
         plan_.late = inner_;
         plan_.tell->notify_all();
         break;
+      case Fate::server_goes:
+        inner_->rollback();
+        plan_.back_at = runtime_.now() + plan_.gone_for;
+        throw Error(Code::connection_lost, "the server was stopped");
     }
     throw Error(Code::unknown_outcome, "the connection was lost");
   }
@@ -84,9 +94,12 @@ class LosingSession final : public sql::Session {
     return inner_->bulk(table, columns);
   }
   void cancel() noexcept override { inner_->cancel(); }
-  bool reset() noexcept override { return !given_away_ && inner_->reset(); }
+  bool reset() noexcept override { return !given_away_ && !is_gone() && inner_->reset(); }
 
  private:
+  bool is_gone() const { return runtime_.now() < plan_.back_at; }
+
+  base::Runtime& runtime_;
   const std::shared_ptr<sql::Session> inner_;
   Plan& plan_;
   bool given_away_ = false;
@@ -94,14 +107,17 @@ class LosingSession final : public sql::Session {
 
 class LosingDriver final : public sql::Driver {
  public:
-  LosingDriver(std::unique_ptr<sql::Driver> inner, Plan& plan) : inner_(std::move(inner)), plan_(plan) {}
+  LosingDriver(base::Runtime& runtime, std::unique_ptr<sql::Driver> inner, Plan& plan)
+      : runtime_(runtime), inner_(std::move(inner)), plan_(plan) {}
 
   const sql::Dialect& dialect() const override { return inner_->dialect(); }
   std::unique_ptr<sql::Session> open(base::Deadline deadline, const std::stop_token& stop) override {
-    return std::make_unique<LosingSession>(inner_->open(deadline, stop), plan_);
+    if (runtime_.now() < plan_.back_at) throw Error(Code::unavailable, "connection refused");
+    return std::make_unique<LosingSession>(runtime_, inner_->open(deadline, stop), plan_);
   }
 
  private:
+  base::Runtime& runtime_;
   std::unique_ptr<sql::Driver> inner_;
   Plan& plan_;
 };
@@ -117,7 +133,7 @@ std::shared_ptr<sql::Database> losing_store(base::Runtime& runtime, base::Files&
   if (url.scheme == "mariadb") driver = sql::mariadb::make_driver(runtime, url, params, {}, base::Deadline::never());
 #endif
   if (driver == nullptr) driver = sql::sqlite::make_driver(runtime, files, url, params, {});
-  return std::make_shared<sql::Database>(runtime, std::make_unique<LosingDriver>(std::move(driver), plan),
+  return std::make_shared<sql::Database>(runtime, std::make_unique<LosingDriver>(runtime, std::move(driver), plan),
                                          sql::DatabaseOptions{}, url.to_string());
 }
 
@@ -233,6 +249,40 @@ WORLD_TEST(UnknownOutcome, AChunkWhoseCommitArrivesLateIsNeitherCommittedAgainNo
     expect_late_commit_resolved({runtime, files, "/", testing::bench_files("/")}, n,
                                 [&](sql::Database&) { runtime.sleep_for(1s); });
   }
+}
+
+// A load of five rows, during which the store goes for so long.
+RunResult load_while_the_store_is_gone(base::Runtime& runtime, base::Files& files, int n, base::Duration gone_for) {
+  Plan plan;
+  Bench bench(runtime, files);
+  bench.store_pointer() = losing_store(runtime, files, plan);
+  bench.store().script("drop table if exists item; create table item (id integer, price decimal)");
+  files.write_atomically("/items.csv", "id,price\n1,1\n2,2\n3,3\n4,4\n5,5\n");
+  auto nothing = SqlStep{"nothing.sql", "select 1"};
+  EXPECT_EQ(bench.run(job_of(nothing, "first")).status, RunStatus::completed);  // Makes the tables of checkpoints.
+  plan.lose = n;
+  plan.fate = Fate::server_goes;
+  plan.gone_for = gone_for;
+  auto result = bench.run(job_of(load(Write::Kind::insert)));
+  EXPECT_EQ(plan.lost, 1);
+  return result;
+}
+
+WORLD_TEST(StoreUnit, AStoreThatIsStartedAnewDoesNotFailARunWithDefaultAttempts) {
+  for (int n = 1; n <= 3; ++n) {
+    const auto result = load_while_the_store_is_gone(runtime, files, n, 15s);
+    EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
+    EXPECT_EQ(result.rows_written, 5);
+  }
+}
+
+WORLD_TEST(StoreUnit, AStoreThatStaysAwayFailsTheRunAfterItsAttempts) {
+  const auto began = runtime.now();
+  const auto result = load_while_the_store_is_gone(runtime, files, 1, 600s);
+  EXPECT_EQ(result.status, RunStatus::failed);
+  EXPECT_EQ(result.error->code(), Code::unavailable) << result.reason;
+  EXPECT_GT(runtime.now() - began, 30s);
+  EXPECT_LT(runtime.now() - began, 60s);
 }
 
 WORLD_TEST(UnknownOutcome, AScriptIsRunOnceWhicheverWayItsCommitWent) {
