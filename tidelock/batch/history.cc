@@ -185,4 +185,14 @@ History::Totals History::totals() {
           .missed = count(4)};
 }
 
+History::Recent History::since(base::WallTime moment) {
+  auto connection = state_.connect();
+  auto rows = connection.query(
+      "select count(case when status = 'missed' and queued_us >= ? then 1 end), count(case when waited_us >= ? then 1 "
+      "end) from tidelock_run",
+      in_us(moment), in_us(moment));
+  rows.next();
+  return {.missed = rows.row().get<std::uint64_t>(0), .slot_waits = rows.row().get<std::uint64_t>(1)};
+}
+
 }  // namespace tidelock::batch

@@ -106,6 +106,13 @@ class History {
   };
   Totals totals();
 
+  // Since a moment: runs that were recorded as missed, and those that found their slot taken.
+  struct Recent {
+    std::uint64_t missed = 0;
+    std::uint64_t slot_waits = 0;
+  };
+  Recent since(base::WallTime moment);
+
  private:
   sql::Database& state_;
   lock::Backend& locks_;

@@ -63,7 +63,7 @@ StepEnd execute_trigger(const StepRun& run, const TriggerStep& step) {
                          .cause = Cause::trigger,
                          .scheduled = self.scheduled,
                          .caused_by = fmt::format("run {} of {}", self.id, self.job),
-                         .key = fmt::format("{}<-{}/{}", step.job, self.uuid, run.place)};
+                         .key = trigger_key(step.job, self.uuid, run.place)};
   // Its key makes it one run, however often it is asked for.
   const auto id = base::retry(run.context.runtime, kStatePatience, run.hard, [&] { return run.runs.queue(triggered); });
   if (id) {

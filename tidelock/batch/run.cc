@@ -56,4 +56,15 @@ std::string schedule_key(std::string_view job, base::WallTime scheduled) {
   return fmt::format("{}@{}Z", job, sql::format_timestamp(scheduled, 'T').view());
 }
 
+std::string trigger_key(std::string_view job, std::string_view uuid, std::size_t place) {
+  return fmt::format("{}<-{}/{}", job, uuid, place);
+}
+
+std::string_view triggered_by(std::string_view key) {
+  const auto arrow = key.rfind("<-");
+  const auto slash = key.rfind('/');
+  if (arrow == key.npos || slash == key.npos || slash < arrow) return {};
+  return key.substr(arrow + 2, slash - arrow - 2);
+}
+
 }  // namespace tidelock::batch

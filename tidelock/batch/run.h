@@ -1,6 +1,7 @@
 // A run of a job, as it stands in the state database.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -44,5 +45,8 @@ struct NewRun {
 
 // One run per job and scheduled moment, on any number of machines: "close_day@2018-01-03T05:00:00.000000Z".
 std::string schedule_key(std::string_view job, base::WallTime scheduled);
+// One run per step that triggers it. `uuid`: of the run with this step, `place`: of the step.
+std::string trigger_key(std::string_view job, std::string_view uuid, std::size_t place);
+std::string_view triggered_by(std::string_view key);  // The UUID in it; empty when it is no such key.
 
 }  // namespace tidelock::batch

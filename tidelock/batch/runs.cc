@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+#include <set>
+
 #include "tidelock/base/error.h"
 #include "tidelock/batch/holders.h"
 #include "tidelock/batch/run_record.h"
@@ -57,15 +60,34 @@ bool Runs::request_stop(RunId id) {
   });
 }
 
-std::int64_t Runs::forget(base::WallTime before) {
+std::size_t Runs::forget(std::string_view job, base::WallTime before) {
   return sql::transact(state_, [&](sql::Transaction& tx) {
-    constexpr std::string_view kOld =
-        "select id from tidelock_run where status in ('completed', 'skipped', 'missed') and checkpoints = 0 and "
-        "ended_us < ?";
-    for (const auto* part : {"tidelock_step where run", "tidelock_skip where run", "tidelock_event where run"}) {
-      tx.execute(fmt::format("delete from {} in ({})", part, kOld), in_us(before));
+    // A step that triggers is repeated when its run goes on, and finds by its key what it has queued already.
+    std::set<std::string, std::less<>> unfinished;
+    for (const auto row :
+         tx.query("select uuid from tidelock_run where status not in ('completed', 'skipped', 'missed')")) {
+      unfinished.insert(row.get<std::string>(0));
     }
-    return tx.execute(fmt::format("delete from tidelock_run where id in ({})", kOld), in_us(before));
+    std::vector<RunId> old;
+    for (const auto row :
+         tx.query("select id, once_key, cause from tidelock_run where job = ? and status in ('completed', 'skipped', "
+                  "'missed') and checkpoints = 0 and cause <> 'first' and ended_us < ? and "
+                  "id < (select max(id) from tidelock_run where job = ?) order by id limit ?",
+                  job, in_us(before), job, kForgetMost * 10)) {
+      if (old.size() == kForgetMost) continue;
+      const auto key = row.get<std::optional<std::string>>(1).value_or("");
+      if (parse_cause(row.get<std::string_view>(2)) == Cause::trigger && unfinished.contains(triggered_by(key))) {
+        continue;
+      }
+      old.push_back(row.get<RunId>(0));
+    }
+    for (const auto id : old) {
+      for (const auto* part : {"tidelock_step where run", "tidelock_skip where run", "tidelock_event where run",
+                               "tidelock_run where id"}) {
+        tx.execute(fmt::format("delete from {} = ?", part), id);
+      }
+    }
+    return old.size();
   });
 }
 

@@ -1,8 +1,10 @@
 // The runs in the state database: queueing them, and finding those that want to be executed.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tidelock/batch/run.h"
@@ -39,8 +41,11 @@ class Runs {
   // stopped at once. False when it is over, failed or stopped already. Error: not_found.
   bool request_stop(RunId id);
 
-  // Removes all that is known about runs that were over before `before`. Returns how many.
-  std::int64_t forget(base::WallTime before);
+  // Removes all that is known about runs of the job that were over before `before`, kForgetMost of them at most, in one
+  // transaction. Returns how many. What later work relies on stays: runs that can be resumed, those whose checkpoints
+  // are still in a store, the one of "@first", what a run triggered that is not over, and the newest run.
+  static constexpr std::size_t kForgetMost = 100;
+  std::size_t forget(std::string_view job, base::WallTime before);
 
  private:
   sql::Database& state_;

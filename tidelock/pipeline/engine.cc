@@ -37,6 +37,7 @@ Engine::Engine(const Pipeline& pipeline, const Surroundings& surroundings)
       surroundings_(surroundings),
       runtime_(surroundings.toolkit.runtime()),
       began_(runtime_.now()),
+      began_at_(runtime_.wall_now()),
       changed_(runtime_.make_signal("something to happen in the pipeline")),
       next_look_(began_),
       database_(open_state(pipeline, surroundings.toolkit)),
@@ -45,7 +46,6 @@ Engine::Engine(const Pipeline& pipeline, const Surroundings& surroundings)
       stores_(surroundings.toolkit, pipeline.stores, surroundings.say, *changed_, spy_),
       runner_(context()),
       history_(*database_, *locks_),
-      totals_before_(history_.totals()),
       lanes_(std::make_unique<Lanes>(
           runner_, pipeline.jobs, [this](const Executed& executed) { report(executed); }, *changed_)) {}
 
@@ -53,7 +53,7 @@ Engine::~Engine() = default;
 
 void Engine::count_from_now() {
   began_ = runtime_.now();
-  totals_before_ = history_.totals();
+  began_at_ = runtime_.wall_now();
 }
 
 std::shared_ptr<sql::spy::Spy> Engine::make_spy() {
@@ -151,6 +151,15 @@ void Engine::continue_runs() {
   lanes_->add(run.id, run.job, run.scheduled);
 }
 
+bool Engine::forget_old_runs() {
+  const auto before = runtime_.wall_now() - std::chrono::ceil<std::chrono::microseconds>(pipeline_.settings.keep_runs);
+  bool more = false;
+  for (const auto& job : pipeline_.jobs) {
+    more = runner_.runs().forget(job.name, before) == batch::Runs::kForgetMost || more;
+  }
+  return more;
+}
+
 void Engine::report(const Executed& executed) {
   counting_.count(executed);
   const auto& job = executed.job.name;
@@ -181,10 +190,10 @@ void Engine::note(Progress::Kind kind, LogLevel level, const std::string& about,
 
 Summary Engine::summary() {
   auto summary = counting_.so_far();
-  const auto totals = history_.totals();
+  const auto recent = history_.since(began_at_);
   summary.pipeline = pipeline_.settings.name;
-  summary.missed = totals.missed - totals_before_.missed;
-  summary.group_waits = totals.slot_waits - totals_before_.slot_waits;
+  summary.missed = recent.missed;
+  summary.group_waits = recent.slot_waits;
   summary.took = runtime_.now() - began_;
   return summary;
 }

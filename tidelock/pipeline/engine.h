@@ -57,6 +57,9 @@ class Engine {
   // pipeline again has mended it.
   void continue_runs();
 
+  // Removes some of the runs that were over long ago from the state. Whether there may be more of them.
+  bool forget_old_runs();
+
   // Runs end at once, from here on, instead of after their chunk.
   void hurry() { hurry_.request_stop(); }
 
@@ -80,6 +83,7 @@ class Engine {
   const Surroundings& surroundings_;
   base::Runtime& runtime_;
   base::Instant began_;
+  base::WallTime began_at_;
   std::unique_ptr<base::Signal> changed_;
   std::stop_source hurry_;
   base::LocalMutex mutex_;
@@ -92,7 +96,6 @@ class Engine {
   Stores stores_;
   batch::Runner runner_;
   batch::History history_;
-  batch::History::Totals totals_before_;
   std::unique_ptr<Lanes> lanes_;  // Ends first: its tasks use the rest.
 };
 

@@ -12,7 +12,8 @@ namespace {
 
 using enum KeyType;
 
-constexpr std::int64_t kDayMs = 24 * 60 * 60 * 1000;
+constexpr std::int64_t kHourMs = 60 * 60 * 1000;
+constexpr std::int64_t kDayMs = 24 * kHourMs;
 
 constexpr auto kKeys = std::to_array<Key>({
     {.section = "pipeline",
@@ -42,6 +43,16 @@ constexpr auto kKeys = std::to_array<Key>({
      .meaning =
          "Where runs, steps, leases, skips and events are kept: a file of SQLite, or a database of PostgreSQL or "
          "MariaDB, which the processes of several machines share."},
+    {.section = "pipeline",
+     .name = "keep_runs",
+     .type = duration,
+     .fallback = "90d",
+     .min = kHourMs,
+     .max = 36500 * kDayMs,
+     .example = R"("30d")",
+     .meaning =
+         "How long a run that is over stays in the state, with its steps, bad rows and events. The newest of each "
+         "job stays, `@first` too, and what failed or was stopped: it can be resumed."},
 
     {.section = "store.NAME",
      .name = "url",

@@ -141,6 +141,7 @@ void Loader::read_settings() {
   places_ = options_.work ? Places(folder_, options_.from / *options_.work) : Places(folder_, section.text("work"));
   settings.folder = places_.folder();
   settings.work = places_.work();
+  settings.keep_runs = section.duration("keep_runs");
   settings.state = read_url(section, "state");
   if (settings.state.empty() || !check_scheme(section, "state", settings.state)) return;
   const auto engine = sql::engine_of(settings.state.substr(0, settings.state.find(':')));

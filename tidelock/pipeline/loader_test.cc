@@ -162,6 +162,7 @@ WORLD_TEST(Loader, ReadsAWholePipeline) {
   EXPECT_THAT(page.argv, ElementsAre("/bin/report", "/p/work/replica/current.db"));
   EXPECT_EQ(page.timeout, 30min);
   EXPECT_EQ(page.env.at("WHERE"), "/p/work/log");
+  EXPECT_EQ(pipeline.settings.keep_runs, 24h * 90);
 }
 
 WORLD_TEST(Loader, KeepsServicesInTheOrderOfTheFileAndFindsTheirPrograms) {
@@ -252,7 +253,7 @@ constexpr Broken kBroken[] = {
     {"[group.stats]", "[groups.stats]",
      "pipeline.toml:13: groups: unknown kind of section: did you mean [group.NAME]?"},
     {"name = \"market\"", "name = \"market\"\nzone = 1",
-     "pipeline.toml:3: pipeline.zone: unknown key: there are name, timezone, work and state"},
+     "pipeline.toml:3: pipeline.zone: unknown key: there are name, timezone, work, state and keep_runs"},
     {"[group.stats]", "[group.stats]\nslot = 2",
      "pipeline.toml:14: group.stats.slot: unknown key: did you mean slots?"},
     {"max_skips = 7", "max_skip = 7",
@@ -267,6 +268,8 @@ constexpr Broken kBroken[] = {
     {"sql = \"sql/close.sql\"", "sql = \"sql/close.sql\"\ntimeout = \"1m\"",
      "pipeline.toml:37: job.close_day.close.timeout: does not belong to a sql step: remove it"},
     {"timeout = \"30m\"", "timeout = \"0s\"", "pipeline.toml:52: job.report.page.timeout: \"0s\" is out of range: "},
+    {"name = \"market\"", "name = \"market\"\nkeep_runs = \"5m\"",
+     "pipeline.toml:3: pipeline.keep_runs: \"5m\" is out of range: "},
     // Missing keys.
     {"name = \"market\"\n", "", "pipeline.toml:1: pipeline: name is missing: name = \"market\""},
     {"store = \"market\"\nto", "to", "pipeline.toml:8: replica.market: store is missing: store = \"market\""},

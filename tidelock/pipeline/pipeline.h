@@ -22,10 +22,11 @@ namespace tidelock::pipeline {
 
 struct Settings {
   std::string name;
-  std::string timezone;  // IANA name.
-  base::Path folder;     // Of the pipeline file; programs run there.
-  base::Path work;       // Folder for everything that is made.
-  std::string state;     // URL of the state database.
+  std::string timezone;        // IANA name.
+  base::Path folder;           // Of the pipeline file; programs run there.
+  base::Path work;             // Folder for everything that is made.
+  std::string state;           // URL of the state database.
+  base::Duration keep_runs{};  // How long runs that are over stay in it.
 };
 
 struct Store {

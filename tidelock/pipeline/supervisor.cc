@@ -30,6 +30,8 @@ using base::LogLevel;
 // The wall clock may be stepped: schedules are looked at again after this long.
 constexpr base::Duration kLongestWait = 60s;
 constexpr base::Duration kStatePause = 5s;
+constexpr base::Duration kForgetEvery = 1h;
+constexpr base::Duration kForgetMoreAfter = 1s;  // So much at a time that nobody waits for it.
 // How far a run may lag behind the replay before the market waits for it.
 constexpr base::Duration kReplayLag = 12h;
 
@@ -125,8 +127,11 @@ class Session {
       taken_over_ = true;
     }
     engine_.take_up_pending();
+    if (forget_at_.passed(engine_.runtime().now())) {
+      forget_at_ = engine_.runtime().in(engine_.forget_old_runs() ? kForgetMoreAfter : kForgetEvery);
+    }
     auto next = std::min(engine_.next_look(), engine_.stores().close_idle());
-    next = std::min(next, base::Deadline(engine_.runtime().in(kLongestWait)));
+    next = std::min({next, forget_at_, base::Deadline(engine_.runtime().in(kLongestWait))});
     if (!first_complete()) return next;
     if (!std::exchange(services_started_, true)) services_.start();
     return std::min(next, options_.replay ? replay() : real_time());
@@ -233,7 +238,8 @@ class Session {
   std::stop_source stop_;
   bool first_complete_ = false;
   bool said_first_failed_ = false;
-  std::string said_;         // About the state.
+  std::string said_;  // About the state.
+  base::Deadline forget_at_ = base::Instant::min();
   bool taken_over_ = false;  // What processes that are no more have left is ours.
   bool services_started_ = false;
   bool stands_ = true;  // The market, in a replay.

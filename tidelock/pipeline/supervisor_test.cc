@@ -193,6 +193,20 @@ WORLD_TEST(Supervisor, WhatComesFirstIsCompleteBeforeAnythingElseBegins) {
   EXPECT_FALSE(again.jobs.contains("load"));  // Once.
 }
 
+WORLD_TEST(Supervisor, RunsThatWereOverLongAgoLeaveTheStateAndWhatComesFirstIsNotRunAgain) {
+  Bench bench(runtime, files, "");
+  bench.write("pipeline.toml",
+              "[pipeline]\nname = \"shop\"\nkeep_runs = \"1h\"\n[store.shop]\nurl = \"sqlite:{work}/shop.db\"\n" +
+                  noting("load", "schedule = \"@first\"") + noting("tick", "schedule = \"every 10m\""));
+  const auto summary = bench.run_for(190min);
+  EXPECT_GE(summary.jobs.at("tick").completed, 18U);
+  EXPECT_EQ(summary.jobs.at("load").completed, 1U);
+  const auto state = bench.toolkit().database("sqlite:/p/work/state.db");
+  EXPECT_LE(state->one<std::int64_t>("select count(*) from tidelock_run"), 10);
+  EXPECT_EQ(state->one<std::int64_t>("select count(*) from tidelock_run where job = 'load'"), 1);
+  EXPECT_FALSE(bench.run_for(30s).jobs.contains("load"));
+}
+
 WORLD_TEST(Supervisor, IfWhatComesFirstFailsNothingElseBeginsAndTheNextStartTriesAgain) {
   Bench bench(runtime, files,
               noting("load", "schedule = \"@first\"") + noting("tick", "schedule = \"every 1s\"") +
