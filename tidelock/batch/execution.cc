@@ -216,7 +216,7 @@ RunResult Execution::end(RunResult result) {
   say([&] { add_counts(result); });
   const auto reason = result.step.empty() ? result.reason : fmt::format("step {}: {}", result.step, result.reason);
   if (result.status == RunStatus::failed) {
-    say([&] { record_.event(result.step, base::LogLevel::error, result.reason); });
+    say([&] { record_.failed(result.step, result.reason); });
   }
   say([&] { record_.ended(result.status, reason, store_ != nullptr); });
   store_.reset();

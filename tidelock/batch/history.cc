@@ -121,17 +121,25 @@ std::vector<RunSummary> History::list(const HistoryFilter& filter) {
     sql += "where job = ? ";
     values.push_back(sql::to_view(*filter.job));
   }
-  if (filter.status) {
+  if (filter.died) {  // They are few; which they are the arbiter tells.
+    sql += fmt::format("{} run.status in ('waiting', 'running') ", values.empty() ? "where" : "and");
+  } else if (filter.status) {
     sql += values.empty() ? "where run.status = ? " : "and run.status = ? ";
     values.push_back(sql::to_view(name(*filter.status)));
   }
-  sql += "group by run.id order by run.id desc limit ?";
-  values.push_back(sql::to_view(filter.limit));
+  sql += "group by run.id order by run.id desc ";
+  if (!filter.died) {
+    sql += "limit ?";
+    values.push_back(sql::to_view(filter.limit));
+  }
   {
     auto connection = state_.connect();
     for (const auto row : connection.query_values(sql, values)) found.push_back(summary(row));
   }
-  return with_the_dead(std::move(found), locks_, state_.runtime().in(seconds(10)));
+  auto runs = with_the_dead(std::move(found), locks_, state_.runtime().in(seconds(10)));
+  if (filter.died) std::erase_if(runs, [](const auto& run) { return !run.died; });
+  if (runs.size() > filter.limit) runs.resize(filter.limit);
+  return runs;
 }
 
 RunDetails History::show(RunId id) {

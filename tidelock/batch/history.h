@@ -82,6 +82,7 @@ struct Waiting {
 struct HistoryFilter {
   std::optional<std::string> job{};
   std::optional<RunStatus> status{};
+  bool died = false;       // Only those whose process is gone, instead of a status.
   std::size_t limit = 20;  // The newest.
 };
 

@@ -217,6 +217,10 @@ void RunRecord::event(std::string_view step, base::LogLevel level, const std::st
   if (context_.progress) context_.progress({run_.id, run_.job, std::string(step), level, text});
 }
 
+void RunRecord::failed(std::string_view step, const std::string& reason) const {
+  add_event(step, base::name(base::LogLevel::error), reason);
+}
+
 void RunRecord::output(std::string_view step, const std::string& text) const {
   add_event(step, "output", text);
   if (context_.progress) context_.progress({run_.id, run_.job, std::string(step), base::LogLevel::info, text});

@@ -82,6 +82,8 @@ class RunRecord {
   // For people, now and later. `step` may be empty.
   void event(std::string_view step, base::LogLevel level, const std::string& text) const;
   void output(std::string_view step, const std::string& text) const;  // Of a command.
+  // Kept only: whoever executes the run is told by its result.
+  void failed(std::string_view step, const std::string& reason) const;
 
   // Complete runs of the job whose checkpoints are still in its store.
   std::vector<std::string> left_checkpoints() const;

@@ -72,7 +72,8 @@ Outcome list_runs(const BatchHistory& options, Outside outside) {
     throw UsageError(fmt::format("there is no job {}", base::quoted(*options.job)),
                      fmt::format("the jobs are {}", base::listed(known)));
   }
-  const auto runs = opened.history().list({.job = options.job, .status = options.status, .limit = options.limit});
+  const auto runs = opened.history().list(
+      {.job = options.job, .status = options.status, .died = options.died, .limit = options.limit});
   outside.out << (options.json ? runs_json(runs) : runs_table(runs));
   return {};
 }

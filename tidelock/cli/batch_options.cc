@@ -12,7 +12,7 @@
 namespace tidelock::cli {
 namespace {
 
-constexpr auto kStatuses = "queued, waiting, running, completed, failed, stopped, interrupted, skipped or missed";
+constexpr auto kStatuses = "queued, waiting, running, died, completed, failed, stopped, interrupted, skipped or missed";
 
 constexpr auto kFooter =
     R"(Examples:
@@ -128,10 +128,10 @@ BatchOptions::Typed BatchOptions::command(const CLI::App* app) const {
   if (app == show_) return BatchShow{state(app), run_number(app)};
   if (app == stop_) return BatchStop{state(app), run_number(app)};
   if (app == list_) return BatchList{state(app)};
-  BatchHistory history{state(app), std::nullopt, std::nullopt, limit_};
+  BatchHistory history{state(app), std::nullopt, std::nullopt, status_ == "died", limit_};
   if (app->count("JOB") > 0) history.job = job_;
   try {
-    if (app->count("--status") > 0) history.status = batch::parse_run_status(status_);
+    if (app->count("--status") > 0 && !history.died) history.status = batch::parse_run_status(status_);
   } catch (const Error&) {
     throw UsageError(fmt::format("--status {} is none", base::quoted(status_)), fmt::format("give {}", kStatuses));
   }

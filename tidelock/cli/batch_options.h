@@ -29,6 +29,7 @@ struct BatchList : BatchState {};
 struct BatchHistory : BatchState {
   std::optional<std::string> job;
   std::optional<batch::RunStatus> status;
+  bool died = false;  // Only those whose process is gone.
   std::size_t limit = 20;
 };
 struct BatchShow : BatchState {

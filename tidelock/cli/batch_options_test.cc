@@ -37,6 +37,9 @@ TEST(BatchOptions, HistoryIsFiltered) {
   EXPECT_EQ(some.status, batch::RunStatus::failed);
   EXPECT_EQ(some.limit, 5);
   EXPECT_TRUE(some.json);
+  const auto died = std::get<BatchHistory>(parse_command_line({"batch", "history", "--status", "died"}));
+  EXPECT_TRUE(died.died);
+  EXPECT_FALSE(died.status);
 }
 
 TEST(BatchOptions, RunsAreNumbers) {

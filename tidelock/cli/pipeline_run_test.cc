@@ -308,7 +308,12 @@ TEST_F(PipelineRunTest, OneJobIsRunOnceAndItsEndIsTheExitCode) {
   EXPECT_EQ(run_once({"--once", "good"}).status.code, 0);
   const auto bad = run_once({"--once", "bad"});
   EXPECT_EQ(bad.status.code, 1);
-  EXPECT_THAT(bad.err, HasSubstr("error: bad: run 2 failed"));
+  EXPECT_THAT(bad.err, HasSubstr("error: bad: run 2 failed in "));
+  const auto why = bad.err.find("nowhere");  // Once, with the step.
+  EXPECT_THAT(bad.err, HasSubstr(": step s: bad.sql:1: "));
+  EXPECT_EQ(bad.err.find("error: ", bad.err.find("error: ") + 1), std::string::npos) << bad.err;
+  EXPECT_NE(why, std::string::npos) << bad.err;
+  EXPECT_THAT(run(tidelock({"batch", "show", "2"})).out, HasSubstr("nowhere"));
   const auto none = run_once({"--once", "god"});
   EXPECT_EQ(none.status.code, 1);
   EXPECT_THAT(none.err, HasSubstr("there is no job \"god\"; there are good and bad"));
@@ -350,7 +355,8 @@ TEST_F(PipelineRunTest, AMasterThatAnotherProcessHasLockedIsWaitedForAndTheProce
   foreign->execute("create table mine (a integer)");
   auto running = start_run({"--once", "tick"});
   ASSERT_TRUE(says(running, "warning: m: waits: "));
-  EXPECT_THAT(running.err(), HasSubstr(std::to_string(::getpid())));
+  EXPECT_THAT(running.err(), HasSubstr(fmt::format("process {} (\"{}", ::getpid(),
+                                                   base::process_command_line(::getpid()).substr(0, 20))));
   foreign.reset();
   const auto ended = running.wait();
   EXPECT_TRUE(ended.status.ok()) << ended.err;

@@ -173,7 +173,8 @@ void Engine::report(const Executed& executed) {
   const auto status = name(result.status);
   if (result.status == batch::RunStatus::failed) {
     note(Progress::Kind::note, LogLevel::error, job,
-         fmt::format("run {} failed in {}: {}", executed.run, rounded(executed.took), result.reason));
+         fmt::format("run {} failed in {}: {}{}", executed.run, rounded(executed.took),
+                     result.step.empty() ? "" : fmt::format("step {}: ", result.step), result.reason));
     return;
   }
   auto text = fmt::format("run {} {} in {}", executed.run, status, rounded(executed.took));

@@ -572,6 +572,16 @@ TEST_P(BatchRunner, HistoryIsFilteredSummedUpAndForgotten) {
 
     EXPECT_TRUE(bench.runs().request_stop(bench.queue(job_of(TriggerStep{"x"}))));
     EXPECT_EQ(history.list({.status = RunStatus::stopped}).size(), 1);
+
+    EXPECT_THAT(history.list({.died = true}), IsEmpty());
+    for (int i = 0; i < 2; ++i) {
+      bench.state().execute("update tidelock_run set status = 'running' where id = ?",
+                            bench.queue(job_of(TriggerStep{"x"}, "gone")));
+    }
+    EXPECT_EQ(history.list({.died = true}).size(), 2);
+    EXPECT_EQ(history.list({.died = true, .limit = 1}).size(), 1);
+    EXPECT_THAT(history.list({.job = "load", .died = true}), IsEmpty());
+    EXPECT_TRUE(history.list({.job = "gone", .died = true}).at(0).died);
   });
 }
 
