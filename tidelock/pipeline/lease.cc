@@ -33,6 +33,7 @@ PipelineLease::PipelineLease(lock::Backend& locks, base::Runtime& runtime, const
                              const Processes& processes, const std::stop_token& stop, const StandBy& stand_by)
     : mutex_(locks, runtime, "pipeline/" + pipeline), pipeline_(pipeline) {
   for (;;) {
+    std::string why;
     try {
       if (const auto lease = take(locks, runtime, processes, stop, stand_by)) {
         keeper_.emplace(mutex_, *lease);
@@ -40,7 +41,10 @@ PipelineLease::PipelineLease(lock::Backend& locks, base::Runtime& runtime, const
       }
     } catch (const Error& error) {
       if (!stand_by || error.disposition() == Disposition::permanent) throw;
-      if (const auto why = fmt::format("the state: {}", error.what()); why != said_) stand_by(said_ = why);
+      why = fmt::format("the state: {}", error.what());
+    }
+    if (!why.empty()) {  // Not in the handler: a task must not be switched while it handles an exception.
+      if (why != said_) stand_by(said_ = why);
       runtime.sleep_for(kLookAgain, stop);
     }
     if (stop.stop_requested()) {

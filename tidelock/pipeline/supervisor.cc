@@ -288,10 +288,24 @@ Supervisor::~Supervisor() = default;
 
 Summary Supervisor::run(const std::stop_token& drain, const std::stop_token& hurry) {
   std::unique_ptr<Session> session;
-  try {
-    session = std::make_unique<Session>(state_->pipeline, state_->surroundings, state_->options, state_->market, drain);
-  } catch (const Error& error) {  // It may have been told to stop while it waited for its turn.
-    if (error.code() != Code::cancelled || !drain.stop_requested()) throw;
+  for (std::string said; !session && !drain.stop_requested();) {
+    std::string why;
+    try {
+      session =
+          std::make_unique<Session>(state_->pipeline, state_->surroundings, state_->options, state_->market, drain);
+      break;
+    } catch (const Error& error) {
+      if (error.code() == Code::cancelled && drain.stop_requested()) break;  // While it waited for its turn.
+      // After a power cut the state's server may come later than those who stand by.
+      if (!state_->options.standby || error.disposition() == Disposition::permanent) throw;
+      why = error.what();
+    }
+    if (why != said) {
+      state_->surroundings.say(
+          {Progress::Kind::note, LogLevel::info, "", fmt::format("stands by: the state: {}", why)});
+    }
+    said = why;
+    state_->surroundings.toolkit.runtime().sleep_for(kStatePause, drain);
   }
   if (session) return session->run(drain, hurry);
   Summary nothing;

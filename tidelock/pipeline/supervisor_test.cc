@@ -385,6 +385,22 @@ WORLD_TEST(Supervisor, AStandbyGoesOnWaitingWhileTheStateIsOutOfReach) {
   EXPECT_GT(two.summary.jobs.at("tick").completed, 0U);
 }
 
+WORLD_TEST(Supervisor, AStandbyWaitsForAStateThatIsOutOfReachWhenItIsStarted) {
+  Bench bench(runtime, files, noting("tick", "schedule = \"every 10s\""));
+  files.create_folders("/p/work");
+  const auto locking = runtime.spawn("locks the state", [&](const std::stop_token&) {
+    const auto state = bench.toolkit().database("sqlite:/p/work/state.db");
+    auto connection = state->connect();
+    auto locked = connection.begin();
+    locked.execute("create table foreign_one (a integer)");
+    runtime.sleep_for(60s);
+  });
+  runtime.sleep_for(1s);
+  const auto summary = bench.run_for(120s, {.standby = true});
+  EXPECT_THAT(bench.said, Contains(HasSubstr("stands by: the state: ")));
+  EXPECT_GT(summary.jobs.at("tick").completed, 3U);
+}
+
 WORLD_TEST(Supervisor, AStandbyThatIsToldToStopHasDoneNothing) {
   const auto jobs = noting("tick", "schedule = \"every 10s\"");
   Bench bench(runtime, files, jobs);
