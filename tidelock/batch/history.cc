@@ -56,7 +56,8 @@ std::vector<RunSummary> with_the_dead(std::vector<std::pair<std::string, RunSumm
   std::vector<RunSummary> result;
   for (auto& [uuid, run] : found) {
     const bool says_alive = run.status == RunStatus::waiting || run.status == RunStatus::running;
-    run.died = says_alive && !held.contains(run_key(uuid));
+    run.held = held.contains(run_key(uuid));
+    run.died = says_alive && !run.held;
     result.push_back(std::move(run));
   }
   return result;
@@ -142,20 +143,25 @@ std::vector<RunSummary> History::list(const HistoryFilter& filter) {
   return runs;
 }
 
-RunDetails History::show(RunId id) {
+RunSummary History::find(RunId id) {
   std::vector<std::pair<std::string, RunSummary>> found;
-  RunDetails details;
   {
     auto connection = state_.connect();
     for (const auto row : connection.query(fmt::format("{}where run.id = ? group by run.id", kSummary), id)) {
       found.push_back(summary(row));
     }
-    if (found.empty()) throw Error(Code::not_found, fmt::format("there is no run {}", id));
-    details.steps = steps_of(connection, id);
-    details.skips = skips_of(connection, id);
-    details.events = events_of(connection, id);
   }
-  details.run = with_the_dead(std::move(found), locks_, state_.runtime().in(seconds(10))).front();
+  if (found.empty()) throw Error(Code::not_found, fmt::format("there is no run {}", id));
+  return with_the_dead(std::move(found), locks_, state_.runtime().in(seconds(10))).front();
+}
+
+RunDetails History::show(RunId id) {
+  RunDetails details;
+  details.run = find(id);
+  auto connection = state_.connect();
+  details.steps = steps_of(connection, id);
+  details.skips = skips_of(connection, id);
+  details.events = events_of(connection, id);
   return details;
 }
 

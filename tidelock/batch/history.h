@@ -16,6 +16,7 @@ struct RunSummary {
   RunId id = 0;
   std::string job;
   RunStatus status = RunStatus::queued;
+  bool held = false;  // A process executes it now.
   bool died = false;  // It says waiting or running, but its process is gone.
   Cause cause = Cause::hand;
   std::string caused_by;
@@ -93,7 +94,8 @@ class History {
   History(sql::Database& state, lock::Backend& locks);
 
   std::vector<RunSummary> list(const HistoryFilter& filter = {});  // Newest first.
-  RunDetails show(RunId id);                                       // Error: not_found.
+  RunSummary find(RunId id);                                       // Error: not_found.
+  RunDetails show(RunId id);                                       // The same, with what belongs to it.
   std::vector<Waiting> waiting();
 
   struct Totals {

@@ -1,5 +1,7 @@
 #include "tidelock/cli/pipeline_run.h"
 
+#include <fmt/format.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -180,6 +182,9 @@ Outcome run_pipeline(const PipelineRun& options, Outside outside) {
          .next = "stop that one first, wait for its end with --standby, or give this one another [pipeline] name "
                  "or --work",
          .exit = number(Exit::not_acquired)});
+  } catch (const Error& error) {
+    if (!options.resume || error.code() != Code::already_exists) throw;
+    throw AdvisedError(error, fmt::format("see `tidelock batch show {}`", *options.resume));
   }
 }
 

@@ -8,6 +8,8 @@
 
 #include "tidelock/base/duration.h"
 #include "tidelock/base/error.h"
+#include "tidelock/base/retry.h"
+#include "tidelock/batch/run_record.h"
 #include "tidelock/pipeline/places.h"
 
 namespace tidelock::pipeline {
@@ -18,6 +20,7 @@ using base::LogLevel;
 
 constexpr base::Duration kLook = 5s;  // For runs that other processes left.
 constexpr base::Duration kPatience = 10s;
+constexpr base::Duration kLookAtOthers = 500ms;
 
 std::shared_ptr<sql::Database> open_state(const Pipeline& pipeline, Toolkit& toolkit) {
   toolkit.files().create_folders(pipeline.settings.work);
@@ -47,7 +50,7 @@ Engine::Engine(const Pipeline& pipeline, const Surroundings& surroundings)
       runner_(context()),
       history_(*database_, *locks_),
       lanes_(std::make_unique<Lanes>(
-          runner_, pipeline.jobs, [this](const Executed& executed) { report(executed); }, *changed_)) {}
+          runner_, pipeline.jobs, [this](const Executed& each) { executed(each); }, *changed_)) {}
 
 Engine::~Engine() = default;
 
@@ -103,8 +106,50 @@ std::vector<Engine::Queued> Engine::take_queued() {
   return std::exchange(queued_, {});
 }
 
-void Engine::take_up_queued() {
-  for (const auto& [run, job] : take_queued()) lanes_->add(run, job, runtime_.wall_now());
+bool Engine::take_up_queued() {
+  bool any = false;
+  for (const auto& [run, job] : take_queued()) any = lanes_->add(run, job, runtime_.wall_now()) || any;
+  return any;
+}
+
+void Engine::follow_others() {
+  const base::LocalGuard guard(mutex_);
+  follows_others_ = true;
+}
+
+base::Deadline Engine::look_at_others() {
+  std::map<batch::RunId, base::Instant> others;
+  {
+    const base::LocalGuard guard(mutex_);
+    others = others_;
+  }
+  bool any_left = false;
+  for (const auto& [id, since] : others) {
+    const auto run = base::retry(runtime_, batch::kStatePatience, {}, [&, id = id] { return history_.find(id); });
+    if (run.held) {
+      any_left = true;
+      continue;
+    }
+    {
+      const base::LocalGuard guard(mutex_);
+      others_.erase(id);
+    }
+    const bool ended =
+        is_over(run.status) || run.status == batch::RunStatus::failed || run.status == batch::RunStatus::stopped;
+    if (!ended) {
+      any_left = lanes_->add(id, run.job, run.scheduled) || any_left;
+      continue;
+    }
+    batch::RunResult result;
+    result.status = run.status;
+    result.reason = run.reason;
+    result.rows_read = run.rows_read;
+    result.rows_written = run.rows_written;
+    result.rows_skipped = run.rows_skipped;
+    result.rows_passed_over = run.rows_passed_over;
+    report({id, *pipeline_.job(run.job), run.scheduled, std::move(result), {}, runtime_.now() - since});
+  }
+  return any_left ? base::Deadline(runtime_.in(kLookAtOthers)) : base::Deadline::never();
 }
 
 bool Engine::has_unfinished() {
@@ -160,6 +205,16 @@ bool Engine::forget_old_runs() {
   return more;
 }
 
+void Engine::executed(const Executed& executed) {
+  if (executed.result || executed.error) return report(executed);
+  {
+    const base::LocalGuard guard(mutex_);
+    if (!follows_others_ || !others_.try_emplace(executed.run, runtime_.now()).second) return;
+  }
+  note(Progress::Kind::note, LogLevel::info, executed.job.name,
+       fmt::format("run {} was taken up by another process, and is waited for", executed.run));
+}
+
 void Engine::report(const Executed& executed) {
   counting_.count(executed);
   const auto& job = executed.job.name;
@@ -168,7 +223,6 @@ void Engine::report(const Executed& executed) {
          fmt::format("run {} could not be executed: {}", executed.run, executed.error->what()));
     return;
   }
-  if (!executed.result) return;
   const auto& result = *executed.result;
   const auto status = name(result.status);
   if (result.status == batch::RunStatus::failed) {

@@ -1,6 +1,7 @@
 // What runs of a pipeline's jobs need, put together: state, locks, stores, runner, lanes.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -40,8 +41,12 @@ class Engine {
   // Hands to the lanes what wants to be executed: queued and interrupted runs, and those whose process died. Looks when
   // a run was queued here, or after a while.
   void take_up_pending();
-  // The same for runs that were queued here alone.
-  void take_up_queued();
+  // The same for runs that were queued here alone. Whether there was one.
+  bool take_up_queued();
+  // For a process that waits for its runs: those that another process takes up are looked after from here on.
+  void follow_others();
+  // Reports which of these are over, and takes back what its process has left. When to look again; never: all are over.
+  base::Deadline look_at_others() TIDELOCK_EXCLUDES(mutex_);
   // Runs that are not over, of whichever process; those that wait to be continued by an operator are not meant.
   bool has_unfinished();
   base::Deadline next_look() const { return next_look_; }
@@ -73,6 +78,7 @@ class Engine {
   };
   std::vector<Queued> take_queued() TIDELOCK_EXCLUDES(mutex_);
 
+  void executed(const Executed& executed) TIDELOCK_EXCLUDES(mutex_);
   void report(const Executed& executed);
   batch::Context context();
   std::shared_ptr<sql::spy::Spy> make_spy();
@@ -88,6 +94,8 @@ class Engine {
   std::stop_source hurry_;
   base::LocalMutex mutex_;
   std::vector<Queued> queued_ TIDELOCK_GUARDED_BY(mutex_);
+  bool follows_others_ TIDELOCK_GUARDED_BY(mutex_) = false;
+  std::map<batch::RunId, base::Instant> others_ TIDELOCK_GUARDED_BY(mutex_);  // Runs that others have, and since when.
   base::Deadline next_look_;
   std::shared_ptr<sql::Database> database_;
   std::shared_ptr<lock::Backend> locks_;

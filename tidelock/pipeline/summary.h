@@ -12,7 +12,7 @@
 
 namespace tidelock::pipeline {
 
-// Of the runs that this process executed.
+// Of the runs that this process executed, or whose end in another one it waited for.
 struct JobSummary {
   std::uint64_t runs = 0;  // The sum of the next five.
   std::uint64_t completed = 0;

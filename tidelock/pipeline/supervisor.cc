@@ -255,9 +255,11 @@ Summary run_dry(Engine& engine, const std::stop_token& drain, const std::stop_to
   const std::stop_callback on_hurry(hurry, [&engine] { engine.hurry(); });
   while (!drain.stop_requested()) {
     const auto seen = engine.changed().count();
-    engine.take_up_queued();
-    if (engine.lanes().idle()) break;
-    engine.changed().wait(seen, engine.stores().close_idle(), drain);
+    const bool idle = engine.lanes().idle();  // First: what a run has queued by its end is found below.
+    const bool more = engine.take_up_queued();
+    const auto next = engine.look_at_others();
+    if (idle && !more && next.is_never()) break;
+    engine.changed().wait(seen, std::min(next, engine.stores().close_idle()), drain);
   }
   engine.lanes().stop();
   auto summary = engine.summary();
@@ -322,6 +324,7 @@ Summary Supervisor::run_once(const std::string& name, const std::stop_token& dra
                 fmt::format("there is no job {}; there are {}", base::quoted(name), base::listed(known)));
   }
   Engine engine(pipeline, state_->surroundings);
+  engine.follow_others();
   const auto scheduled = engine.runtime().wall_now();
   const auto run = engine.runs().queue({.job = name, .cause = batch::Cause::hand, .scheduled = scheduled});
   engine.lanes().add(*run, name, scheduled);
@@ -330,10 +333,17 @@ Summary Supervisor::run_once(const std::string& name, const std::stop_token& dra
 
 Summary Supervisor::resume(batch::RunId run, const std::stop_token& drain, const std::stop_token& hurry) {
   Engine engine(state_->pipeline, state_->surroundings);
-  const auto known = batch::History(engine.database(), engine.locks()).show(run).run;
+  engine.follow_others();
+  const auto known = batch::History(engine.database(), engine.locks()).find(run);
   if (is_over(known.status)) {
     throw Error(Code::already_exists,
                 fmt::format("run {} of {} is {}: nothing is left to do", run, known.job, name(known.status)));
+  }
+  if (known.held) {
+    const bool begun = known.status == batch::RunStatus::waiting || known.status == batch::RunStatus::running;
+    throw Error(Code::already_exists,
+                fmt::format("run {} of {} is executed by {}", run, known.job,
+                            begun ? fmt::format("process {} on {}", known.pid, known.host) : "another process"));
   }
   if (!engine.lanes().add(run, known.job, known.scheduled)) {
     throw Error(Code::not_found, fmt::format("run {} is one of {}, which the pipeline does not have any more", run,

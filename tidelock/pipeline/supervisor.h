@@ -55,10 +55,11 @@ class Supervisor {
   // not_a_database, corrupt, newer_schema, … Failures of runs and services are none.
   Summary run(const std::stop_token& drain, const std::stop_token& hurry = {});
 
-  // Runs one job now, and what it triggers; without services. Errors: not_found for such a job; those of the state.
+  // Runs one job now, and what it triggers; without services. What another process takes up of it, is waited for.
+  // Errors: not_found for such a job; those of the state.
   Summary run_once(const std::string& job, const std::stop_token& drain, const std::stop_token& hurry = {});
   // The same for a run that failed, was stopped or interrupted: continues it. Errors: not_found for such a run;
-  // already_exists when it is complete or was never to be.
+  // already_exists when it is complete, was never to be, or another process executes it.
   Summary resume(batch::RunId run, const std::stop_token& drain, const std::stop_token& hurry = {});
 
  private:

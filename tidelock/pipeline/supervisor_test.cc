@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/base/testing/error_text.h"
 #include "tidelock/pipeline/lease.h"
 #include "tidelock/pipeline/testing/fake_host.h"
 #include "tidelock/world/disk.h"
@@ -62,6 +63,7 @@ class Bench {
             .services = host_,
             .publish =
                 [this](const Replica&, sql::Database&, const std::stop_token&) {
+                  runtime_.sleep_for(publishing_takes);
                   if (disk_is_full) throw Error(Code::disk_full, "no space is left for the replica");
                   return "version " + std::to_string(++versions);
                 },
@@ -91,6 +93,11 @@ class Bench {
     return Supervisor(pipeline, surroundings()).run_once(job, {});
   }
 
+  Summary resume(batch::RunId run) {
+    const auto pipeline = load(files_, "/p/pipeline.toml");
+    return Supervisor(pipeline, surroundings()).resume(run, {});
+  }
+
   std::vector<std::string> notes() {
     std::vector<std::string> all;
     auto connection = toolkit_.database("sqlite:/p/work/shop.db")->connect();
@@ -106,6 +113,7 @@ class Bench {
   std::vector<std::string> said;
   std::set<std::int64_t> dead;
   bool disk_is_full = false;
+  base::Duration publishing_takes{};
   int versions = 0;
 
  private:
@@ -290,6 +298,72 @@ WORLD_TEST(Supervisor, OneJobIsRunOnceWithWhatItTriggersAndNothingElse) {
   EXPECT_FALSE(summary.jobs.contains("tick"));
   EXPECT_THAT(bench.host().whats(), ElementsAre());
   EXPECT_THROW_CODE(bench.run_once("clos"), Code::not_found);
+}
+
+WORLD_TEST(Supervisor, ARunThatAnotherProcessExecutesCannotBeResumedAndItIsSaidWhoHasIt) {
+  const std::string jobs = "\n[job.slow]\n[[job.slow.step]]\nname = \"p\"\npublish = \"shop\"\n";
+  auto& first = world.process(world.machine(), "first");
+  first.start([&](world::Process& process) {
+    Bench bench(process, process.files(), jobs);
+    bench.publishing_takes = 60s;
+    bench.run_once("slow");
+  });
+  runtime.sleep_for(10s);
+  Bench bench(runtime, files, jobs);
+  const auto refusal = base::testing::error_text([&] { bench.resume(1); });
+  EXPECT_THAT(refusal,
+              HasSubstr("run 1 of slow is executed by process " + std::to_string(first.identity().pid) + " on "));
+  EXPECT_THROW_CODE(bench.resume(1), Code::already_exists);
+  first.crash();
+  first.wait_for_end();
+  runtime.sleep_for(60s);
+  EXPECT_EQ(bench.resume(1).jobs.at("slow").completed, 1U);  // Its process has died.
+}
+
+// Takes up the next run that is queued, as another process would, and is at it for some seconds.
+void take_up_one(base::Runtime& runtime, Toolkit& toolkit, const std::string& end, const std::stop_token& stop) {
+  constexpr auto kState = "sqlite:/p/work/state.db";
+  const auto state = toolkit.database(kState);
+  const auto locks = toolkit.lock_backend(kState);
+  std::optional<std::string> uuid;
+  while (!(uuid = state->maybe<std::string>("select uuid from tidelock_run where status = 'queued'"))) {
+    // Mostly ready to go on, at whatever the others do; but time has to pass too.
+    if (runtime.random() % 16 > 0) {
+      runtime.yield();
+    } else if (!runtime.sleep_for(1us, stop)) {
+      return;
+    }
+  }
+  lock::Mutex mutex(*locks, runtime, "run/" + *uuid, {.ttl = 60s, .margin = 1s});
+  const auto lease = mutex.try_acquire(runtime.in(10s));
+  if (!lease) return;
+  state->execute("update tidelock_run set status = 'running' where uuid = ?", *uuid);
+  runtime.sleep_for(5s);
+  state->execute("update tidelock_run set status = ?, reason = 'so it went' where uuid = ?", end, *uuid);
+  mutex.release(*lease, runtime.in(10s));
+}
+
+TEST(Supervisor, AJobWhoseRunAnotherProcessTakesUpIsFollowedToItsEnd) {
+  int taken = 0;
+  world::for_seeds(world::long_seeds(40), [&](world::World& world) {
+    world.run([&] {
+      auto& runtime = world.runtime();
+      Bench bench(runtime, world.files(), noting("tick", ""));
+      bench.run_once("tick");  // Makes the tables.
+      bench.said.clear();
+      const auto other = runtime.spawn(
+          "other", [&](const std::stop_token& stop) { take_up_one(runtime, bench.toolkit(), "failed", stop); });
+      const auto summary = bench.run_once("tick");
+      EXPECT_TRUE(summary.complete);
+      EXPECT_EQ(summary.jobs.at("tick").runs, 1U);
+      if (summary.jobs.at("tick").completed == 1) return;  // It was faster.
+      ++taken;
+      EXPECT_EQ(summary.jobs.at("tick").failed, 1U);
+      EXPECT_THAT(bench.said, ElementsAre(HasSubstr("run 2 was taken up by another process, and is waited for"),
+                                          HasSubstr(": so it went")));
+    });
+  });
+  EXPECT_GT(taken, 0);
 }
 
 WORLD_TEST(Supervisor, ASecondOneIsRefusedAndToldWhoIsFirst) {
