@@ -4,7 +4,8 @@
 #   tidelock_make_precompiled(<holder> <headers>…)  the holder is a target without code, compiled as its users are
 #   tidelock_use_precompiled(<target> <holder>)
 #
-# No source may need them: it includes what it uses. The preset `thread-safety` compiles without them and proves it.
+# No source may need them: it includes what it uses, and the rule `includes` of scripts/check sees to it. Whoever adds one
+# here says there by which names it is used.
 
 include_guard()
 

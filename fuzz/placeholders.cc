@@ -2,6 +2,7 @@
 // reference that is slower and simpler; and it changes nothing else.
 #include "tidelock/sql/placeholders.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from tidy import clang_tidy, floors, formatting, headers, links, symbols, words
+from tidy import clang_tidy, floors, formatting, headers, links, precompiled, symbols, words
 from tidy.repository import Repository, Skipped
 
 RULES = {
@@ -13,6 +13,7 @@ RULES = {
     "words": words.check,
     "links": links.check,
     "headers": headers.check,
+    "includes": precompiled.check,
     "symbols": symbols.check,
 }
 ONLY_WHEN_NAMED = {"tidy": clang_tidy.check}

@@ -1,5 +1,6 @@
 #include "tidelock/world/network.h"
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <string>

@@ -1,12 +1,13 @@
 """Each rule of scripts/check is shown a bad input that it must find, and a good one that it must leave alone."""
 
+import re
 import shutil
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-from tidy import clang_tidy, floors, formatting, headers, links, symbols, words
+from tidy import clang_tidy, floors, formatting, headers, links, precompiled, symbols, words
 from tidy.repository import Repository
 
 MAP = "| floor | rooms |\n|---|---|\n| 2 | lock |\n| 1 | sql, world |\n| 0 | base |\n"
@@ -156,6 +157,36 @@ class Headers(RuleTest):
         files = {"a.h": "#pragma once\n#include <string>\n", "b.h": '#pragma once\n#include "a.h"\nstd::string name();\n'}
         self.assertEqual(self.found(headers, files), [])
         self.assertEqual(self.found(headers, files | {"a.h": "#pragma once\n"}), ["b.h:3"])
+
+
+class Precompiled(RuleTest):
+    def test_a_header_that_only_compiles_with_precompiled_ones_is_found(self):
+        files = {"a.h": "#pragma once\n\nstd::string name();\n", "a.cc": '#include "a.h"\n\n#include <string>\n'}
+        self.assertEqual(self.found(headers, files), [])
+        self.assertEqual(self.found(precompiled, files), ["a.h:3"])
+
+    def test_what_a_header_of_ours_includes_is_included(self):
+        files = {"a.h": "#include <map>\n#include <string>\n", "b.cc": '#include "a.h"\nstd::pair<std::string, int> f();\n'}
+        self.assertEqual(self.found(precompiled, files), [])
+        self.assertEqual(self.found(precompiled, files | {"a.h": "#include <map>\n"}), ["b.cc:2"])
+
+    def test_the_first_use_of_each_is_found(self):
+        files = {"a.cc": "int a;\nstd::size_t b;\nstd::byte c;\nstd::vector<int> d;\n"}
+        self.assertEqual(self.found(precompiled, files), ["a.cc:2", "a.cc:4"])
+
+    def test_headers_of_others_are_found_too(self):
+        files = {"a_test.cc": "#include <gtest/gtest.h>\nTEST(A, B) {\n  EXPECT_THAT(fmt::format(1), 2);\n}\n",
+                 "b.cc": "#include <fmt/chrono.h>\n#include <nlohmann/json_fwd.hpp>\nnlohmann::json* f(fmt::memory_buffer&);\n"}
+        self.assertEqual(self.found(precompiled, files), ["a_test.cc:3", "a_test.cc:3"])
+
+    def test_what_is_no_code_uses_nothing(self):
+        files = {"a.cc": '// std::string\n/* std::\nstd::map */\nauto a = "std::string\\"std::set";\nauto b = R"x(std::map)"\nstd::set)x";\n'}
+        self.assertEqual(self.found(precompiled, files), [])
+
+    def test_all_that_is_precompiled_is_known(self):
+        text = (Path(__file__).resolve().parents[3] / "cmake/TidelockPrecompiled.cmake").read_text()
+        known = set(precompiled.NAMES) | {header for _, _, header in precompiled.OTHERS}
+        self.assertEqual({header for header in re.findall(r"<([\w/.]+)>", text.split("include_guard()")[1])} - known, set())
 
 
 class Links(RuleTest):

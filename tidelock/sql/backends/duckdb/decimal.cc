@@ -1,6 +1,7 @@
 #include "tidelock/sql/backends/duckdb/decimal.h"
 
 #include <algorithm>
+#include <cstddef>
 
 namespace tidelock::sql::duckdb {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <fmt/compile.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string_view>
