@@ -118,6 +118,7 @@ def parse() -> argparse.Namespace:
         action.add_argument("--set", type=Path, default=Path(__file__).resolve().parents[2] / "build" / "services")
         action.add_argument("--only", action="append", default=[], choices=sorted(ALL))
         if name == "run":
+            action.add_argument("--otherwise", default="")
             action.add_argument("command", nargs="+")
     return parser.parse_args()
 
@@ -142,8 +143,10 @@ def main() -> int:
         for name, value in servers.environment().items():
             print(f"export {name}={shlex.quote(value)}")
         return 0
-    except StartError as error:
-        print(f"services: {error}", file=sys.stderr)
+    except (StartError, OSError) as error:
+        print(f"services: {error}", file=sys.stderr, flush=True)
+        if options.action == "run" and options.otherwise:
+            print(options.otherwise)
         return 1
 
 

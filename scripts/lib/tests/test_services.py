@@ -1,5 +1,6 @@
 """A set of servers is started once, found again, and ended exactly."""
 
+import io
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import tempfile
 import types
 import unittest
 import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
 
@@ -160,6 +162,23 @@ class Services(unittest.TestCase):
             self.assertEqual(services.wanted(["absent", "idle"]), ["idle"])
         with mock.patch.dict(os.environ, {"CI": "true"}), self.assertRaises(StartError):
             services.wanted(["absent"])
+
+
+    def test_a_server_that_does_not_start_still_ends_with_what_was_to_be_said_then(self):
+        seen = Path(self.folder.name) / "seen"
+        command = ["services.py", "run", "--set", str(self.set.record.parent), "--only", "bad", "--otherwise",
+                   "0 passed, 1 failed, 0 skipped", "--", "touch", str(seen)]
+        out, err = io.StringIO(), io.StringIO()
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            with mock.patch.object(sys, "argv", command), redirect_stdout(out), redirect_stderr(err):
+                self.assertEqual(services.main(), 1)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        self.assertEqual(out.getvalue(), "0 passed, 1 failed, 0 skipped\n")
+        self.assertIn("no such option", err.getvalue())
+        self.assertFalse(seen.exists())
 
 
 class Places(unittest.TestCase):
