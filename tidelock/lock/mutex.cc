@@ -45,6 +45,9 @@ void check_options(std::string_view key, std::uint32_t permits, const LeaseOptio
   if (!options.owner.empty()) check_key("lock owner", options.owner, kOwnerBytesMax);
 }
 
+// Whether an arbiter that said so may do what it is asked a while later.
+bool may_pass(Code code) { return code == Code::disk_full || code == Code::io_error || code == Code::read_only_server; }
+
 void store_big_endian(std::uint64_t value, std::uint8_t* bytes) {
   if constexpr (std::endian::native == std::endian::little) value = __builtin_bswap64(value);
   std::memcpy(bytes, &value, sizeof value);
@@ -206,7 +209,8 @@ std::optional<Lease> Semaphore::Acquisition::wait_turn(base::Deadline deadline, 
       if (auto lease = request(Queue::yes, sent, std::min(deadline, base::Deadline(sent + state_.options.ttl))))
         return lease;
     } catch (const Error& error) {
-      if (error.disposition() == Disposition::permanent) throw;
+      const bool holds_out = at_arbiter_ && may_pass(error.code());  // As a holder does.
+      if (error.disposition() == Disposition::permanent && !holds_out) throw;
       failure = error;
     }
     const auto now = runtime.now();

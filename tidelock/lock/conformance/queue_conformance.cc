@@ -201,6 +201,48 @@ TEST_P(QueueConformance, AnUnreachableArbiterIsAskedAgainUntilTheDeadline) {
   });
 }
 
+// What a waiter's line does: the first request comes through and gets a place, those behind it are refused.
+void refuse_later(Party& party, const std::vector<Code>& codes, int times) {
+  party.line.next(Fault::delay_request, 0s);
+  for (int i = 0; i < times; ++i) {
+    for (const auto code : codes) party.line.refuse_next(code);
+  }
+}
+
+TEST_P(QueueConformance, AWaiterOutlivesAFullDisk) {
+  run([&] {
+    const auto lease = alice().try_acquire();
+    ASSERT_TRUE(lease);
+    refuse_later(bob(), {Code::disk_full, Code::io_error, Code::read_only_server}, 4);
+    std::optional<Lease> next;
+    auto waiting = spawn(bob(), [&] { next = bob().acquire(); });
+    advance(6s);
+    alice().release(*lease);
+    waiting.join();
+    EXPECT_TRUE(next);
+    EXPECT_GT(bob().line.attempts(), 4u);  // It has met some of it; looks for a deadlock meet the rest.
+  });
+}
+
+TEST_P(QueueConformance, WhatIsStillInTheWayOfAWaiterAtItsDeadlineIsTold) {
+  run([&] {
+    ASSERT_TRUE(alice().try_acquire());
+    refuse_later(bob(), {Code::disk_full}, 200);
+    const auto begin = now();
+    EXPECT_THROW_CODE(bob().mutex.acquire(begin + 5s), Code::disk_full);
+    EXPECT_GE(now(), begin + 5s);
+  });
+}
+
+TEST_P(QueueConformance, WhoHasNoPlaceYetIsToldOfAFullDiskAtOnce) {
+  run([&] {
+    const auto begin = now();
+    bob().line.refuse_next(Code::disk_full);
+    EXPECT_THROW_CODE(bob().acquire(), Code::disk_full);
+    EXPECT_LT(now() - begin, instant());
+  });
+}
+
 TEST_P(QueueConformance, GivingUpAfterALostReplyFreesTheKey) {
   run([&] {
     alice().line.next(Fault::drop_reply);

@@ -19,7 +19,7 @@ auto FaultyBackend::send(base::Deadline deadline, Call call) {
   runtime_.yield();
   const auto met = next_fault();
   const auto fault = [&](Fault one) { return met && met->fault == one; };
-  if (fault(Fault::refuse)) throw Error(Code::unavailable, "the arbiter cannot be reached");
+  if (fault(Fault::refuse)) throw Error(met->refusal, "the arbiter does nothing: " + std::string(name(met->refusal)));
   if (fault(Fault::drop_request)) give_up(deadline);
   if (fault(Fault::apply_late)) {
     late_.push_back(runtime_.spawn("late request", [this, call, delay = met->delay](auto) {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tidelock/base/error.h"
 #include "tidelock/lock/backend.h"
 #include "tidelock/world/random.h"
 
@@ -37,6 +38,7 @@ class FaultyBackend final : public Backend {
   ~FaultyBackend() override;
 
   void next(Fault fault, base::Duration delay = {}) { faults_.push_back({fault, delay}); }
+  void refuse_next(Code code) { faults_.push_back({Fault::refuse, {}, code}); }  // For another reason.
   void at_random(FaultPlan plan, world::Random& random) {
     plan_ = plan;
     random_ = &random;
@@ -56,6 +58,7 @@ class FaultyBackend final : public Backend {
   struct Meeting {
     Fault fault;
     base::Duration delay;
+    Code refusal = Code::unavailable;
   };
 
   template <typename Call>
