@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "tidelock/base/error.h"
+#include "tidelock/cli/advice.h"
 #include "tidelock/cli/batch_commands.h"
 #include "tidelock/cli/command_line.h"
 #include "tidelock/cli/failure.h"
@@ -28,6 +29,11 @@ namespace {
 struct Dispatch {
   Outside outside;
 
+  template <typename Options>
+  Outcome locks(Outcome (*command)(const Options&, Outside), const Options& options) const {
+    return advised(lock_advice, [&] { return command(options, outside); });
+  }
+
   Outcome operator()(const ShowVersion&) const {
     outside.out << version_text();
     return {};
@@ -36,10 +42,10 @@ struct Dispatch {
     outside.out << help.text;
     return {};
   }
-  Outcome operator()(const LockRun& options) const { return run_under_lock(options, outside); }
-  Outcome operator()(const LockList& options) const { return list_locks(options, outside); }
-  Outcome operator()(const LockShow& options) const { return show_lock(options, outside); }
-  Outcome operator()(const LockBreak& options) const { return break_lock(options, outside); }
+  Outcome operator()(const LockRun& options) const { return locks(run_under_lock, options); }
+  Outcome operator()(const LockList& options) const { return locks(list_locks, options); }
+  Outcome operator()(const LockShow& options) const { return locks(show_lock, options); }
+  Outcome operator()(const LockBreak& options) const { return locks(break_lock, options); }
   Outcome operator()(const PipelineRun& options) const { return run_pipeline(options, outside); }
   Outcome operator()(const BatchList& options) const { return list_jobs(options, outside); }
   Outcome operator()(const BatchHistory& options) const { return list_runs(options, outside); }

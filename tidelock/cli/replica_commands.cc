@@ -12,8 +12,8 @@
 #include "tidelock/base/log.h"
 #include "tidelock/base/text.h"
 #include "tidelock/base/url.h"
+#include "tidelock/cli/advice.h"
 #include "tidelock/cli/arbiter.h"
-#include "tidelock/cli/failure.h"
 #include "tidelock/cli/json_text.h"
 #include "tidelock/cli/lock_view.h"
 #include "tidelock/cli/table.h"
@@ -90,45 +90,6 @@ Json health_json(const replica::Health& health, const ReplicaStatus& options) {
   return json;
 }
 
-// What to do about an error, where that is not the same as for a lock. Empty: as its code says.
-std::string advice(Code code) {
-  switch (code) {
-    case Code::invalid_argument:
-      return "see `tidelock replica --help`";
-    case Code::not_a_database:
-    case Code::not_found:
-      return "check the path";
-    case Code::unsupported:
-      return "nothing was published";
-    case Code::permission_denied:
-    case Code::read_only:
-      return "a replica is for reading; to publish, this user must be able to write its folder";
-    case Code::already_exists:
-      return "choose another folder, or move it away";
-    case Code::newer_schema:
-      return "use the newer version that wrote it";
-    case Code::corrupt:
-      return "the last good version stays current; repair the master, then publish again";
-    case Code::lease_lost:
-    case Code::fenced:
-      return "nothing was committed; the other publisher's version counts";
-    default:
-      return {};
-  }
-}
-
-// Runs a command, and lets its errors say what to do next.
-template <typename Run>
-Outcome advised(Run run) {
-  try {
-    return run();
-  } catch (const Error& error) {
-    auto next = advice(error.code());
-    if (next.empty()) throw;
-    throw AdvisedError(error, std::move(next));
-  }
-}
-
 // REPLICA OK - version 42, … | age=3.1s;60 size=12300000B
 std::string health_line(const replica::Health& health, const ReplicaStatus& options) {
   std::string level = level_name(health.level());
@@ -201,7 +162,7 @@ Outcome query(const ReplicaQuery& options, Outside outside) {
 }  // namespace
 
 Outcome publish_replica(const ReplicaPublish& options, Outside outside) {
-  return advised([&] { return publish(options, outside); });
+  return advised(replica_advice, [&] { return publish(options, outside); });
 }
 
 Outcome show_replica(const ReplicaStatus& options, Outside outside) {
@@ -215,7 +176,7 @@ Outcome show_replica(const ReplicaStatus& options, Outside outside) {
 }
 
 Outcome query_replica(const ReplicaQuery& options, Outside outside) {
-  return advised([&] { return query(options, outside); });
+  return advised(replica_advice, [&] { return query(options, outside); });
 }
 
 }  // namespace tidelock::cli

@@ -15,6 +15,7 @@
 #include "tidelock/base/descriptor.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/cli/advice.h"
 #include "tidelock/cli/delete_progress.h"
 #include "tidelock/cli/exit_code.h"
 #include "tidelock/cli/failure.h"
@@ -30,31 +31,6 @@ namespace {
 
 using Statements = std::vector<std::string_view>;
 
-// What to do about an error, where that is not the same as for a lock. Empty: as its code says.
-std::string advice(Code code) {
-  switch (code) {
-    case Code::invalid_argument:
-    case Code::unsupported:
-      return "see `tidelock sql --help`";
-    case Code::not_found:
-      return "check the URL; --create makes a database that does not exist";
-    case Code::statement_invalid:
-      return "correct the SQL";
-    case Code::constraint_violation:
-      return "nothing of the statement was kept";
-    case Code::read_only:
-      return "nothing was written";
-    case Code::timeout:
-      return "give a longer --timeout, or ask for less";
-    case Code::cancelled:
-      return "what the statement had done is taken back";
-    case Code::unknown_outcome:
-      return "look whether it was applied before you repeat it";
-    default:
-      return {};
-  }
-}
-
 // Runs a command, lets its errors say what to do next, and ends as a signal wants it.
 template <typename Run>
 Outcome interruptible(base::Runtime& runtime, Run run) {
@@ -64,15 +40,13 @@ Outcome interruptible(base::Runtime& runtime, Run run) {
     return signal ? Outcome{number(Exit::by_signal) + *signal, signal} : Outcome{};
   };
   try {
-    run(interruption);
-    return ended_by();
-  } catch (const AdvisedError&) {
-    throw;
+    return advised(sql_advice, [&] {
+      run(interruption);
+      return ended_by();
+    });
   } catch (const Error& error) {
     if (error.code() == Code::cancelled && interruption.signal()) return ended_by();
-    auto next = advice(error.code());
-    if (next.empty()) throw;
-    throw AdvisedError(error, std::move(next));
+    throw;
   }
 }
 
@@ -80,7 +54,12 @@ std::shared_ptr<sql::Database> open_database(Toolkit& toolkit, const SqlOpen& op
   sql::DatabaseOptions options{.max_connections = 2, .read_only = open.read_only, .guarded = true};
   options.must_exist = !open.create && !open.read_only && open.url.find(":memory:") == std::string::npos;
   if (open.timeout) options.statement_timeout = *open.timeout;
-  return toolkit.database(open.url, options);
+  try {
+    return toolkit.database(open.url, options);
+  } catch (const Error& error) {  // --timeout is of a statement: a server that lets nobody in has a time of its own.
+    if (error.code() != Code::timeout) throw;
+    throw AdvisedError(error, "look whether the server answers, or give a longer connect_timeout= in the URL");
+  }
 }
 
 std::string standard_input() {

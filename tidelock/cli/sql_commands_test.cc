@@ -1,6 +1,7 @@
 // `tidelock sql` as people and scripts call it.
 #include <gmock/gmock.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "tidelock/cli/delete_progress.h"
 #include "tidelock/cli/failure.h"
 #include "tidelock/cli/testing/program.h"
+#include "tidelock/sql/testing/silent_listener.h"
 
 namespace tidelock::cli {
 namespace {
@@ -197,6 +199,29 @@ TEST_F(SqlCommands, BadSqlIsToldWithWhatToDo) {
   EXPECT_EQ(sql({"--create", " ; -- nothing"}).status.code, 2);
   EXPECT_EQ(sql({"--create", "select ?"}).status.code, 2);
 }
+
+TEST_F(SqlCommands, ADamagedOrForeignDatabaseIsNeverAdvisedAsALockState) {
+  fill(3000);
+  {
+    std::fstream damaged(folder_ / "shop.db", std::ios::in | std::ios::out | std::ios::binary);
+    damaged.seekp(4096);
+    damaged << std::string(8192, 'x');
+  }
+  EXPECT_THAT(sql({"select count(*) from t"}).err, HasSubstr("restore it from a backup [corrupt]"));
+  std::ofstream(folder_ / "shop.db") << std::string(8192, 'x');
+  EXPECT_THAT(sql({"select 1"}).err,
+              HasSubstr("check the URL: this is a file of another kind, or a damaged one [not_a_database]"));
+}
+
+#if TIDELOCK_HAVE_POSTGRES
+TEST_F(SqlCommands, AServerThatDoesNotLetUsInInTimeIsNoMatterOfTheStatements) {
+  const sql::testing::SilentListener silent(runtime_, 15432, true);
+  const auto url = "postgres://app@" + silent.address() + ":15432/shop?connect_timeout=50ms";
+  EXPECT_THAT(run(tidelock({"sql", url, "select 1"})).err,
+              HasSubstr("look whether the server answers, or give a longer connect_timeout= in the URL [timeout]"));
+  EXPECT_THAT(run(tidelock({"sql", url, "--delete-in-chunks", "t where id > 0"})).err, HasSubstr("connect_timeout="));
+}
+#endif
 
 TEST_F(SqlCommands, DeletesInChunks) {
   fill(100);
