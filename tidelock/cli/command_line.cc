@@ -77,7 +77,9 @@ class Parser {
  private:
   CLI::App* command(CLI::App* parent, const char* name, const char* what, const std::string& footer);
   void add_on(CLI::App* app) {
-    app->add_option("--on", typed_.on, fmt::format("Where the locks live (default {})", kDefaultState))
+    app->add_option(
+           "--on", typed_.on,
+           fmt::format("Where the locks live (default {}); a path counts from the current folder", kDefaultState))
         ->option_text("URL");
   }
   void add_name(CLI::App* app) {
@@ -146,6 +148,9 @@ Parser::Parser() {
       "The command sees TIDELOCK_LOCK (the name), TIDELOCK_OWNER (who holds it) and TIDELOCK_FENCING_TOKEN (a\n"
       "number that grows with each holder: let what you write to refuse a smaller one).\n"
       "\n"
+      "Those exclude each other who name the same state. A path in --on, and the default, count from the current\n"
+      "folder: commands that run in different ones, as from cron, name it by an absolute path.\n"
+      "\n"
       "Examples:\n"
       "  tidelock lock run nightly -- ./nightly.sh\n"
       "  tidelock lock run nightly --no-wait -- ./nightly.sh     # exit code 75 when another one runs\n"
@@ -153,7 +158,8 @@ Parser::Parser() {
       "  tidelock lock run download --permits 3 -- ./fetch.sh    # three at a time\n"
       "  tidelock lock run --group books -- ./fix.py             # never beside the jobs of pipeline.toml's group\n"
       "  tidelock lock run --group books --file /srv/shop.toml -- ./fix.py\n"
-      "  tidelock lock run job --on sqlite:/srv/shared/locks.db -- sh -c 'echo $TIDELOCK_FENCING_TOKEN'\n"
+      "  0 2 * * *  cd /srv/app && tidelock lock run night --on sqlite:/srv/app/locks.db -- ./night.sh   # in a "
+      "crontab\n"
       "  tidelock lock run job --on postgres://app@db.example/shop -- ./job.sh    # between machines; or mariadb://\n"
       "\n" +
           exit_code_help());

@@ -141,6 +141,7 @@ TEST(CommandLine, HelpTeachesWithExamplesOnEveryLevel) {
     EXPECT_THAT(parsed<ShowHelp>(arguments).text, HasSubstr("Examples:\n  tidelock " + command));
   }
   EXPECT_THAT(parsed<ShowHelp>({"lock", "run", "--help"}).text, HasSubstr("128+N"));
+  EXPECT_THAT(parsed<ShowHelp>({"lock", "run", "--help"}).text, HasSubstr("name it by an absolute path"));
 }
 
 TEST(CommandLine, ReadsTheOptionsOfTheOtherCommands) {

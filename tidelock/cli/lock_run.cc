@@ -19,7 +19,7 @@
 #include "tidelock/base/poll.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/base/text.h"
-#include "tidelock/cli/arbiter.h"
+#include "tidelock/cli/advice.h"
 #include "tidelock/cli/exit_code.h"
 #include "tidelock/cli/failure.h"
 #include "tidelock/cli/group_lock.h"
@@ -207,8 +207,8 @@ class HeldRun {
   }
 
   Outcome give_up(Code code, const std::string& why) {
-    const auto failure =
-        Failure::of(Error(code, why + (command_ == 0 ? "; the command was not started" : "; the command was ended")));
+    const Error error(code, why + (command_ == 0 ? "; the command was not started" : "; the command was ended"));
+    const auto failure = Failure::of(AdvisedError(error, std::string(lock_advice(code))));
     outside_.err << failure.line() << std::endl;
     try {  // It may be ours still, as the guard does not wait for the last moment.
       keeper_.release(outside_.runtime.in(kReleaseWithin));
@@ -265,12 +265,6 @@ Outcome not_acquired(const LockRun& options, lock::Backend& backend, Outside out
   return {failure.exit, std::nullopt};
 }
 
-// With somebody who has the state locked: no longer than is waited for the lock itself.
-base::Duration patience_to_open(const LockRun& options) {
-  const base::Duration usual = lock::OpenOptions().patience;
-  return options.wait ? std::clamp<base::Duration>(*options.wait, 1s, usual) : usual;
-}
-
 // A `tidelock` that the command runs must be able to stand below it.
 std::string owner_of_command(base::Runtime& runtime) {
   auto owner = lock::process_owner(runtime.identity());
@@ -294,15 +288,12 @@ Outcome run_under_lock(const LockRun& given, Outside outside) {
   Guard guard(outside.runtime, outside.files,
               {.command = options.command, .grace = options.grace, .leave_background = options.leave_background},
               signals.inherited());
-  const auto arbiter = open_arbiter(outside, options.on, {.patience = patience_to_open(options), .make_folder = true});
   // The command's own locks are below this owner: a wait of theirs is known as one of ours.
   const auto owner = owner_of_command(outside.runtime);
-  lock::Semaphore semaphore(*arbiter, outside.runtime, options.name, options.permits,
-                            {.ttl = options.ttl, .margin = options.margin, .owner = owner});
   const auto asked = outside.runtime.now();
-  const auto got = wait_for_lock(options, *arbiter, semaphore, signals, guard, outside);
+  const auto got = wait_for_lock(options, owner, signals, guard, outside);
   if (got.signal) return {number(Exit::by_signal) + *got.signal, got.signal};
-  if (!got.lease) return not_acquired(options, *arbiter, outside);
+  if (!got.lease) return not_acquired(options, *got.arbiter, outside);
   if (options.verbose) {
     outside.err << fmt::format("tidelock: got {} after {}{}", base::quoted(options.name),
                                rough(outside.runtime.now() - asked),
@@ -311,9 +302,9 @@ Outcome run_under_lock(const LockRun& given, Outside outside) {
   }
   std::optional<HeldRun> run;
   try {
-    run.emplace(options, outside, signals, guard, semaphore, *got.lease, owner);
+    run.emplace(options, outside, signals, guard, *got.semaphore, *got.lease, owner);
   } catch (const Error&) {  // The system has no room for another thread: nobody waits for the end of this lease.
-    semaphore.release(*got.lease, outside.runtime.in(kReleaseWithin));
+    got.semaphore->release(*got.lease, outside.runtime.in(kReleaseWithin));
     throw;
   }
   return run->wait();

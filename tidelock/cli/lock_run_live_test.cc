@@ -29,6 +29,7 @@ struct Server {
   const char* variable;
   std::vector<std::string> make;    // At the server.
   std::vector<std::string> refuse;  //
+  std::string socket;               // → where it lies.
   std::string sessions;             // → the ids of the user's.
   std::string kill;                 // {} is such an id.
   std::vector<std::string> drop;
@@ -43,6 +44,7 @@ std::vector<Server> servers() {
      .variable = "TIDELOCK_TEST_POSTGRES",
      .make = {"create role {0} login", "create database {0} owner {0}"},
      .refuse = {"alter role {0} nologin"},
+     .socket = "show unix_socket_directories",
      .sessions = "select pid::bigint from pg_stat_activity where usename = '{0}'",
      .kill = "select pg_terminate_backend({})",
      .drop = {"drop database {0} with (force)", "drop role {0}"}},
@@ -52,6 +54,7 @@ std::vector<Server> servers() {
          .variable = "TIDELOCK_TEST_MARIADB",
          .make = {"create database {0}", "create user {0}@'%'", "grant all on {0}.* to {0}@'%'"},
          .refuse = {"alter user {0}@'%' account lock"},
+         .socket = "select @@socket",
          .sessions = "select id from information_schema.processlist where user = '{0}'",
          .kill = "kill {}",
          .drop = {"drop database {0}", "drop user {0}@'%'"}},
@@ -120,6 +123,20 @@ TEST_P(LockRunLiveTest, TwoProcessesExcludeEachOtherAndTheWaiterFollows) {
   EXPECT_GT(std::stoll(ended.out), 0);
   const auto list = run(tidelock(with({"lock", "list", "--json"})));
   EXPECT_THAT(list.out, HasSubstr("\"locks\": []"));
+}
+
+TEST_P(LockRunLiveTest, AServerThatComesInTimeGivesTheLock) {
+  auto url = base::Url::parse(on_.back());
+  url.params["socket"] = folder_ / "socket";
+  if (url.scheme == "postgres") url.params["port"] = std::to_string(url.hosts.front().port.value_or(5432));
+  url.hosts.clear();
+  auto waiting = start(lock_run("a", {"--wait", "1m", "--verbose", "--on", url.to_string()}, "exit 3"));
+  while (waiting.err().find("whose state is not open yet") == std::string::npos) {
+    ASSERT_FALSE(waiting.child().wait(runtime_.in(10ms))) << waiting.err();
+  }
+  files_.create_symlink(admin_->one<std::string>(GetParam().socket), folder_ / "socket");
+  const auto ended = waiting.wait();
+  EXPECT_EQ(ended.status.code, 3) << ended.err;
 }
 
 TEST_P(LockRunLiveTest, AKilledHolderLosesTheLockWhenItsTtlIsOver) {

@@ -143,6 +143,32 @@ TEST_F(LockRunTest, GivesUpWhenTheWaitIsOver) {
   EXPECT_EQ(holder.wait().status.code, 128 + SIGTERM);
 }
 
+#if TIDELOCK_HAVE_POSTGRES
+TEST_F(LockRunTest, WithATimeToWaitAServerThatIsAwayIsAskedUntilItIsOver) {
+  const Arguments nobody{"--on", "postgres://app@127.0.0.1:1/locks"};
+  const auto with = [&](Arguments options) {
+    options.insert(options.end(), nobody.begin(), nobody.end());
+    return lock_run("a", options, "echo never >&3");
+  };
+  const auto before = runtime_.now();
+  const auto ended = run(with({"--wait", "300ms"}));
+  EXPECT_GE(runtime_.now() - before, 300ms) << ended.err;
+  EXPECT_EQ(ended.status.code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("[unavailable]"));
+  for (const auto& options : {Arguments{}, Arguments{"--no-wait"}}) {
+    const auto at_once = run(with(options));
+    EXPECT_EQ(at_once.status.code, 1);
+    EXPECT_THAT(at_once.err, HasSubstr("[unavailable]"));
+  }
+  auto waiting = start(with({"--wait", "1h", "--verbose"}));
+  while (waiting.err().find("waiting for \"a\", whose state is not open yet") == std::string::npos) {
+    ASSERT_FALSE(waiting.child().wait(runtime_.in(10ms))) << waiting.err();
+  }
+  waiting.child().signal(SIGTERM);
+  EXPECT_EQ(waiting.wait().status.signal, SIGTERM);
+}
+#endif
+
 TEST_F(LockRunTest, ServesWaitersInTheirOrder) {
   auto holder = start(lock_run("a", {}, "echo in >&3; until [ -e enough ]; do sleep 0.01; done"));
   EXPECT_EQ(hear(), "in");

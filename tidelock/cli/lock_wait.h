@@ -1,7 +1,8 @@
-// Waiting for a lock while listening to signals.
+// Opening a state and waiting for a lock in it, while listening to signals.
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "tidelock/cli/guard.h"
 #include "tidelock/cli/program.h"
 #include "tidelock/cli/signals.h"
+#include "tidelock/lock/backend.h"
 #include "tidelock/lock/lease.h"
 #include "tidelock/lock/mutex.h"
 
@@ -21,12 +23,16 @@ inline constexpr base::Duration kReleaseWithin = std::chrono::seconds(5);  // Wh
 std::string who_holds(lock::Backend& backend, base::Runtime& runtime, const std::string& name);
 
 struct WaitResult {
+  std::unique_ptr<lock::Backend> arbiter;  // Empty, as the next one: interrupted before the state was open.
+  std::unique_ptr<lock::Semaphore> semaphore;
   std::optional<lock::Lease> lease;  // Empty: not in time, or interrupted.
   std::optional<int> signal;         // Interrupted by it; nothing was left behind.
 };
 
-// Errors: of Semaphore::acquire(); unavailable when the guard is gone, without which the lock is of no use.
-WaitResult wait_for_lock(const LockRun& options, lock::Backend& backend, lock::Semaphore& semaphore, Signals& signals,
-                         const Guard& guard, Outside outside);
+// Opens the state and waits for the lock, for `options.wait` together: with a time to wait, a server that cannot be
+// reached is asked again until it is over. `owner`: of the command. Errors: of opening it and of Semaphore::acquire();
+// unavailable when the guard is gone, without which the lock is of no use.
+WaitResult wait_for_lock(const LockRun& options, const std::string& owner, Signals& signals, const Guard& guard,
+                         Outside outside);
 
 }  // namespace tidelock::cli
