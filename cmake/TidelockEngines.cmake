@@ -2,7 +2,7 @@
 #
 # Each has an option TIDELOCK_<ENGINE>: AUTO (the default) takes it when it is found, ON demands it, OFF leaves it out.
 # An engine that is on compiles every backends/<engine>/ folder, defines TIDELOCK_HAVE_<ENGINE>=1 for the library and
-# its tests, and is named by `tidelock --version`.
+# its tests, and is named by `tidelock --version`. SQLite has no choice: what Tidelock keeps itself is in one by default.
 
 include_guard()
 
@@ -47,9 +47,11 @@ if(SQLite3_FOUND)
   set(tidelock_sqlite_found ON)
 endif()
 tidelock_engine(sqlite ${tidelock_sqlite_found} "scripts/setup installs libsqlite3-dev.")
-if(TIDELOCK_WITH_SQLITE)
-  list(APPEND TIDELOCK_ENGINE_LIBRARIES SQLite::SQLite3)
+if(NOT TIDELOCK_WITH_SQLITE)
+  message(FATAL_ERROR "SQLite cannot be left out: the state of locks and jobs is kept in it unless a URL says otherwise, "
+                      "and so are topics. Install libsqlite3-dev (scripts/setup), and leave TIDELOCK_SQLITE at AUTO.")
 endif()
+list(APPEND TIDELOCK_ENGINE_LIBRARIES SQLite::SQLite3)
 
 # DuckDB is loaded at run time: compiling needs its C header only (docs/decisions/duckdb-by-dlopen.md).
 set(tidelock_duckdb_found OFF)

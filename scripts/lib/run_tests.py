@@ -49,8 +49,9 @@ class Summary:
 
 
 def skip_reason(output: str) -> str:
-    """The text that a gtest gave to GTEST_SKIP, on one line."""
-    match = re.search(r"^\S+:\d+: Skipped\n(.*?)^\[  SKIPPED \]", output, re.MULTILINE | re.DOTALL)
+    """The text that a gtest gave to GTEST_SKIP, on one line, or what a document's shell said."""
+    match = (re.search(r"^\S+:\d+: Skipped\n(.*?)^\[  SKIPPED \]", output, re.MULTILINE | re.DOTALL)
+             or re.search(r"^skipped: (.*)$", output, re.MULTILINE))
     return " ".join(match.group(1).split()) if match else ""
 
 

@@ -11,6 +11,7 @@
 
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
+#include "tidelock/sql/testing/own_database.h"
 #include "tidelock/toolkit/toolkit.h"
 #include "tidelock/world/testing.h"
 
@@ -54,6 +55,10 @@ class Snippet : public ::testing::Test {
 
 using namespace tidelock;              // NOLINT(google-build-using-namespace): a snippet starts with these.
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+
+// The rest of the body is not run where the engine is not compiled in.
+#define NEEDS_ENGINE(engine) \
+  if (const auto why = ::tidelock::sql::testing::why_not_here(engine); !why.empty()) GTEST_SKIP() << why
 
 // The body of a test, on the real Runtime.
 #define SNIPPET(suite, name)                   \

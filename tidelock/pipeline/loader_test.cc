@@ -22,7 +22,7 @@ name = "market"
 timezone = "America/New_York"
 
 [store.market]
-url = "duckdb:{work}/market.db"
+url = "sqlite:{work}/market.db"
 
 [replica.market]
 store = "market"
@@ -131,7 +131,7 @@ WORLD_TEST(Loader, ReadsAWholePipeline) {
   EXPECT_EQ(pipeline.settings.work, "/p/work");
   EXPECT_EQ(pipeline.settings.state, "sqlite:/p/work/state.db");
   ASSERT_EQ(pipeline.stores.size(), 1U);
-  EXPECT_EQ(pipeline.stores[0].url, "duckdb:/p/work/market.db");
+  EXPECT_EQ(pipeline.stores[0].url, "sqlite:/p/work/market.db");
   EXPECT_EQ(pipeline.stores[0].file, "/p/work/market.db");
   ASSERT_NE(pipeline.replica("market"), nullptr);
   EXPECT_EQ(pipeline.replica("market")->to, "/p/work/replica");
@@ -180,7 +180,7 @@ WORLD_TEST(Loader, KeepsServicesInTheOrderOfTheFileAndFindsTheirPrograms) {
 WORLD_TEST(Loader, AnotherWorkFolderIsCountedFromTheWorkingFolderAndMayNeedEscaping) {
   const auto pipeline = Folder(files).load(kWhole, {.work = "../elsewhere/100%/"});
   EXPECT_EQ(pipeline.settings.work, "/elsewhere/100%");
-  EXPECT_EQ(pipeline.stores[0].url, "duckdb:/elsewhere/100%25/market.db");
+  EXPECT_EQ(pipeline.stores[0].url, "sqlite:/elsewhere/100%25/market.db");
   EXPECT_EQ(pipeline.stores[0].file, "/elsewhere/100%/market.db");
   EXPECT_EQ(pipeline.settings.state, "sqlite:/elsewhere/100%25/state.db");
 }
@@ -196,7 +196,7 @@ WORLD_TEST(Loader, AStepMayBeAllowedWhatAGuardedStoreRefuses) {
 }
 
 WORLD_TEST(Loader, AStoreIsGuardedWhenItSaysSo) {
-  const std::string url = "duckdb:{work}/market.db\"";
+  const std::string url = "sqlite:{work}/market.db\"";
   EXPECT_FALSE(Folder(files).load(kWhole).stores[0].guarded);
   EXPECT_TRUE(Folder(files).load(with(url, url + "\nguarded = true")).stores[0].guarded);
   EXPECT_FALSE(Folder(files).load(with(url, url + "\nguarded = false")).stores[0].guarded);
@@ -217,7 +217,7 @@ WORLD_TEST(Loader, StateAndStoresMayBeOnServersByAnyNameOfTheirEngines) {
 #endif
 
 WORLD_TEST(Loader, ARelativeUrlIsCountedFromTheFolderOfTheFile) {
-  const auto pipeline = Folder(files).load(with("duckdb:{work}/market.db", "sqlite:data/market.db?mode=rwc"));
+  const auto pipeline = Folder(files).load(with("sqlite:{work}/market.db", "sqlite:data/market.db?mode=rwc"));
   EXPECT_EQ(pipeline.stores[0].url, "sqlite:/p/data/market.db?mode=rwc");
 }
 
@@ -350,10 +350,10 @@ constexpr Broken kBroken[] = {
      "pipeline.toml:10: replica.market.to: store market lies in this folder: a folder of its own"},
     {"to = \"{work}/replica\"", "to = \"work/market.db\"",
      "pipeline.toml:10: replica.market.to: store market lies in this folder: a folder of its own"},
-    {"duckdb:{work}/market.db", "dukdb:{work}/market.db",
-     "pipeline.toml:6: store.market.url: \"dukdb\" is no known kind of database: did you mean duckdb:?"},
-    {"duckdb:{work}/market.db", "market.db", "pipeline.toml:6: store.market.url: "},
-    {"[store.market]", "[store.other]\nurl = \"duckdb:work/market.db\"\n\n[store.market]",
+    {"sqlite:{work}/market.db", "sqlit:{work}/market.db",
+     "pipeline.toml:6: store.market.url: \"sqlit\" is no known kind of database: did you mean sqlite:?"},
+    {"sqlite:{work}/market.db", "market.db", "pipeline.toml:6: store.market.url: "},
+    {"[store.market]", "[store.other]\nurl = \"sqlite:work/market.db\"\n\n[store.market]",
      "pipeline.toml:9: store.market.url: is the file of store other too: one store a file"},
     {"timezone = \"America/New_York\"", "state = \"memory:\"",
      "pipeline.toml:3: pipeline.state: \"memory\" is no known kind of database: there are "},

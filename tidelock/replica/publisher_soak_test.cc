@@ -25,6 +25,8 @@ constexpr std::int64_t kTotal = 2'000'000;
 class PublisherSoak : public testing::ReplicaTest {
  protected:
   void SetUp() override {
+    ReplicaTest::SetUp();
+    if (IsSkipped()) return;
     owner_ = open_master();
     owner_->script(
         "create table left_side as select i as id, 1000 as amount from range(1000) r(i);"

@@ -26,6 +26,10 @@ constexpr auto kThreshold = "select value from duckdb_settings() where name = 'c
 
 class PublisherOnFiles : public testing::ReplicaTest {};
 
+class PublisherOnSqliteFiles : public testing::ReplicaTest {
+  void SetUp() override {}
+};
+
 TEST_F(PublisherOnFiles, AReplicaOfAnOpenDuckDbMasterIsReadByAnybody) {
   const auto owner = open_master();
   owner->script("create table price (symbol varchar, price double); insert into price values ('AAPL', 189.5)");
@@ -38,7 +42,7 @@ TEST_F(PublisherOnFiles, AReplicaOfAnOpenDuckDbMasterIsReadByAnybody) {
   EXPECT_EQ(reader.version(), manifest.version);
 }
 
-TEST_F(PublisherOnFiles, AReplicaOfAnSqliteMasterInWalModeIsInRollbackMode) {
+TEST_F(PublisherOnSqliteFiles, AReplicaOfAnSqliteMasterInWalModeIsInRollbackMode) {
   const auto owner = open_master("sqlite");
   owner->script("pragma journal_mode = wal; create table t (i integer); insert into t values (7)");
   const auto manifest = publish();

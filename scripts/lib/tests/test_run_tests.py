@@ -25,6 +25,8 @@ class Summarize(unittest.TestCase):
         summary = summarize(report(FAILED, SKIPPED))
         self.assertEqual(summary.failed, [("b", "why")])
         self.assertEqual(summary.skipped, [("c", "no server")])
+        document = SKIPPED.replace("x.cc:4: Skipped\nno server\n[  SKIPPED ] c", "skipped: a.md:2 needs duckdb")
+        self.assertEqual(summarize(report(document)).skipped, [("c", "a.md:2 needs duckdb")])
 
     def test_a_test_whose_program_is_missing_has_failed(self):
         self.assertEqual(summarize(report(MISSING)).line(), "0 passed, 1 failed, 0 skipped")

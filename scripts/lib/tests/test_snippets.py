@@ -67,13 +67,27 @@ class Cpp(unittest.TestCase):
         self.assertIn('#line 4 "docs/locks.md"\n\nint a = 1;', self.source)
 
 
+    def test_a_block_that_names_an_engine_needs_it(self):
+        source = snippets.cpp_source("a.md", '```cpp run\nopen("duckdb:a.db");\n```\n```cpp run\nopen("sqlite:a.db");\n```\n')
+        self.assertIn('SNIPPET(A, Snippet) {\nNEEDS_ENGINE("duckdb");\n#line 2', source)
+        self.assertEqual(source.count("NEEDS_ENGINE"), 1)
+
+
 class Shell(unittest.TestCase):
-    def run_document(self, text: str) -> int:
+    def run_document(self, text: str, engines: str = "sqlite 3") -> int:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "a.md")
             path.write_text(text)
-            program = [sys.executable, snippets.__file__, "sh", str(path), "/nowhere"]
+            tidelock = Path(folder, "tidelock")
+            tidelock.write_text(f"#!/bin/sh\necho '{engines}'\n")
+            tidelock.chmod(0o755)
+            program = [sys.executable, snippets.__file__, "sh", str(path), folder]
             return subprocess.run(program, capture_output=True, check=False).returncode
+
+    def test_a_document_that_names_an_engine_is_skipped_without_it(self):
+        text = "```sh run\ntrue\n```\n```sh run\nfalse duckdb:a.db\n```\n"
+        self.assertEqual(self.run_document(text), snippets.SKIPPED)
+        self.assertEqual(self.run_document(text, "sqlite 3\nduckdb 1.5.6"), 1)
 
     def test_blocks_share_a_shell(self):
         self.assertEqual(self.run_document("```sh run\nx=1\n```\n```sh run\n[[ $x == 1 ]]\n```\n"), 0)

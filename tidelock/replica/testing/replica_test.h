@@ -14,11 +14,17 @@
 #include "tidelock/replica/publisher.h"
 #include "tidelock/replica/reader.h"
 #include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/testing/own_database.h"
 
 namespace tidelock::replica::testing {
 
+// The master is DuckDB's unless a test says otherwise.
 class ReplicaTest : public ::testing::Test {
  protected:
+  void SetUp() override {
+    if (const auto why = sql::testing::why_not_here("duckdb"); !why.empty()) GTEST_SKIP() << why;
+  }
+
   base::Path master() const { return temp_ / "master.db"; }
   base::Path folder_path() const { return temp_ / "replica"; }
   Folder folder() { return Folder(files_, folder_path()); }
