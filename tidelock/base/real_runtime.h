@@ -48,8 +48,8 @@ class RealRuntime final : public Runtime {
   Identity identity_;
 };
 
-// An owner id as TIDELOCK_OWNER holds it: a UUID, which may be followed by a suffix that starts with one of . : / - and
-// has up to 64 letters, digits and those. Returns it with the UUID in lower case. Error: invalid_argument.
+// An owner id as TIDELOCK_OWNER holds it: a UUID, which may be followed by one of . : / - and up to 960 more letters,
+// digits, those and _. Returns it with the UUID in lower case. Error: invalid_argument.
 std::string parse_owner(std::string_view text);
 
 }  // namespace tidelock::base

@@ -29,7 +29,7 @@ Number number(const std::string& option, const std::string& text, const char* wa
 
 constexpr auto kHelp =
     "Runs one or more statements on any engine and prints their rows. A file that does not exist is not made, unless\n"
-    "--create says so. Rows are printed as they arrive, however many there are.\n"
+    "--create says so, and no database of a server. Rows are printed as they arrive, however many there are.\n"
     "\n"
     "The database is guarded: DROP, TRUNCATE, DELETE and UPDATE without a WHERE that names a column, and code that\n"
     "hides statements are refused unless --allow names the rule: drop, truncate, delete_without_where,\n"
@@ -50,6 +50,7 @@ constexpr auto kHelp =
     "  tidelock sql duckdb:market.duckdb --format csv \"from bar where day >= '2024-01-01'\" > bars.csv\n"
     "  tidelock sql sqlite:shop.db --allow drop \"drop table old_orders\"\n"
     "  tidelock sql sqlite:shop.db --create - < schema.sql\n"
+    "  tidelock sql postgres://app@db.example/shop \"select version()\"     # or mariadb://, also mysql://\n"
     "  tidelock sql sqlite:shop.db --read-only --timeout 5s --json \"select count(*) from orders\" | jq '.rows[0][0]'\n"
     "  tidelock sql sqlite:shop.db --rate 5000 --count --delete-in-chunks \"delete from orders where year < 2020\"";
 
@@ -59,8 +60,12 @@ void SqlOptions::add_to(CLI::App& root) {
   app_ = root.add_subcommand("sql", "Query a database; delete many rows without blocking others");
   app_->footer(kHelp);
   app_->group("Commands");
-  app_->add_option("URL", url_, "The database: sqlite:shop.db, duckdb:market.duckdb, …")->option_text(" ");
-  app_->add_option("SQL", text_, "Statements separated by ';'; - reads them from the standard input")->option_text(" ");
+  app_->add_option("URL", url_, "The database: sqlite:shop.db, duckdb:market.duckdb, postgres://user@host/shop, …")
+      ->option_text(" ");
+  app_->add_option(
+          "SQL", text_,
+          "Statements separated by ';'; - reads them from the standard input. Left out with --delete-in-chunks")
+      ->option_text(" ");
   app_->add_option("--format", format_, "table (default), csv or json")->option_text("FORMAT");
   app_->add_flag("--json", json_, "Print JSON, also for errors and progress");
   app_->add_option("--allow", allow_, "Let the guard pass what this rule is about; may be repeated")
@@ -68,7 +73,7 @@ void SqlOptions::add_to(CLI::App& root) {
       ->allow_extra_args(false);
   app_->add_flag("--read-only", read_only_, "Refuse every write");
   app_->add_option("--timeout", timeout_, "End a statement that takes longer")->option_text("TIME");
-  app_->add_flag("--create", create_, "Make the database when it does not exist");
+  app_->add_flag("--create", create_, "Make the database when it does not exist, a file or a server's");
   app_->add_flag("--transaction", transaction_, "Run all the statements in one transaction");
   app_->add_option("--delete-in-chunks", statement_, "Delete what \"delete from TABLE where CONDITION\" would")
       ->option_text("SQL");

@@ -33,7 +33,7 @@ std::unique_ptr<Driver> make_duckdb_driver(base::Runtime& runtime, base::Files& 
   auto settings = duckdb::read_settings(url, params, options.read_only);
   params.finish();
   if (options.must_exist && !settings.in_memory() && !files.info(settings.path)) {
-    throw Error(Code::not_found, settings.path + " does not exist: without mode=ro or mode=rw it is made");
+    throw Error(Code::not_found, settings.path + " does not exist, and was not to be made");
   }
   return std::make_unique<duckdb::DuckDriver>(runtime, files, std::move(settings));
 }

@@ -62,8 +62,7 @@ Error explain(const Place& place, const Error& error) {
       const bool may_create = !place.read_only && !place.must_exist;
       return may_create
                  ? Error(Code::permission_denied, path + " cannot be made: its folder may not be written", native, path)
-                 : Error(Code::not_found, path + " does not exist: without mode=ro or mode=rw it is made", native,
-                         path);
+                 : Error(Code::not_found, path + " does not exist, and was not to be made", native, path);
     }
     return Error(Code::permission_denied, path + " cannot be opened with the rights of this user", native, path);
   }
