@@ -5,6 +5,7 @@
 #include <atomic>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "tidelock/base/local_mutex.h"
 #include "tidelock/base/text.h"
@@ -44,7 +45,8 @@ struct Reader::State {
   // another task has begun to: that one may have looked too early.
   void refresh() TIDELOCK_EXCLUDES(mutex);
   void look() TIDELOCK_EXCLUDES(mutex);
-  void take_up(std::shared_ptr<const VersionFile> found) TIDELOCK_EXCLUDES(mutex);
+  void take_up(std::uint64_t sequence, const std::optional<Error>& trouble_with_newest) TIDELOCK_EXCLUDES(mutex);
+  void take_up_earlier(std::uint64_t newest, const Error& trouble_with_newest) TIDELOCK_EXCLUDES(mutex);
   void set_trouble(std::optional<Error> error) TIDELOCK_EXCLUDES(mutex);
   bool is_served(std::uint64_t sequence) TIDELOCK_EXCLUDES(mutex);
   void check_order(const Manifest& manifest) TIDELOCK_EXCLUDES(mutex);
@@ -121,15 +123,49 @@ void Reader::State::look() {
       const base::LocalGuard guard(mutex);
       if (bad_sequence == *sequence && runtime.now() < bad_until) return;
     }
-    auto manifest = folder.read_manifest(*sequence);
-    check_order(manifest);
-    let_go_of(folder.file(*sequence));
-    take_up(VersionFile::open(runtime, folder, std::move(manifest), parameters.params, options.database));
+    take_up(*sequence, std::nullopt);
   } catch (const Error& error) {
-    const base::LocalGuard guard(mutex);
-    trouble = error;
-    bad_sequence = sequence.value_or(0);
-    bad_until = base::later(runtime.now(), options.poll);
+    {
+      const base::LocalGuard guard(mutex);
+      trouble = error;
+      bad_sequence = sequence.value_or(0);
+      bad_until = base::later(runtime.now(), options.poll);
+    }
+    if (sequence && served() == nullptr) take_up_earlier(*sequence, error);
+  }
+}
+
+void Reader::State::take_up(std::uint64_t sequence, const std::optional<Error>& trouble_with_newest) {
+  auto manifest = folder.read_manifest(sequence);
+  check_order(manifest);
+  VersionFile::check(folder, manifest);  // Before the one that is served is given up for it.
+  let_go_of(folder.file(sequence));
+  const auto version = manifest.version;
+  auto found = VersionFile::open(runtime, folder, std::move(manifest), parameters.params, options.database);
+  std::shared_ptr<sql::Database> old_default;  // Closed outside of the mutex, as is the old version.
+  const base::LocalGuard guard(mutex);
+  highest[version.epoch] = version.sequence;
+  std::swap(current, found);
+  old_default = std::move(default_database);
+  trouble = trouble_with_newest;
+  if (!trouble) bad_sequence = 0;
+  ++changes;
+}
+
+// Nothing is served and the newest is bad: the next best is what a reader that had come earlier would serve.
+void Reader::State::take_up_earlier(std::uint64_t newest, const Error& trouble_with_newest) {
+  std::vector<Folder::Entry> entries;
+  try {
+    entries = folder.entries();
+  } catch (const Error&) {  // A folder that cannot be listed has no next best. What is told is the newest's trouble.
+    return;
+  }
+  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+    if (entry->kind != Folder::Entry::Kind::manifest || entry->sequence >= newest) continue;
+    try {
+      return take_up(entry->sequence, trouble_with_newest);
+    } catch (const Error&) {  // The one before it, then. What is told is the newest's trouble.
+    }
   }
 }
 
@@ -160,18 +196,6 @@ void Reader::State::let_go_of(const base::Path& path) {
                                        "had its name are gone");
   }
   old = std::exchange(current, nullptr);
-}
-
-void Reader::State::take_up(std::shared_ptr<const VersionFile> found) {
-  std::shared_ptr<const VersionFile> old;  // Closed outside of the mutex.
-  std::shared_ptr<sql::Database> old_default;
-  const base::LocalGuard guard(mutex);
-  highest[found->manifest().version.epoch] = found->manifest().version.sequence;
-  old = std::exchange(current, std::move(found));
-  old_default = std::move(default_database);
-  trouble.reset();
-  bad_sequence = 0;
-  ++changes;
 }
 
 void Reader::State::set_trouble(std::optional<Error> error) {

@@ -36,7 +36,7 @@ struct ReaderOptions {
 struct ReaderState {
   enum class Source {
     newest,     // What current.db names.
-    last_good,  // An earlier version: `trouble` says what is wrong with the newest.
+    last_good,  // A version that was good when it was opened: `trouble` says what is wrong with the newest.
     fallback,   // ReaderOptions::default_url.
     nothing,
   } source = Source::nothing;
@@ -57,8 +57,9 @@ class Reader {
 
   // A connection to the newest good version, as current.db names it now. It stays with its version for as long as it
   // lives: take a new one for newer data. Never goes back to an earlier version of an epoch. While the newest is
-  // missing, torn or half-published it gives the last good one. Errors: not_found when there is none and no default;
-  // those of the default.
+  // missing, torn or half-published it gives the last good one: what this Reader served, or else the newest before it
+  // that is good. Errors: not_found or what is wrong with the newest, when there is none and no default; those of the
+  // default.
   sql::Connection connect();
   // The same, with the version it sees; none: it is the default.
   struct Reading {

@@ -71,6 +71,63 @@ TEST_F(ReaderOnFiles, ATornVersionIsNotTakenUp) {
   EXPECT_EQ(state.manifest->version.sequence, 1U);
 }
 
+TEST_F(ReaderOnFiles, TheServedVersionStaysWhenItsFileIsRemoved) {
+  write(1);
+  publish();
+  Reader reader(runtime_, files_, folder_path(), {.follow = false});
+  const auto path = folder().file(1);
+  files_.remove(path);
+  EXPECT_EQ(value(reader.connect()), 1);
+  EXPECT_EQ(reader.state().source, Source::last_good);
+  EXPECT_EQ(reader.state().trouble->code(), Code::not_found);
+  write(2);
+  publish();
+  EXPECT_EQ(value(reader.connect()), 2);
+  EXPECT_EQ(reader.state().source, Source::newest);
+}
+
+TEST_F(ReaderOnFiles, TheServedVersionStaysWhenATornFileTakesItsName) {
+  write(1);
+  publish();
+  Reader reader(runtime_, files_, folder_path(), {.follow = false});
+  files_.write_atomically(folder().file(1), "torn");
+  EXPECT_EQ(value(reader.connect()), 1);
+  EXPECT_EQ(reader.state().source, Source::last_good);
+  EXPECT_EQ(reader.state().trouble->code(), Code::corrupt);
+}
+
+TEST_F(ReaderOnFiles, AServedVersionThatIsCutIsTold) {
+  write(1);
+  publish();
+  Reader reader(runtime_, files_, folder_path(), {.follow = false});
+  files_.set_mode(folder().file(1), 0644);
+  files_.open(folder().file(1), base::OpenMode::read_write)->truncate(20'000);
+  EXPECT_EQ(reader.state().source, Source::last_good);
+  EXPECT_EQ(reader.state().trouble->code(), Code::corrupt);
+}
+
+TEST_F(ReaderOnFiles, AReaderThatStartsWhileTheNewestIsTornTakesTheBestEarlierOne) {
+  for (int i = 1; i <= 3; ++i) {
+    write(i);
+    publish();
+  }
+  for (const std::uint64_t sequence : {2, 3}) {
+    files_.set_mode(folder().file(sequence), 0644);
+    files_.open(folder().file(sequence), base::OpenMode::read_write)->truncate(20'000);
+  }
+  Reader reader(runtime_, files_, folder_path(), {.follow = false});
+  EXPECT_EQ(value(reader.connect()), 1);
+  auto state = reader.state();
+  EXPECT_EQ(state.source, Source::last_good);
+  EXPECT_EQ(state.trouble->code(), Code::corrupt);
+  EXPECT_THAT(state.trouble->what(), HasSubstr("0000000003.db"));
+  EXPECT_EQ(state.manifest->version.sequence, 1U);
+  write(4);
+  publish();
+  EXPECT_EQ(value(reader.connect()), 4);
+  EXPECT_EQ(reader.state().source, Source::newest);
+}
+
 TEST_F(ReaderOnFiles, AVersionWithALogBesideItIsNotTakenUp) {
   write(1);
   publish();

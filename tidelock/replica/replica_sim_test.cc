@@ -226,7 +226,7 @@ void read_through(World& world) {
         const auto sequence = publish_once(process, 2).version.sequence;
         process.sleep_for(world.random().between({0ms, 2s}));
         const Folder folder(process.files(), kFolder);
-        switch (world.random().below(6)) {
+        switch (world.random().below(8)) {
           case 0:
             process.files().remove(folder.current());
             break;
@@ -235,6 +235,12 @@ void read_through(World& world) {
             break;
           case 2:
             process.files().open(base::Path(folder.file(sequence)) += "-journal", base::OpenMode::create);
+            break;
+          case 3:  // Whether the reader serves it already or not.
+            process.files().remove(folder.file(sequence));
+            break;
+          case 4:
+            process.files().write_atomically(folder.file(sequence), "torn");
             break;
           default:
             break;

@@ -30,6 +30,10 @@ base::FileInfo look_at(base::Files& files, const base::Path& path, const Manifes
 
 }  // namespace
 
+void VersionFile::check(const Folder& folder, const Manifest& manifest) {
+  look_at(folder.files(), folder.file(manifest.version.sequence), manifest);
+}
+
 std::shared_ptr<const VersionFile> VersionFile::open(base::Runtime& runtime, const Folder& folder, Manifest manifest,
                                                      const std::map<std::string, std::string>& parameters,
                                                      const sql::DatabaseOptions& options) {
@@ -55,7 +59,7 @@ VersionFile::VersionFile(base::Files& files, base::Path path, std::uint64_t inod
 
 bool VersionFile::is_still_there() const {
   const auto info = files_.info(path_);
-  return info && info->inode == inode_;
+  return info && info->inode == inode_ && info->size_bytes == manifest_.size_bytes;
 }
 
 }  // namespace tidelock::replica

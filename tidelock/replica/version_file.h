@@ -14,12 +14,16 @@
 
 namespace tidelock::replica {
 
-// Thread-safe; constant. The file stays readable while this or a connection to it lives, also after it was removed.
+// Thread-safe; constant. The file stays readable while this or a connection to it lives, also after it was removed; of
+// SQLite by the connections that were open then.
 class VersionFile {
  public:
-  // Looks at names and sizes, then lets the engine open it: this process may have the file open as a database, whose
-  // lock would be gone if the file was opened and closed otherwise. Errors: not_found, corrupt (not as long as its
-  // manifest says; something beside it that would be taken for its log), those of sql::open().
+  // Looks at names and sizes only. Errors: not_found, corrupt (not as long as its manifest says; something beside it
+  // that would be taken for its log).
+  static void check(const Folder& folder, const Manifest& manifest);
+
+  // Checks it, then lets the engine open it: this process may have the file open as a database, whose lock would be
+  // gone if the file was opened and closed otherwise. Errors: those of check() and of sql::open().
   static std::shared_ptr<const VersionFile> open(base::Runtime& runtime, const Folder& folder, Manifest manifest,
                                                  const std::map<std::string, std::string>& parameters,
                                                  const sql::DatabaseOptions& options);
@@ -30,7 +34,7 @@ class VersionFile {
   const base::Path& path() const { return path_; }
   const Manifest& manifest() const { return manifest_; }
   sql::Database& database() const { return *database_; }
-  // False when its name leads elsewhere now: the folder was made anew.
+  // False when its name leads nowhere or elsewhere now, as when the folder was made anew, or when it was cut.
   bool is_still_there() const;
 
  private:
