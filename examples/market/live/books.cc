@@ -80,7 +80,7 @@ bool Books::read(const std::function<void(sql::Connection&)>& look) {
     ++reads_;
     return true;
   } catch (const Error& error) {
-    if (error.code() != Code::not_found) failed(error, error.code() == Code::database_locked);
+    if (error.code() != Code::not_found || has_seen_a_version()) failed(error, error.code() == Code::database_locked);
   } catch (const std::exception& error) {
     failed(error, false);
   }
@@ -96,6 +96,11 @@ void Books::saw(const replica::Version& version) {
   }
   ++versions_;
   newest_ = version;
+}
+
+bool Books::has_seen_a_version() const {
+  const LocalGuard guard(mutex_);
+  return versions_ > 0;
 }
 
 void Books::failed(const std::exception& error, bool locked) {

@@ -44,8 +44,9 @@ class Books {
  public:
   explicit Books(std::unique_ptr<Source> source) : source_(std::move(source)) {}
 
-  // Calls `look` with a connection. False when it could not be read; what `look` throws counts as that too. Before the
-  // pipeline has published anything there is nothing to read: that is not a failure, and false as well.
+  // Calls `look` with a connection. False when it could not be read; what `look` throws counts as that too. Until a
+  // version was seen there is nothing to read, as the pipeline has published none: that is not a failure, and false as
+  // well.
   bool read(const std::function<void(tidelock::sql::Connection&)>& look);
   void wait_for_news(tidelock::base::Deadline deadline, const std::stop_token& stop) {
     source_->wait_for_news(deadline, stop);
@@ -59,6 +60,7 @@ class Books {
 
  private:
   void saw(const tidelock::replica::Version& version);
+  bool has_seen_a_version() const;
   void failed(const std::exception& error, bool locked);
 
   std::unique_ptr<Source> source_;

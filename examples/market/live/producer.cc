@@ -10,6 +10,7 @@ namespace market {
 namespace {
 
 using namespace std::chrono_literals;
+using tidelock::Code;
 using tidelock::Error;
 namespace base = tidelock::base;
 namespace broker = tidelock::broker;
@@ -45,9 +46,20 @@ Producer::Producer(base::Runtime& runtime, base::Files& files, broker::Broker& b
       log_(log),
       options_(std::move(options)),
       default_day_(options_.from ? options_.from : exchange_.first_day()) {
+  if (files_.info(options_.status)) resume();
   broker_.create_topic(kTopic, {.partitions = 4});
   producer_ = broker_.producer();
   if (default_day_) lists_[*default_day_] = {};
+}
+
+void Producer::resume() {
+  try {
+    const auto status = nlohmann::json::parse(files_.read(options_.status));
+    books_.resume(status);
+    publish_errors_ = status.at("publish_errors");
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(Code::corrupt, options_.status.string() + " is no status of a producer: " + error.what());
+  }
 }
 
 void Producer::run(const std::stop_token& stop) {

@@ -34,6 +34,7 @@ struct ProducerOptions {
 // Used by one task. Borrows what it is given.
 class Producer {
  public:
+  // Goes on counting from what an earlier producer wrote into the status file. Error: corrupt, when that is not one.
   Producer(tidelock::base::Runtime& runtime, tidelock::base::Files& files, tidelock::broker::Broker& broker,
            Books& books, const Exchange& exchange, tidelock::base::Log& log, ProducerOptions options);
 
@@ -47,6 +48,7 @@ class Producer {
     int number = 0;
   };
 
+  void resume();
   bool take_up_position();
   void look_at_books();
   bool advance();

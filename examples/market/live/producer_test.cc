@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "tidelock/base/url.h"
 #include "tidelock/broker/backends/all.h"
 #include "tidelock/sql/backends/all.h"
+#include "tidelock/world/testing.h"
 
 namespace market {
 namespace {
@@ -94,6 +96,19 @@ TEST_F(ProducerTest, WithoutBooksPublishesTheDefaultListOfTheFirstDayAndThenWhat
       "create table group_stats as select date '2018-01-03' as day union all select date '2018-01-04';"
       "create table watchlist as select date '2018-01-03' as day, 1 as rank, 'ZION' as symbol");
   EXPECT_EQ(ticks(2), (Ticks{"2018-01-04 ZION 0", "2018-01-04 ZION 1"}));
+}
+
+TEST_F(ProducerTest, OneThatWasKilledCountsOn) {
+  nlohmann::json status{{"reads", 7},     {"reads_failed", 3},  {"lock_conflicts", 2}, {"versions", 1},
+                        {"went_back", 0}, {"last_failure", ""}, {"publish_errors", 4}};
+  files_.write_atomically(temp_ / "status.json", status.dump());
+  ticks(4);
+  status = nlohmann::json::parse(files_.read(temp_ / "status.json"));
+  EXPECT_GE(status["reads_failed"], 3);
+  EXPECT_EQ(status["lock_conflicts"], 2);
+  EXPECT_EQ(status["publish_errors"], 4);
+  files_.write_atomically(temp_ / "status.json", "{}");
+  EXPECT_THROW_CODE(ticks(0), tidelock::Code::corrupt);
 }
 
 }  // namespace
