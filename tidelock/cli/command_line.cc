@@ -419,4 +419,8 @@ bool wants_json(const std::vector<std::string>& arguments) {
                      [](const auto& each) { return each == "--json" || each == "--json=true"; });
 }
 
+bool is_for_monitoring(const std::vector<std::string>& arguments) {
+  return arguments.size() >= 2 && arguments[0] == "replica" && arguments[1] == "status";
+}
+
 }  // namespace tidelock::cli

@@ -70,4 +70,8 @@ Command parse_command_line(const std::vector<std::string>& arguments);
 // Whether errors are to be printed as JSON; also known when the command line cannot be parsed.
 bool wants_json(const std::vector<std::string>& arguments);
 
+// Whether it is `replica status`, whose exit codes are those of monitoring plugins; also known when the command line
+// cannot be parsed.
+bool is_for_monitoring(const std::vector<std::string>& arguments);
+
 }  // namespace tidelock::cli

@@ -1,4 +1,5 @@
-// The exit codes of the program `tidelock`: one meaning each, the same for every command.
+// The exit codes of the program `tidelock`: one meaning each, the same for every command but `replica status`, which
+// ends as monitoring plugins do.
 #pragma once
 
 #include <string>
@@ -12,6 +13,7 @@ enum class Exit : int {
   ok = 0,
   failed = 1,            // The system, the state or the arbiter is not as needed; the message says what to do.
   usage = 2,             // The command line must be changed.
+  unknown = 3,           // Of `replica status`: it failed, or was called wrongly.
   lease_lost = 70,       // The lock was lost while the command ran, and the command was ended.
   not_acquired = 75,     // The lock was not got in time; or never could be, as the wait would close a cycle.
   not_executable = 126,  // As in a shell: the command is there and cannot be run.

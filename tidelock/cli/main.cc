@@ -5,7 +5,6 @@
 
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
-#include "tidelock/cli/command_line.h"
 #include "tidelock/cli/failure.h"
 #include "tidelock/cli/program.h"
 #include "tidelock/cli/signals.h"
@@ -23,9 +22,7 @@ tidelock::cli::Outcome run(const std::vector<std::string>& arguments) {
       std::cout << *text << std::flush;
       return {};
     }
-    const auto failure = tidelock::cli::Failure::of(error);
-    std::cerr << (tidelock::cli::wants_json(arguments) ? failure.json() : failure.line()) << std::endl;
-    return {failure.exit, std::nullopt};
+    return tidelock::cli::tell(tidelock::cli::Failure::of(error), arguments, std::cerr);
   }
 }
 

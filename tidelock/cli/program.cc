@@ -11,6 +11,7 @@
 #include "tidelock/cli/advice.h"
 #include "tidelock/cli/batch_commands.h"
 #include "tidelock/cli/command_line.h"
+#include "tidelock/cli/exit_code.h"
 #include "tidelock/cli/failure.h"
 #include "tidelock/cli/lock_commands.h"
 #include "tidelock/cli/lock_run.h"
@@ -82,7 +83,12 @@ Outcome run_program(const std::vector<std::string>& arguments, Outside outside) 
     failure = Failure::of(error);
   }
   outside.out.flush();
-  outside.err << (wants_json(arguments) ? failure.json() : failure.line()) << std::endl;
+  return tell(failure, arguments, outside.err);
+}
+
+Outcome tell(Failure failure, const std::vector<std::string>& arguments, std::ostream& err) {
+  if (is_for_monitoring(arguments)) failure.exit = number(Exit::unknown);
+  err << (wants_json(arguments) ? failure.json() : failure.line()) << std::endl;
   return {failure.exit, std::nullopt};
 }
 

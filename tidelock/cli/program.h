@@ -8,6 +8,7 @@
 
 #include "tidelock/base/files.h"
 #include "tidelock/base/runtime.h"
+#include "tidelock/cli/failure.h"
 
 namespace tidelock::cli {
 
@@ -28,6 +29,9 @@ struct Outcome {
 // `arguments` without the program's name. Call it while the process has one thread. Throws nothing that is an
 // exception: failures are printed.
 Outcome run_program(const std::vector<std::string>& arguments, Outside outside);
+
+// Tells a failure on `err`, as JSON where the arguments ask for that.
+Outcome tell(Failure failure, const std::vector<std::string>& arguments, std::ostream& err);
 
 // What --version and --help print; empty for any other command line.
 std::optional<std::string> answer_without_runtime(const std::vector<std::string>& arguments);

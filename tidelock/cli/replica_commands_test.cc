@@ -84,6 +84,19 @@ TEST_F(ReplicaCommands, StatusHasTheExitCodesOfMonitoringPlugins) {
   EXPECT_EQ(replica({"status", "r", "--max-age", "1ns"}).status.code, 1);
 }
 
+TEST_F(ReplicaCommands, StatusThatIsCalledWronglyIsUnknownToMonitoringAndNotCritical) {
+  for (const Arguments& arguments : {Arguments{"status"},
+                                     {"status", "r", "--max-age", "soon"},
+                                     {"status", "r", "--maxage", "1d"},
+                                     {"status", "r", "s"}}) {
+    const auto refused = replica(arguments);
+    EXPECT_EQ(refused.status.code, 3) << ::testing::PrintToString(arguments);
+    EXPECT_THAT(refused.err, HasSubstr("[invalid_argument]"));
+  }
+  EXPECT_EQ(nlohmann::json::parse(replica({"status", "--json"}).err)["error"]["exit"], 3);
+  EXPECT_EQ(replica({"query", "r"}).status.code, 2);  // That is for people.
+}
+
 TEST_F(ReplicaCommands, StatusNamesADamagedBlock) {
   change_master();
   publish();

@@ -64,6 +64,7 @@ constexpr auto kStatusHelp =
     "  0  ok: the version that current.db names is there and opens\n"
     "  1  warning: it is behind its master, or its data is older than --max-age\n"
     "  2  critical: there is none, or it does not open, or a block differs from its hash\n"
+    "  3  unknown: it could not be looked at, or this command was called wrongly; the message is on standard error\n"
     "\n"
     "Examples:\n"
     "  tidelock replica status replica\n"
