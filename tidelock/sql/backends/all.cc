@@ -142,7 +142,11 @@ Lexis lexis_of(const base::Url& url) {
   if (url.scheme == "duckdb") return duckdb::make_dialect("").lexis;
 #endif
 #if TIDELOCK_HAVE_MARIADB
-  if (engine_of(url.scheme) == "mariadb") return mariadb::lexis_of(url);
+  if (engine_of(url.scheme) == "mariadb") {
+    auto without = url;  // Its driver knows no password_file.
+    without.params.erase(std::string(kPasswordFile));
+    return mariadb::lexis_of(without);
+  }
 #endif
 #if TIDELOCK_HAVE_POSTGRES
   if (engine_of(url.scheme) == "postgres") return postgres::kLexis;

@@ -14,8 +14,8 @@
 #include "tidelock/base/testing/temp_folder.h"
 #include "tidelock/lock/backends/sql/sqlite_tables.h"
 #include "tidelock/lock/backends/sql/state_file.h"
+#include "tidelock/lock/backends/sql/testing/state_user.h"
 #include "tidelock/lock/mutex.h"
-#include "tidelock/lock/testing/state_user.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/world/testing.h"
 

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/lock/backends/sql/testing/state_user.h"
 #include "tidelock/lock/keeper.h"
 #include "tidelock/lock/mutex.h"
-#include "tidelock/lock/testing/state_user.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/world/disk.h"
 #include "tidelock/world/testing.h"
