@@ -12,6 +12,8 @@ import sys
 import tempfile
 import unittest
 
+import report_in_browser
+
 MARKET = pathlib.Path(__file__).resolve().parents[1]
 DEMO = MARKET.parents[1] / "scripts" / "lib" / "demo.py"
 BUILD = None
@@ -55,6 +57,17 @@ class TenDays(unittest.TestCase):
         self.assertIn("Wednesday, 17 January 2018", page)
         self.assertEqual(page.count('class="chart"'), 12)
         self.assertNotIn("<script", page)
+
+    def test_the_report_is_drawn_in_a_browser_which_has_nothing_to_complain_of(self):
+        program = report_in_browser.installed()
+        if program is None:
+            self.skipTest(f"none of these is installed: {', '.join(report_in_browser.BROWSERS)}")
+        with report_in_browser.Browser(program) as browser:
+            browser.show("data:text/html,<script>console.error('what is wrong')</script>",
+                         report_in_browser.SCREENS["phone"])
+            self.assertEqual(browser.said, ["what is wrong"])
+            self.assertFalse(report_in_browser.is_drawn(browser.picture()))
+            self.assertEqual(report_in_browser.complaints(browser, self.work / "report.html", self.work), [])
 
 
 if __name__ == "__main__":
