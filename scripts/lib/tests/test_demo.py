@@ -1,7 +1,10 @@
 """What scripts/demo makes of its days, its pipeline and its counts."""
 
 import datetime
+import json
 import pathlib
+import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -36,6 +39,42 @@ class Unsafe(unittest.TestCase):
     def test_says_when_the_pipeline_has_changed_so_that_an_edit_finds_nothing(self):
         with self.assertRaises(ValueError):
             demo.make_unsafe(self.text.replace("overlap", "overlaps"), pathlib.Path("/market"))
+
+
+# What stands for `tidelock`, and says that jobs have failed.
+JOBS_FAIL = """#!/usr/bin/env python3
+import json, pathlib, sys
+if sys.argv[1] == "run":
+    work = pathlib.Path(sys.argv[sys.argv.index("--work") + 1])
+    reads = {"reads": 3, "reads_failed": 2, "reads_wrong": 0, "lock_conflicts": 2}
+    ticks = {"ticks_published": 0, "ticks_received": 0, "ticks_out_of_order": 0}
+    for program in ("producer", "monitor"):
+        (work / f"{program}.json").write_text(json.dumps({**reads, **ticks}))
+    print(json.dumps({"rows_skipped": 0, "runs": 9, "group_waits": 0, "replicas_published": 1}))
+    sys.exit(1)
+if sys.argv[2] == "query":
+    print(json.dumps({"columns": ["days", "bars_loaded", "lost_updates"], "rows": [[1, 7, 5]]}))
+"""
+
+
+class JobsThatFail(unittest.TestCase):
+    def demo(self, *options: str) -> subprocess.CompletedProcess:
+        with tempfile.TemporaryDirectory() as folder:
+            build = pathlib.Path(folder)
+            (build / "tidelock").write_text(JOBS_FAIL, encoding="utf-8")
+            (build / "tidelock").chmod(0o755)
+            return subprocess.run([sys.executable, demo.__file__, "--build", build, "--work", build / "work", "--days",
+                                   "1", "--json", *options], capture_output=True, text=True)
+
+    def test_are_what_unsafe_is_about_and_are_counted(self):
+        run = self.demo("--unsafe")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        counts = json.loads(run.stdout)
+        self.assertEqual((counts["lost_updates"], counts["lock_conflicts"]), (5, 4))
+
+    def test_are_a_failure_otherwise(self):
+        run = self.demo()
+        self.assertEqual((run.returncode, run.stdout), (1, ""))
 
 
 class Counts(unittest.TestCase):
