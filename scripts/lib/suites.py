@@ -9,10 +9,12 @@ import json
 import os
 import re
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 FILTER = "--gtest_filter="
+LONGEST = 12  # So many are told with the time they took.
 TIMEOUTS = 3  # A suite may take as long as so many of its tests, each at its limit.
 BEGIN = re.compile(r"^\[ RUN      \] (\S+)")
 END = re.compile(r"\[(       OK |  FAILED  |  SKIPPED )\] (\S+?)(?:, .*)? \(\d+ ms\)$")
@@ -29,6 +31,7 @@ class Suite:
     timeout: float
     names: dict[str, str] = field(default_factory=dict)  # GoogleTest's name -> ctest's
     is_gtest: bool = True
+    seconds: float = 0.0  # It took; set by run().
 
     def command(self, names: list[str]) -> list[str]:
         return [*self.program, FILTER + ":".join(names), "--gtest_also_run_disabled_tests"] if self.is_gtest \
@@ -94,6 +97,7 @@ def run_process(suite: Suite, names: list[str]) -> tuple[str, str, int]:
 def run(suite: Suite) -> dict[str, Outcome]:
     """The outcome of every test of the suite, by GoogleTest's names. Tests behind one that ended its process run in
     another one; what a process does after its last test (such as a report of leaks) is that test's."""
+    begin = time.monotonic()
     results: dict[str, Outcome] = {}
     left = list(suite.names)
     while left:
@@ -112,6 +116,7 @@ def run(suite: Suite) -> dict[str, Outcome]:
         for name in guilty:
             results[name] = Outcome("failed", f"{text[-65536:]}\n{ended}")
         left = behind
+    suite.seconds = time.monotonic() - begin
     return results
 
 
@@ -124,4 +129,7 @@ def run_all(build: str, label: str, regex: str, jobs: int, exclude: str) -> dict
     with ThreadPoolExecutor(jobs) as pool:
         for suite, outcome in zip(suites, pool.map(run, suites)):
             results.update({suite.names[name]: each for name, each in outcome.items()})
+    print("The longest suites:")
+    for suite in sorted(suites, key=lambda suite: -suite.seconds)[:LONGEST]:
+        print(f"{suite.seconds:6.1f} s  {next(iter(suite.names.values())).rsplit('.', 1)[0]}, {len(suite.names)} tests")
     return results
