@@ -102,7 +102,7 @@ WORLD_TEST(Keeper, TriesAgainUntilTheLeaseExpires) {
   for (int i = 0; i < 1000; ++i) scene.line.next(Fault::refuse);
   EXPECT_EQ(scene.wait_for_stop(keeper), sent);
   EXPECT_STREQ(keeper.lost()->what(),
-               "the lease on \"x\" expired: the last renewal failed: the arbiter cannot be reached");
+               "the lease on \"x\" expired: the last renewal failed: the arbiter does nothing: unavailable");
   EXPECT_LT(scene.line.renewals(), 60u) << "hammers the arbiter";
 }
 
