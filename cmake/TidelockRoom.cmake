@@ -12,6 +12,16 @@ include_guard()
 
 set_property(GLOBAL PROPERTY TIDELOCK_ROOMS "")
 
+# Who may use what the others may not (scripts/allowed-symbols.txt) is compiled by itself, or the gate could not tell them
+# apart.
+file(STRINGS ${PROJECT_SOURCE_DIR}/scripts/allowed-symbols.txt allowed REGEX "^tidelock/")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scripts/allowed-symbols.txt)
+foreach(line IN LISTS allowed)
+  string(REGEX MATCH "^[^ ]+" pattern "${line}")
+  file(GLOB alone ${PROJECT_SOURCE_DIR}/${pattern})
+  set_source_files_properties(${alone} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endforeach()
+
 # Sets <room>_sources and <room>_tests in the caller.
 function(tidelock_room_files room)
   set(folder ${PROJECT_SOURCE_DIR}/tidelock/${room})

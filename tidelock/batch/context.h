@@ -30,13 +30,13 @@ struct Progress {
 struct Context {
   base::Runtime& runtime;
   base::Files& files;
-  sql::Database& state;      // The state database: SQLite, PostgreSQL or MariaDB.
+  sql::Database& state;      // The state database: SQLite, PostgreSQL or MariaDB. See durable().
   lock::Backend& locks;      // Arbiter of runs and groups; it gives fencing tokens. As a rule in the state database.
   std::string zone = "UTC";  // IANA name; of $now, $today and $yesterday.
 
   // A store of the pipeline, open for as long as the pointer lives: a run drops it at its end. It waits for a foreign
-  // process that has the file locked, and says so through `progress`. Errors: not_found for a name that is no store;
-  // cancelled; those of opening.
+  // process that has the file locked, and says so through `progress`. See durable(). Errors: not_found for a name that
+  // is no store; cancelled; those of opening.
   std::function<std::shared_ptr<sql::Database>(const std::string& store, const std::stop_token& stop)> open_store{};
 
   // Publishes a replica by the pipeline's name; returns what to say about it: "version 42". Throws Error.

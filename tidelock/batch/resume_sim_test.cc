@@ -125,6 +125,25 @@ TEST(Resume, NoRowTwiceAndNoneMissingWhereverARunIsKilled) {
   EXPECT_GT(kill_at, 50);
 }
 
+// Store and state go on telling one story where the machine loses what did not reach its disk.
+TEST(Resume, APowerCutTakesNothingThatTheStateSaysIsDone) {
+  world::for_seeds(world::long_seeds(100), [](world::World& world) {
+    world.run([&](base::Runtime& runtime) {
+      const auto job = whole_job();
+      auto& machine = world.machine("server");
+      auto& victim = world.process(machine, "victim");
+      make_tables(victim, victim.files());
+      Bench(victim, victim.files()).queue(job);
+      victim.start([&](world::Process& self) { Bench(self, self.files()).runner().execute(1, job); });
+      runtime.sleep_for(world.random().between({0ms, 300ms}));
+      machine.power_cut();
+      auto& next = world.process(machine, "next");
+      finish(next, next.files(), job);
+      check_tables(next, next.files());
+    });
+  });
+}
+
 // Several processes look for runs to execute; they are killed and paused, the disk fails, power is cut.
 class Simulation {
  public:

@@ -9,6 +9,8 @@
 #include "tidelock/base/duration.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/retry.h"
+#include "tidelock/base/url.h"
+#include "tidelock/batch/durable.h"
 #include "tidelock/batch/run_record.h"
 #include "tidelock/pipeline/places.h"
 
@@ -26,7 +28,7 @@ std::shared_ptr<sql::Database> open_state(const Pipeline& pipeline, Toolkit& too
   toolkit.files().create_folders(pipeline.settings.work);
   const auto file = Places::file_of(pipeline.settings.state);
   if (!file.empty()) toolkit.files().create_folders(file.parent_path());
-  return toolkit.database(pipeline.settings.state);
+  return toolkit.database(batch::durable(base::Url::parse(pipeline.settings.state)));
 }
 
 std::string rounded(base::Duration duration) {

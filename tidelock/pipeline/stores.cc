@@ -9,6 +9,8 @@
 #include "tidelock/base/backoff.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/base/url.h"
+#include "tidelock/batch/durable.h"
 
 namespace tidelock::pipeline {
 namespace {
@@ -81,7 +83,7 @@ std::shared_ptr<sql::Database> Stores::open_now(const Store& store, const std::s
     try {
       sql::DatabaseOptions options;
       options.guarded = store.guarded;
-      auto database = toolkit_.database(store.url, options);
+      auto database = toolkit_.database(batch::durable(base::Url::parse(store.url)), options);
       if (observer_) database->observe(observer_);
       if (!said.empty()) {
         say_({Progress::Kind::note, base::LogLevel::info, store.name,

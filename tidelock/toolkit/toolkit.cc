@@ -8,7 +8,11 @@
 namespace tidelock {
 
 std::shared_ptr<sql::Database> Toolkit::database(std::string_view url, const sql::DatabaseOptions& options) {
-  return sql::open(runtime_, files_, base::Url::parse(url), options);
+  return database(base::Url::parse(url), options);
+}
+
+std::shared_ptr<sql::Database> Toolkit::database(const base::Url& url, const sql::DatabaseOptions& options) {
+  return sql::open(runtime_, files_, url, options);
 }
 
 std::shared_ptr<lock::Backend> Toolkit::lock_backend(std::string_view url) {

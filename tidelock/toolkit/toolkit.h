@@ -30,6 +30,7 @@ class Toolkit {
 
   // A pool of its own each time. Errors: those of sql::open().
   std::shared_ptr<sql::Database> database(std::string_view url, const sql::DatabaseOptions& options = {});
+  std::shared_ptr<sql::Database> database(const base::Url& url, const sql::DatabaseOptions& options = {});
 
   // One arbiter a URL, for as long as this Toolkit lives: all who name memory: exclude each other.
   // Errors: those of lock::open_backend().

@@ -60,15 +60,22 @@ def read_exceptions(text: str) -> list[Exception_]:
     return exceptions
 
 
+def members(source: Path) -> list[Path]:
+    """The sources that are compiled as this one: itself, or those that a unity build's source includes."""
+    if source.parent.name != "Unity":
+        return [source]
+    return [Path(path) for path in re.findall(r'^#include "(.+)"$', source.read_text(), re.MULTILINE)]
+
+
 def objects(repository: Repository) -> dict[str, Path]:
-    """Object file of each source of ours, as the release build compiles it."""
+    """The object files of our sources, as the release build compiles them. Those that are compiled together have one,
+    under the name of the first; what an exception allows is compiled by itself (cmake/TidelockRoom.cmake)."""
     database = repository.build / "compile_commands.json"
     known = set(repository.files)
     found = {}
     for entry in json.loads(database.read_text()):
-        source = Path(entry["file"])
-        if source.is_relative_to(repository.root):
-            path = str(source.relative_to(repository.root))
+        ours = [source for source in members(Path(entry["file"])) if source.is_relative_to(repository.root)]
+        for path in [str(source.relative_to(repository.root)) for source in ours][:1]:
             if path in known and path.startswith("tidelock/"):
                 words = shlex.split(entry["command"])
                 found[path] = Path(entry["directory"], words[words.index("-o") + 1])

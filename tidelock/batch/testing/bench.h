@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/batch/durable.h"
 #include "tidelock/batch/history.h"
 #include "tidelock/batch/runner.h"
 #include "tidelock/lock/backends/all.h"
@@ -39,9 +40,9 @@ class Bench {
         const std::string& engine = "sqlite")
       : Bench(runtime, files, (files.create_folders(folder), bench_files(folder, engine))) {}
   Bench(base::Runtime& runtime, base::Files& files, const BenchUrls& urls) : runtime_(runtime), files_(files) {
-    state_ = sql::open(runtime, files, urls.state);
+    state_ = sql::open(runtime, files, durable(urls.state));
     locks_ = lock::open_backend(runtime, files, urls.locks);
-    store_ = sql::open(runtime, files, urls.store);
+    store_ = sql::open(runtime, files, durable(urls.store));
     runner_ = std::make_unique<Runner>(context());
   }
 
