@@ -1,8 +1,8 @@
 """Every header compiles alone: it includes what it uses.
 
-A header that a source includes before anything else is proven by that source's own compilation in the release build,
-as far as our headers go: nothing of ours is precompiled. What is precompiled is looked for by the rule `includes`. The
-other headers are compiled here.
+Compiled here are those that no source includes before anything else: the others are proven by such a source, where it is
+compiled by itself, as the presets `dev` and `thread-safety` do. What they use of the headers that are precompiled, or
+that others of a group bring, is looked for by the rule `includes`.
 """
 
 import re
