@@ -10,6 +10,7 @@
 #include "tidelock/base/text.h"
 #include "tidelock/cli/json_text.h"
 #include "tidelock/cli/lock_view.h"
+#include "tidelock/cli/table.h"
 
 namespace tidelock::cli {
 namespace {
@@ -24,25 +25,6 @@ std::string optional_utc(const std::optional<base::WallTime>& moment) { return m
 
 std::string took(const std::optional<base::WallTime>& started, const std::optional<base::WallTime>& ended) {
   return started && ended ? rough(*ended - *started) : "-";
-}
-
-// Columns as wide as their widest cell; the last one as it is.
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += i + 1 < row.size() ? fmt::format("{:<{}}  ", row[i], widths[i]) : row[i];
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
 }
 
 // Text from outside, safe for a terminal.

@@ -17,7 +17,9 @@ std::vector<std::size_t> column_widths(const std::vector<std::vector<std::string
 std::string table_line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) {
   std::string line;
   for (std::size_t i = 0; i + 1 < cells.size(); ++i) line += fmt::format("{:<{}}  ", cells[i], widths[i]);
-  return line + cells.back() + "\n";
+  line += cells.back();
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line + "\n";
 }
 
 std::string table(const std::vector<std::vector<std::string>>& rows) {
