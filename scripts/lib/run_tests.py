@@ -126,7 +126,8 @@ def main() -> int:
     parser.add_argument("--build", required=True, help="build folder")
     parser.add_argument("--label", default="", help="only tests with this label")
     parser.add_argument("--filter", default="", help="only tests whose name matches this regular expression")
-    parser.add_argument("--jobs", type=int, default=2, help="tests at a time")
+    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1),
+                        help="tests at a time; many wait for processes and timers (default: two a processor)")
     parser.add_argument("--by-suite", action="store_true", help="all tests of a GoogleTest suite in one process")
     parser.add_argument("--leave-out", metavar="SANITIZER:FILE", help="without the tests that this file names")
     options = parser.parse_args()

@@ -347,7 +347,7 @@ void take_up_one(base::Runtime& runtime, Toolkit& toolkit, const std::string& en
 TEST(Supervisor, AJobWhoseRunAnotherProcessTakesUpIsFollowedToItsEnd) {
   int taken = 0;
   // The other one is faster in every second of them or so.
-  world::for_seeds(std::max(world::long_seeds(40), std::uint64_t{10}), [&](world::World& world) {
+  world::for_seeds(world::long_seeds(40, 10), [&](world::World& world) {
     world.run([&] {
       auto& runtime = world.runtime();
       Bench bench(runtime, world.files(), noting("tick", ""));

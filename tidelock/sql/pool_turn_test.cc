@@ -142,7 +142,7 @@ WORLD_TEST(SqlPoolTurn, WhatIsKeptIsFreeOnceNobodyWaitsAnyMore) {
 TEST(SqlPoolTurn, NoWaiterWaitsLongerThanTheTurnsBeforeIt) {
   constexpr base::Duration kLongestUse = 3ms;
   std::uint64_t kept_turns = 0;
-  const auto passed = world::for_seeds(300, [&](world::World& world) {
+  const auto passed = world::for_seeds(world::long_seeds(300), [&](world::World& world) {
     world.run([&](base::Runtime& runtime) {
       Script script;
       const auto connections = 1 + runtime.random() % 3;

@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -91,13 +92,14 @@ std::uint64_t for_seeds(std::uint64_t count, Fn&& fn) {
 
 // How many seeds of a long simulation a test runs. A sanitizer slows it down many times, and looks at what the code
 // does to memory, which most seeds do alike; or at what threads do to each other, of which a World has but one.
-constexpr std::uint64_t long_seeds(std::uint64_t count) {
+// `at_least`: as many as something needs that does not happen in every World.
+constexpr std::uint64_t long_seeds(std::uint64_t count, std::uint64_t at_least = 1) {
 #if defined(TIDELOCK_ASAN)
-  return (count + 9) / 10;
+  return std::max((count + 9) / 10, at_least);
 #elif defined(TIDELOCK_TSAN)
-  return (count + 19) / 20;
+  return std::max((count + 19) / 20, at_least);
 #else
-  return count;
+  return std::max(count, at_least);
 #endif
 }
 
