@@ -7,8 +7,8 @@
 
 namespace tidelock::cli {
 
-// Each column as wide as its widest cell, two spaces apart; no spaces at the end of a line. Every row has as many cells as
-// the first, which is the heading.
+// Each column as wide as its widest cell, two spaces apart; no spaces at the end of a line. Every row has as many cells
+// as the first, which is the heading.
 std::string table(const std::vector<std::vector<std::string>>& rows);
 
 // The same a row at a time, for more rows than one keeps.
