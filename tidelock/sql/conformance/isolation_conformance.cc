@@ -148,12 +148,13 @@ TEST_P(SqlIsolation, PredicateWrite) {
       first.execute("update t set v = v + 1");
       return outcome_of([&] {
         TransactionOptions options{.isolation = level};
-        if (pair.db->dialect().lock_timeout) options.lock_timeout = std::chrono::seconds(60);
+        const bool waits_are_seen = !declared().waiting.empty();
+        if (waits_are_seen) options.lock_timeout = std::chrono::seconds(60);
         auto second = pair.b.begin(options);
         std::atomic<bool> reads = true;
         std::atomic<bool> waited_to_read = false;
         base::Task committer;  // Of the first, when the second waits for it.
-        if (!declared().waiting.empty()) {
+        if (waits_are_seen) {
           committer = place.runtime.spawn("committer", [&](const std::stop_token& stop) {
             auto watcher = pair.db->connect();
             while (watcher.one<int>(declared().waiting) == 0) {
