@@ -7,7 +7,6 @@
 #ifdef TIDELOCK_HAVE_POSTGRES
 #include <libpq-fe.h>
 #endif
-#include <time.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -18,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/measure.h"
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/batch/runner.h"
@@ -48,19 +48,6 @@ std::string bars_csv() {
     }
   }
   return text;
-}
-
-double now_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
-}
-
-template <typename Body>
-double seconds(Body&& body) {
-  const double begin = now_seconds();
-  body();
-  return now_seconds() - begin;
 }
 
 class Market {
@@ -131,11 +118,6 @@ class Market {
   std::unique_ptr<Runner> runner_;
 };
 
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
-
 // `copy`: the engine's own way, of the file into the empty table.
 template <typename Copy>
 void in_turns(benchmark::State& state, Market& market, Copy&& copy) {
@@ -144,16 +126,16 @@ void in_turns(benchmark::State& state, Market& market, Copy&& copy) {
   std::vector<double> ratios;
   for (auto _ : state) {
     auto& raw = market.begin();
-    theirs.push_back(seconds([&] { copy(raw); }));
+    theirs.push_back(bench::measure([&] { copy(raw); }).wall_s);
     market.begin();
-    ours.push_back(seconds([&] { market.load(static_cast<std::size_t>(state.range(0))); }));
+    ours.push_back(bench::measure([&] { market.load(static_cast<std::size_t>(state.range(0))); }).wall_s);
     ratios.push_back(ours.back() / theirs.back());
     state.SetIterationTime(ours.back());
   }
-  state.counters["rows_per_s"] = kSymbols * kDays / median(ours);
-  state.counters["seconds"] = median(ours);
-  state.counters["copy_seconds"] = median(theirs);
-  state.counters["ratio"] = median(ratios);
+  state.counters["rows_per_s"] = kSymbols * kDays / bench::median(ours);
+  state.counters["seconds"] = bench::median(ours);
+  state.counters["copy_seconds"] = bench::median(theirs);
+  state.counters["ratio"] = bench::median(ratios);
 }
 
 void load_history(benchmark::State& state) {

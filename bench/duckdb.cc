@@ -3,18 +3,16 @@
 // that counts.
 #include <benchmark/benchmark.h>
 #include <dlfcn.h>
-#include <time.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "bench/measure.h"
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/sql/backends/all.h"
@@ -67,45 +65,21 @@ class Both {
   duckdb_connection raw = nullptr;
 };
 
-double now_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
-}
-
-template <typename Body>
-double seconds(Body&& body) {
-  const double begin = now_seconds();
-  body();
-  return now_seconds() - begin;
-}
-
-double median(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-// Runs both once an iteration, in an order that changes. The ratio is of rows per second: 1 is as fast as raw.
+// Runs both once an iteration. The ratio is of rows per second: 1 is as fast as raw.
 template <typename Prepare, typename Raw, typename Ours>
 void in_turns(benchmark::State& state, Prepare&& prepare, Raw&& raw, Ours&& ours) {
-  std::vector<double> raw_rates;
-  std::vector<double> our_rates;
-  std::vector<double> ratios;
-  bool ours_first = false;
+  bench::Turns turns;
+  std::vector<double> raw_rates, our_rates, ratios;
   for (auto _ : state) {
     prepare();
-    double first = ours_first ? seconds(ours) : seconds(raw);
-    double second = ours_first ? seconds(raw) : seconds(ours);
-    if (ours_first) std::swap(first, second);
-    ours_first = !ours_first;
-    raw_rates.push_back(kRows / first);
-    our_rates.push_back(kRows / second);
-    ratios.push_back(first / second);
+    const auto [raw_took, our_took] = turns(raw, ours);
+    raw_rates.push_back(kRows / raw_took.wall_s);
+    our_rates.push_back(kRows / our_took.wall_s);
+    ratios.push_back(raw_took.wall_s / our_took.wall_s);
   }
-  state.counters["raw_rows_per_s"] = median(raw_rates);
-  state.counters["our_rows_per_s"] = median(our_rates);
-  state.counters["ratio"] = median(ratios);
+  state.counters["raw_rows_per_s"] = bench::median(raw_rates);
+  state.counters["our_rows_per_s"] = bench::median(our_rates);
+  state.counters["ratio"] = bench::median(ratios);
 }
 
 // The functions of the row-wise appender, which the library itself does not use.

@@ -2,13 +2,11 @@
 // of servers need TIDELOCK_TEST_POSTGRES and TIDELOCK_TEST_MARIADB (scripts/services run -- build/bench_lock).
 #include <benchmark/benchmark.h>
 #include <sqlite3.h>
-#include <time.h>
 
 #if TIDELOCK_HAVE_POSTGRES
 #include <libpq-fe.h>
 #endif
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
@@ -18,9 +16,9 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "bench/measure.h"
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/lock/backends/all.h"
@@ -208,27 +206,28 @@ class BarePair {
   sqlite3_stmt *begin_, *commit_, *leases_, *waiters_, *raise_, *token_ = nullptr, *insert_, *lease_, *delete_;
 };
 
-// Of the processor, for this thread: other work on the machine counts for less than by the wall.
-double processor_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+// A batch of ours and a bare one in turns. `of_bare`: how much of its speed is left.
+template <typename Ours, typename Bare>
+void in_turns(benchmark::State& state, int batch, double bench::Took::*time, Ours&& ours, Bare&& bare) {
+  const auto in_a_row = [batch](auto& pair) {
+    return [batch, &pair] {
+      for (int i = 0; i < batch; ++i) pair();
+    };
+  };
+  bench::Turns turns;
+  std::vector<double> ours_ns, bare_ns, ratios;
+  for (auto _ : state) {
+    const auto [our, raw] = turns(in_a_row(ours), in_a_row(bare));
+    ours_ns.push_back(our.*time / batch * 1e9);
+    bare_ns.push_back(raw.*time / batch * 1e9);
+    ratios.push_back(raw.*time / (our.*time));
+  }
+  state.counters["bare_ns"] = bench::median(bare_ns);
+  state.counters["ours_ns"] = bench::median(ours_ns);
+  state.counters["of_bare"] = bench::median(ratios);
 }
 
-template <typename Body>
-double nanoseconds(Body&& body) {
-  const double begin = processor_ns();
-  body();
-  return processor_ns() - begin;
-}
-
-double median(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-// An uncontended pair in a file, in turns with the bare one. `of_bare`: how much of its speed is left.
+// An uncontended pair in a file.
 void sqlite_pair(benchmark::State& state, BarePair::Token token) {
   constexpr int kBatch = 500;
   const Folder folder;
@@ -237,26 +236,9 @@ void sqlite_pair(benchmark::State& state, BarePair::Token token) {
   const auto backend = open_backend(runtime, files, base::Url::parse("sqlite:" + folder.file("ours.db")));
   Mutex mutex(*backend, runtime, "prices/eurusd");
   BarePair bare(folder.file("bare.db"), token);
-  std::vector<double> ours_ns, bare_ns, ratios;
-  bool ours_first = false;
-  for (auto _ : state) {
-    const auto run_ours = [&] {
-      for (int i = 0; i < kBatch; ++i) mutex.release(*mutex.try_acquire(runtime.in(std::chrono::seconds(5))), kNever);
-    };
-    const auto run_bare = [&] {
-      for (int i = 0; i < kBatch; ++i) bare.pair();
-    };
-    double first = ours_first ? nanoseconds(run_ours) : nanoseconds(run_bare);
-    double second = ours_first ? nanoseconds(run_bare) : nanoseconds(run_ours);
-    if (ours_first) std::swap(first, second);
-    ours_first = !ours_first;
-    bare_ns.push_back(first / kBatch);
-    ours_ns.push_back(second / kBatch);
-    ratios.push_back(first / second);
-  }
-  state.counters["bare_ns"] = median(bare_ns);
-  state.counters["ours_ns"] = median(ours_ns);
-  state.counters["of_bare"] = median(ratios);
+  in_turns(
+      state, kBatch, &bench::Took::thread_s,
+      [&] { mutex.release(*mutex.try_acquire(runtime.in(std::chrono::seconds(5))), kNever); }, [&] { bare.pair(); });
 }
 BENCHMARK_CAPTURE(sqlite_pair, same_statements, BarePair::Token::as_ours)->MinTime(2);
 BENCHMARK_CAPTURE(sqlite_pair, token_by_returning, BarePair::Token::by_returning)->MinTime(2);
@@ -314,14 +296,7 @@ class BarePostgresPair {
   PGconn* connection_;
 };
 
-double wall_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
-// An uncontended pair, in turns with the bare one; the server works beside, so it is the wall's time that counts.
-// `of_bare`: how much of its speed is left.
+// An uncontended pair; the server works beside, so it is the wall's time that counts.
 void postgres_pair(benchmark::State& state) {
   constexpr int kBatch = 200;
   const char* const url = std::getenv("TIDELOCK_TEST_POSTGRES");
@@ -331,29 +306,9 @@ void postgres_pair(benchmark::State& state) {
   const auto backend = open_backend(runtime, files, base::Url::parse(url));
   Mutex mutex(*backend, runtime, "prices/eurusd");
   BarePostgresPair bare(url);
-  std::vector<double> ours_ns, bare_ns, ratios;
-  bool ours_first = false;
-  for (auto _ : state) {
-    const auto timed = [&](auto&& body) {
-      const double begin = wall_ns();
-      for (int i = 0; i < kBatch; ++i) body();
-      return wall_ns() - begin;
-    };
-    const auto run_ours = [&] {
-      return timed([&] { mutex.release(*mutex.try_acquire(runtime.in(std::chrono::seconds(5))), kNever); });
-    };
-    const auto run_bare = [&] { return timed([&] { bare.pair(); }); };
-    double first = ours_first ? run_ours() : run_bare();
-    double second = ours_first ? run_bare() : run_ours();
-    if (ours_first) std::swap(first, second);
-    ours_first = !ours_first;
-    bare_ns.push_back(first / kBatch);
-    ours_ns.push_back(second / kBatch);
-    ratios.push_back(first / second);
-  }
-  state.counters["bare_ns"] = median(bare_ns);
-  state.counters["ours_ns"] = median(ours_ns);
-  state.counters["of_bare"] = median(ratios);
+  in_turns(
+      state, kBatch, &bench::Took::wall_s,
+      [&] { mutex.release(*mutex.try_acquire(runtime.in(std::chrono::seconds(5))), kNever); }, [&] { bare.pair(); });
 }
 BENCHMARK(postgres_pair)->MinTime(3)->UseRealTime();
 #endif

@@ -12,9 +12,9 @@
 #include <cstring>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "bench/measure.h"
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/sql/backends/all.h"
@@ -62,51 +62,25 @@ class Both {
   MYSQL* raw = nullptr;
 };
 
-double now_seconds(clockid_t clock) {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
-}
-
-struct Took {
-  double wall;
-  double cpu;  // Of this process: the server's own is the same for both.
-};
-
-template <typename Body>
-Took seconds(Body&& body) {
-  const double wall = now_seconds(CLOCK_MONOTONIC);
-  const double cpu = now_seconds(CLOCK_PROCESS_CPUTIME_ID);
-  body();
-  return {now_seconds(CLOCK_MONOTONIC) - wall, now_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu};
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
-
-// Runs both once an iteration, in an order that changes.
+// Runs both once an iteration. A ratio of 1 is as fast as raw, as of speeds; the processor's time is this process's:
+// the server's own is the same for both.
 template <typename Raw, typename Ours>
 void in_turns(benchmark::State& state, int operations, Raw&& raw, Ours&& ours) {
+  bench::Turns turns;
   std::vector<double> raw_us, ours_us, ratios, raw_cpu_us, ours_cpu_us;
-  bool ours_first = false;
   for (auto _ : state) {
-    auto first = ours_first ? seconds(ours) : seconds(raw);
-    auto second = ours_first ? seconds(raw) : seconds(ours);
-    if (ours_first) std::swap(first, second);
-    ours_first = !ours_first;
-    raw_us.push_back(first.wall / operations * 1e6);
-    ours_us.push_back(second.wall / operations * 1e6);
-    ratios.push_back(second.wall / first.wall);
-    raw_cpu_us.push_back(first.cpu / operations * 1e6);
-    ours_cpu_us.push_back(second.cpu / operations * 1e6);
+    const auto [raw_took, our_took] = turns(raw, ours);
+    raw_us.push_back(raw_took.wall_s / operations * 1e6);
+    ours_us.push_back(our_took.wall_s / operations * 1e6);
+    ratios.push_back(raw_took.wall_s / our_took.wall_s);
+    raw_cpu_us.push_back(raw_took.process_s / operations * 1e6);
+    ours_cpu_us.push_back(our_took.process_s / operations * 1e6);
   }
-  state.counters["raw_us"] = median(raw_us);
-  state.counters["ours_us"] = median(ours_us);
-  state.counters["ratio"] = median(ratios);
-  state.counters["raw_cpu_us"] = median(raw_cpu_us);
-  state.counters["ours_cpu_us"] = median(ours_cpu_us);
+  state.counters["raw_us"] = bench::median(raw_us);
+  state.counters["ours_us"] = bench::median(ours_us);
+  state.counters["ratio"] = bench::median(ratios);
+  state.counters["raw_cpu_us"] = bench::median(raw_cpu_us);
+  state.counters["ours_cpu_us"] = bench::median(ours_cpu_us);
 }
 
 // A key in, one integer out, prepared once.

@@ -3,19 +3,16 @@
 // The server works beside, so it is the wall's time that counts.
 #include <benchmark/benchmark.h>
 #include <libpq-fe.h>
-#include <sys/resource.h>
-#include <time.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "bench/measure.h"
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/sql/backends/all.h"
@@ -27,40 +24,6 @@ namespace {
 constexpr int kKeys = 10'000;
 constexpr int kSelects = 100;
 constexpr std::int64_t kBulkRows = 200'000;
-
-double now_seconds(clockid_t clock) {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
-}
-
-// How often threads of this process went to sleep.
-double sleeps() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_nvcsw);
-}
-
-struct Took {
-  double wall;
-  double cpu;  // Of this process: the server's own is the same for both.
-  double sleeps;
-};
-
-template <typename Body>
-Took seconds(Body&& body) {
-  const double wall = now_seconds(CLOCK_MONOTONIC);
-  const double cpu = now_seconds(CLOCK_PROCESS_CPUTIME_ID);
-  const double slept = sleeps();
-  body();
-  return {now_seconds(CLOCK_MONOTONIC) - wall, now_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu, sleeps() - slept};
-}
-
-double median(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 void check(PGresult* result) {
   const auto status = PQresultStatus(result);
@@ -94,37 +57,29 @@ struct Both {
   PGconn* raw = nullptr;
 };
 
-// Runs both once an iteration, in an order that changes. A ratio of 1 is as fast as raw.
+// Runs both once an iteration. A ratio of 1 is as fast as raw; the processor's time is this process's: the server's own
+// is the same for both.
 template <typename Raw, typename Ours>
 void in_turns(benchmark::State& state, double count, Raw&& raw, Ours&& ours) {
-  std::vector<double> raw_rates;
-  std::vector<double> our_rates;
-  std::vector<double> ratios;
-  std::vector<double> raw_cpu;
-  std::vector<double> our_cpu;
-  std::vector<double> raw_sleeps;
-  std::vector<double> our_sleeps;
-  bool ours_first = false;
+  bench::Turns turns;
+  std::vector<double> raw_rates, our_rates, ratios, raw_cpu, our_cpu, raw_sleeps, our_sleeps;
   for (auto _ : state) {
-    auto first = ours_first ? seconds(ours) : seconds(raw);
-    auto second = ours_first ? seconds(raw) : seconds(ours);
-    if (ours_first) std::swap(first, second);
-    ours_first = !ours_first;
-    raw_rates.push_back(count / first.wall);
-    our_rates.push_back(count / second.wall);
-    ratios.push_back(first.wall / second.wall);
-    raw_cpu.push_back(1e6 * first.cpu / count);
-    our_cpu.push_back(1e6 * second.cpu / count);
-    raw_sleeps.push_back(first.sleeps / count);
-    our_sleeps.push_back(second.sleeps / count);
+    const auto [raw_took, our_took] = turns(raw, ours);
+    raw_rates.push_back(count / raw_took.wall_s);
+    our_rates.push_back(count / our_took.wall_s);
+    ratios.push_back(raw_took.wall_s / our_took.wall_s);
+    raw_cpu.push_back(1e6 * raw_took.process_s / count);
+    our_cpu.push_back(1e6 * our_took.process_s / count);
+    raw_sleeps.push_back(raw_took.sleeps / count);
+    our_sleeps.push_back(our_took.sleeps / count);
   }
-  state.counters["raw_cpu_us"] = median(raw_cpu);
-  state.counters["our_cpu_us"] = median(our_cpu);
-  state.counters["raw_sleeps"] = median(raw_sleeps);
-  state.counters["our_sleeps"] = median(our_sleeps);
-  state.counters["raw_per_s"] = median(raw_rates);
-  state.counters["our_per_s"] = median(our_rates);
-  state.counters["ratio"] = median(ratios);
+  state.counters["raw_cpu_us"] = bench::median(raw_cpu);
+  state.counters["our_cpu_us"] = bench::median(our_cpu);
+  state.counters["raw_sleeps"] = bench::median(raw_sleeps);
+  state.counters["our_sleeps"] = bench::median(our_sleeps);
+  state.counters["raw_per_s"] = bench::median(raw_rates);
+  state.counters["our_per_s"] = bench::median(our_rates);
+  state.counters["ratio"] = bench::median(ratios);
 }
 
 // As the manual of libpq shows it, in the binary form.

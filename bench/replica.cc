@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/measure.h"
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/lock/backends/all.h"
@@ -26,11 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 
 double ms(base::Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 // cp, fsync, rename, fsync of the folder: the least that a careful script does.
 void copy_by_hand(const fs::path& from, const fs::path& folder) {
@@ -70,8 +66,8 @@ class Bench {
     }
     std::printf(
         "median of %d: cp + fsync + rename %.0f ms, publish %.0f ms (ratio of each pair %.2f), first row %.1f ms\n",
-        rounds, median(by_hand_), median(published_), median(ratios_), median(first_row_));
-    std::printf("longest transaction meanwhile, per publication: median %.1f ms, worst %.1f ms\n", median(held_),
+        rounds, bench::median(by_hand_), bench::median(published_), bench::median(ratios_), bench::median(first_row_));
+    std::printf("longest transaction meanwhile, per publication: median %.1f ms, worst %.1f ms\n", bench::median(held_),
                 *std::max_element(held_.begin(), held_.end()));
   }
 

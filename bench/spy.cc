@@ -4,16 +4,14 @@
 #include "tidelock/sql/spy/spy.h"
 
 #include <benchmark/benchmark.h>
-#include <time.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <utility>
 #include <vector>
 
+#include "bench/measure.h"
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/base/unit_of_work.h"
@@ -24,18 +22,6 @@ namespace {
 
 constexpr int kRows = 10'000;
 constexpr int kBatch = 2000;
-
-double processor_ns(clockid_t clock) {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
-double median(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 // A database with rows, in memory.
 class Shop {
@@ -64,41 +50,27 @@ class Shop {
   std::int64_t key_ = 1;
 };
 
-struct Times {
-  double task, all;
-};
-template <typename Body>
-Times measure(Body&& body) {
-  const double task = processor_ns(CLOCK_THREAD_CPUTIME_ID), all = processor_ns(CLOCK_PROCESS_CPUTIME_ID);
-  body();
-  return {(processor_ns(CLOCK_THREAD_CPUTIME_ID) - task) / kBatch,
-          (processor_ns(CLOCK_PROCESS_CPUTIME_ID) - all) / kBatch};
-}
-
-// `with` against `without`, in an order that changes. finish: what is measured in `all` too.
+// `with` against `without`. finish: what is measured in `all` too.
 template <typename Finish>
 void in_turns(benchmark::State& state, Shop& without, Shop& with, Finish&& finish) {
+  constexpr double kNs = 1e9 / kBatch;
+  bench::Turns turns;
   std::vector<double> task, all, plain;
   std::int64_t sum = 0;
-  bool first = false;
   for (auto _ : state) {
-    Times bare{}, spied{};
-    const auto run_bare = [&] { bare = measure([&] { without.select(sum); }); };
-    if (first) run_bare();
-    spied = measure([&] {
-      with.select(sum);
-      finish();
-    });
-    if (!first) run_bare();
-    first = !first;
-    task.push_back(spied.task - bare.task);
-    all.push_back(spied.all - bare.all);
-    plain.push_back(bare.task);
+    const auto [bare, spied] = turns([&] { without.select(sum); },
+                                     [&] {
+                                       with.select(sum);
+                                       finish();
+                                     });
+    task.push_back((spied.thread_s - bare.thread_s) * kNs);
+    all.push_back((spied.process_s - bare.process_s) * kNs);
+    plain.push_back(bare.thread_s * kNs);
   }
   benchmark::DoNotOptimize(sum);
-  state.counters["statement_ns"] = median(plain);
-  state.counters["task_ns"] = median(task);
-  state.counters["all_ns"] = median(all);
+  state.counters["statement_ns"] = bench::median(plain);
+  state.counters["task_ns"] = bench::median(task);
+  state.counters["all_ns"] = bench::median(all);
 }
 
 void off(benchmark::State& state) {

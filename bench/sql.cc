@@ -2,16 +2,14 @@
 // reports the median of the ratios.
 #include <benchmark/benchmark.h>
 #include <sqlite3.h>
-#include <time.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "bench/measure.h"
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/sql/backends/all.h"
@@ -62,43 +60,20 @@ class Both {
   std::filesystem::path folder_;
 };
 
-// Of the processor, for this thread: other work on the machine counts for less than by the wall.
-double processor_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
-template <typename Body>
-double nanoseconds(Body&& body) {
-  const double begin = processor_ns();
-  body();
-  return processor_ns() - begin;
-}
-
-double median(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-// Runs both once an iteration, in an order that changes, for `operations` each.
+// Runs both once an iteration, for `operations` each.
 template <typename Raw, typename Ours>
 void in_turns(benchmark::State& state, int operations, Raw&& raw, Ours&& ours) {
+  bench::Turns turns;
   std::vector<double> raw_ns, ours_ns, ratios;
-  bool ours_first = false;
   for (auto _ : state) {
-    double first = ours_first ? nanoseconds(ours) : nanoseconds(raw);
-    double second = ours_first ? nanoseconds(raw) : nanoseconds(ours);
-    if (ours_first) std::swap(first, second);
-    ours_first = !ours_first;
-    raw_ns.push_back(first / operations);
-    ours_ns.push_back(second / operations);
-    ratios.push_back(second / first);
+    const auto [raw_took, ours_took] = turns(raw, ours);
+    raw_ns.push_back(raw_took.thread_s / operations * 1e9);
+    ours_ns.push_back(ours_took.thread_s / operations * 1e9);
+    ratios.push_back(ours_took.thread_s / raw_took.thread_s);
   }
-  state.counters["raw_ns"] = median(raw_ns);
-  state.counters["ours_ns"] = median(ours_ns);
-  state.counters["ratio"] = median(ratios);
+  state.counters["raw_ns"] = bench::median(raw_ns);
+  state.counters["ours_ns"] = bench::median(ours_ns);
+  state.counters["ratio"] = bench::median(ratios);
 }
 
 std::uint64_t next_random(std::uint64_t& state) {
