@@ -52,29 +52,52 @@ class Set:
         return {key: value for server in self.read().get("servers", {}).values()
                 for key, value in server["environment"].items()}
 
-    def up(self, names: list[str]) -> None:
-        if names and self.runs(names):
-            return
-        self.down()
-        place = Path(tempfile.mkdtemp(prefix=PREFIX))
-        place.chmod(0o711)  # A server may run as somebody else.
-        (place / MARK).touch()
-        content = {"place": str(place), "servers": {}}
-        self.write(content)
+    def place(self) -> Path | None:
+        """The folder of its servers; nothing else is ever removed."""
+        place = Path(self.read().get("place", ""))
+        return place if place.name.startswith(PREFIX) and (place / MARK).exists() else None
+
+    def up(self, names: list[str]) -> list[str]:
+        """Starts those that do not run, beside those that do. Returns which."""
+        known = list(self.read().get("servers", {}))
+        self.stop([name for name in known if not self.runs([name])])  # What is left of them.
+        new = [name for name in names if name not in self.read().get("servers", {})]
+        place = self.place() or self.make_place()
+        content = self.read()
         try:
             with ThreadPoolExecutor() as pool:
-                started = {name: pool.submit(ALL[name].start, place / name) for name in names}
+                started = {name: pool.submit(ALL[name].start, place / name) for name in new}
             for name, result in started.items():
                 content["servers"][name] = {"environment": result.result(),
                                             "processes": len(processes_in(place / name))}
         except BaseException:
-            self.down()
+            self.stop(new)
             raise
         self.write(content)
+        return new
+
+    def make_place(self) -> Path:
+        place = Path(tempfile.mkdtemp(prefix=PREFIX))
+        place.chmod(0o711)  # A server may run as somebody else.
+        (place / MARK).touch()
+        self.write({"place": str(place), "servers": {}})
+        return place
+
+    def stop(self, names: list[str]) -> None:
+        """Ends these, and the whole set when none is left."""
+        content = self.read()
+        left = {name: server for name, server in content.get("servers", {}).items() if name not in names}
+        place = self.place()
+        if not left or place is None:
+            self.down()
+            return
+        for name in names:
+            stop_processes(place / name)
+            shutil.rmtree(place / name, ignore_errors=True)
+        self.write(content | {"servers": left})
 
     def down(self) -> None:
-        place = Path(self.read().get("place", ""))
-        if place.name.startswith(PREFIX) and (place / MARK).exists():
+        if place := self.place():
             stop_processes(place)
             shutil.rmtree(place)
         self.record.unlink(missing_ok=True)
@@ -95,8 +118,7 @@ def wanted(only: list[str]) -> list[str]:
 
 
 def run(servers: Set, names: list[str], command: list[str]) -> int:
-    ran_before = servers.runs(names)
-    servers.up(names)
+    new = servers.up(names)
     try:
         process = subprocess.Popen(command, env=os.environ | servers.environment())
         try:
@@ -106,8 +128,7 @@ def run(servers: Set, names: list[str], command: list[str]) -> int:
             process.wait()
             raise
     finally:
-        if not ran_before:
-            servers.down()
+        servers.stop(new)
 
 
 def parse() -> argparse.Namespace:

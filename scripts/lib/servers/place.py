@@ -12,6 +12,7 @@ from pathlib import Path
 
 START_SECONDS = 60
 STOP_SECONDS = 20
+SESSIONS = "sessions"  # In a server's folder: the numbers of the sessions that spawn() began, a line each.
 
 
 class StartError(Exception):
@@ -67,8 +68,11 @@ class Place:
     def spawn(self, words: list[str], log: str) -> subprocess.Popen:
         """A server in a session of its own, so that a ^C at the terminal is not for it."""
         with open(self.folder / log, "ab") as out:
-            return subprocess.Popen(self.command(words), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                    cwd=self.folder, start_new_session=True, env=self.environment())
+            process = subprocess.Popen(self.command(words), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                       cwd=self.folder, start_new_session=True, env=self.environment())
+        with open(self.folder / SESSIONS, "a", encoding="ascii") as sessions:
+            sessions.write(f"{process.pid}\n")
+        return process
 
     def spawn_always(self, words: list[str], log: str) -> subprocess.Popen:
         """A server that is started again whenever it ends, as an init system does it: tests end it. Its keeper is what
@@ -110,16 +114,31 @@ class Place:
 
 
 def processes_in(folder: Path) -> list[int]:
-    """The processes whose command line names the folder or something in it: a set's folder has a name of its own, so
-    they are the set's servers, and no number that another process has by now."""
+    """The processes of the sessions that began in the folder, or in one of its folders, whose command line names it or
+    something in it: they are the servers that were spawned there, no number that another process has by now, and
+    nobody who only reads a log there."""
     found = []
+    sessions = sessions_in(folder)
     needle = os.fsencode(folder)
     for entry in os.listdir("/proc"):
-        if not entry.isdigit() or int(entry) == os.getpid():
+        if not entry.isdigit() or session_of(int(entry)) not in sessions:
             continue
         if any(at_path(word, needle) for word in command_line(int(entry)).split(b"\0")):
             found.append(int(entry))
     return found
+
+
+def sessions_in(folder: Path) -> set[int]:
+    return {int(line) for file in (folder / SESSIONS, *folder.glob(f"*/{SESSIONS}")) if file.exists()
+            for line in file.read_text(encoding="ascii").split()}
+
+
+def session_of(process: int) -> int:
+    """0 when it has ended."""
+    try:
+        return os.getsid(process)
+    except OSError:
+        return 0
 
 
 def command_line(process: int) -> bytes:

@@ -71,6 +71,7 @@ class Services(unittest.TestCase):
         self.set.up(["idle"])
         self.assertEqual(self.place(self.set), first)
         os.kill(processes_in(first)[0], signal.SIGKILL)
+        wait_until(lambda: not processes_in(first), "its end")
         services.Set(self.set.record.parent).up(["idle"])  # As a later program does.
         self.assertNotEqual(self.place(self.set), first)
         self.assertFalse(first.exists())
@@ -101,6 +102,23 @@ class Services(unittest.TestCase):
             for one in foreign:
                 one.kill()
                 one.wait()
+
+    def test_down_leaves_who_merely_reads_in_the_folder(self):
+        self.set.up(["idle"])
+        words = ["tail", "-f", str(self.place(self.set) / "idle" / "log")]
+        readers = [subprocess.Popen(words, start_new_session=own, stdout=subprocess.DEVNULL) for own in (False, True)]
+        try:
+            for reader in readers:
+                command = Path("/proc", str(reader.pid), "cmdline")
+                wait_until(lambda: command.read_bytes().startswith(b"tail\0"), "its start")
+            self.assertTrue(self.set.runs(["idle"]))
+            self.set.down()
+            for reader in readers:
+                self.assertIsNone(reader.poll(), "tail was ended")
+        finally:
+            for reader in readers:
+                reader.kill()
+                reader.wait()
 
     def test_down_ends_a_keeper_while_it_starts_its_server_again(self):
         def keep(folder: Path) -> dict[str, str]:
@@ -156,6 +174,38 @@ class Services(unittest.TestCase):
         self.set.up(["idle"])
         self.assertEqual(services.run(self.set, ["idle"], [sys.executable, "-c", ""]), 0)
         self.assertEqual(len(processes_in(self.place(self.set))), 1)
+
+    def test_run_adds_what_is_missing_and_ends_only_that(self):
+        with mock.patch.dict(services.ALL, {"another": server(lambda folder: {"ANOTHER": str(start(folder))})}):
+            self.set.up(["idle"])
+            place = self.place(self.set)
+            before = processes_in(place)
+            command = ["sh", "-c", 'test -n "$TEST_SERVER" && test -n "$ANOTHER" && exit 7']
+            self.assertEqual(services.run(self.set, ["idle", "another"], command), 7)
+            self.assertEqual(processes_in(place), before)
+            self.assertEqual(list(self.set.environment()), ["TEST_SERVER"])
+            self.assertFalse((place / "another").exists())
+
+    def test_up_adds_to_a_set_that_runs(self):
+        with mock.patch.dict(services.ALL, {"another": server(start)}):
+            self.set.up(["idle"])
+            place = self.place(self.set)
+            self.set.up(["another"])
+            self.assertTrue(self.set.runs(["idle", "another"]))
+            os.kill(processes_in(place / "another")[0], signal.SIGKILL)
+            wait_until(lambda: not processes_in(place / "another"), "its end")
+            self.set.up(["idle", "another"])
+            self.assertEqual(self.place(self.set), place)
+            self.assertTrue(self.set.runs(["idle", "another"]))
+
+    def test_a_server_that_cannot_be_added_leaves_the_others(self):
+        self.set.up(["idle"])
+        place = self.place(self.set)
+        with self.assertRaisesRegex(StartError, "no such option"):
+            self.set.up(["idle", "bad"])
+        self.assertTrue(self.set.runs(["idle"]))
+        self.assertEqual(self.place(self.set), place)
+        self.assertEqual(processes_in(place / "bad"), [])
 
     def test_a_missing_server_is_left_out_and_fails_in_ci(self):
         with mock.patch.dict(os.environ, {"CI": ""}):
