@@ -224,6 +224,22 @@ TEST_P(SqlStatements, APreparedStatementFollowsAChangedSchema) {
   });
 }
 
+// And no session that is closed for it takes data with it.
+TEST_P(SqlStatements, ATemporaryTableEndsWithTheTurnOfItsConnection) {
+  run([](const Place& place) {
+    const auto db = place.open("max_connections=1");
+    db->script("create table t (a integer); insert into t values (1)");
+    {
+      auto connection = db->connect();
+      connection.execute("create temporary table mine (a integer)");
+      connection.execute("insert into mine values (1)");
+      EXPECT_EQ(connection.one<int>("select count(*) from mine"), 1);
+    }
+    EXPECT_THROW_CODE(db->one<int>("select count(*) from mine"), Code::statement_invalid);
+    EXPECT_EQ(db->one<int>("select count(*) from t"), 1);
+  });
+}
+
 TEST_P(SqlStatements, WhatIsKeptTooLongIsMisused) {
   run([](const Place& place) {
     const auto db = place.open("max_connections=1");

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <string>
 
+#include "tidelock/base/metrics.h"
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/base/testing/temp_folder.h"
@@ -148,6 +149,81 @@ TEST_F(SqliteDriverTest, NothingIsLeftOpenWhenAllIsClosed) {
     auto rows = b.query("select * from t");
   }
   EXPECT_FALSE(std::filesystem::exists(path("shop.db-wal")));  // SQLite's last connection removes it.
+}
+
+TEST_F(SqliteDriverTest, WhatAUserChangesOfItsConnectionIsNotLeftToTheNext) {
+  open(path("other.db"))->execute("create table far (a integer)");
+  const auto db = open(path("shop.db") + "?max_connections=1");
+  db->script("create table t (a integer)");
+  const auto schemas = [&] { return db->one<int>("select count(*) from pragma_database_list where name <> 'temp'"); };
+  const auto temporary = [&] { return db->one<int>("select count(*) from temp.sqlite_schema"); };
+  for (const auto* const change :
+       {"pragma foreign_keys = off", "Pragma Foreign_Keys(0)", "pragma query_only = on", "attach 'other.db' as far",
+        "create temp table t (a integer)", "create table temp.u as select 1 as a", "create temp view v as select 1",
+        "create temp trigger r after insert on t begin select 1; end"}) {
+    std::string sql = change;
+    if (const auto at = sql.find("other.db"); at != sql.npos) sql.replace(at, 8, path("other.db"));
+    db->execute(sql);
+    EXPECT_EQ(db->one<int>("pragma foreign_keys"), 1) << sql;
+    EXPECT_NO_THROW(db->execute("insert into t values (1)")) << sql;
+    EXPECT_EQ(schemas(), 1) << sql;
+    EXPECT_EQ(temporary(), 0) << sql;
+  }
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 8);
+}
+
+TEST_F(SqliteDriverTest, AConnectionThatNobodyChangedIsKept) {
+  const auto db = open(path("shop.db") + "?max_connections=1");
+  base::Metrics metrics;
+  db->measure(metrics);
+  db->script("create table t (a integer primary key); pragma user_version = 7; pragma wal_checkpoint(truncate)");
+  EXPECT_EQ(db->one<int>("insert into t values (7) returning a"), 7);
+  db->script("create index i on t (a); analyze; drop index i; alter table t rename column a to b");
+  EXPECT_EQ(db->connect().query("pragma table_info(t)").next(), true);
+  EXPECT_EQ(db->one<std::string>("select name from pragma_table_info('t')"), "b");
+  EXPECT_EQ(db->one<std::string>("pragma integrity_check(5)"), "ok");
+  EXPECT_EQ(db->one<int>("pragma foreign_keys"), 1);
+  EXPECT_NE(metrics.text().find("reason=\"broken\"} 0"), std::string::npos) << metrics.text();
+}
+
+TEST_F(SqliteDriverTest, CheckpointsGoOnAfterSomebodySaidHowOften) {
+  const auto db = open(path("shop.db") + "?max_connections=1");
+  db->script("create table t (b blob)");
+  const auto write = [](Executor& on) {
+    for (int i = 0; i < 50; ++i) on.execute("insert into t values (?)", Blob(200'000));
+  };
+  const auto log_bytes = [&] { return std::filesystem::file_size(path("shop.db-wal")); };
+  {
+    auto connection = db->connect();
+    connection.execute("pragma wal_autocheckpoint = 100");
+    write(connection);
+    EXPECT_LT(log_bytes(), 1'000'000U);
+    connection.execute("pragma wal_autocheckpoint = 0");
+    write(connection);
+    EXPECT_GT(log_bytes(), 10'000'000U);
+  }
+  auto connection = db->connect();
+  write(connection);
+  EXPECT_LT(log_bytes(), 6'000'000U);
+}
+
+// Through the Runtime: in a World SQLite's own handler would not let others go on.
+WORLD_TEST(SqliteDriver, AConnectionWaitsForALockAsLongAsItWasTold) {
+  const auto db = sql::open(runtime, files, base::Url::parse("sqlite:/shop.db?busy_timeout=1m"));
+  db->execute("create table t (a integer)");
+  auto writer = db->connect();
+  auto holds = writer.begin();
+  const auto waited = [&](const char* pragma) {
+    auto connection = db->connect();
+    connection.execute(pragma);
+    const auto before = runtime.now();
+    EXPECT_THROW_CODE(connection.execute("insert into t values (1)"), Code::database_locked);
+    return std::chrono::floor<std::chrono::milliseconds>(runtime.now() - before);
+  };
+  using namespace std::chrono_literals;
+  EXPECT_EQ(waited("pragma busy_timeout = 1500"), 1500ms);
+  EXPECT_EQ(waited("pragma busy_timeout(0)"), 0ms);
+  EXPECT_EQ(waited("select 1"), 1min);
 }
 
 TEST_F(SqliteDriverTest, AScriptMayHoldItsOwnTransactionButNotLeaveItOpen) {

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -22,6 +25,20 @@ constexpr int kInstructionsPerLook = 1000;
 constexpr base::Duration kFirstPause = 50us;
 constexpr base::Duration kLongestPause = 10ms;
 
+// Pragmas that are told something and leave nothing on the connection: they ask about what they are told, or write the
+// database.
+constexpr std::array<std::string_view, 15> kPassing = {
+    "application_id", "foreign_key_check", "foreign_key_list", "incremental_vacuum", "index_info",
+    "index_list",     "index_xinfo",       "integrity_check",  "optimize",           "quick_check",
+    "table_info",     "table_list",        "table_xinfo",      "user_version",       "wal_checkpoint"};
+
+// As SQLite reads it: what is no number is 0, and so is a negative one.
+std::uint32_t count_of(std::string_view text) {
+  std::uint32_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  return error == std::errc::result_out_of_range ? std::numeric_limits<std::uint32_t>::max() : count;
+}
+
 // https://www.sqlite.org/uri.html: what is not plain is written as %XX.
 std::string immutable_uri(std::string_view path) {
   std::string uri = "file:";
@@ -36,7 +53,10 @@ std::string immutable_uri(std::string_view path) {
 }  // namespace
 
 Handle::Handle(const Place& place, base::Deadline deadline)
-    : place_(place), wake_(place.runtime.make_signal("the lock of " + place.path)), deadline_(deadline) {
+    : place_(place),
+      wake_(place.runtime.make_signal("the lock of " + place.path)),
+      busy_timeout_(place.busy_timeout),
+      deadline_(deadline) {
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
   flags |= place.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   if (!place.must_exist && !place.read_only) flags |= SQLITE_OPEN_CREATE;
@@ -66,6 +86,46 @@ Handle::Handle(const Place& place, base::Deadline deadline)
 }
 
 Handle::~Handle() { sqlite3_close_v2(db_); }
+
+void Handle::watch_user() {
+  sqlite3_set_authorizer(
+      db_,
+      [](void* self, int action, const char* first, const char* second, const char* schema, const char*) {
+        return static_cast<Handle*>(self)->authorize(action, first, second, schema);
+      },
+      this);
+}
+
+// Called while a statement is prepared, which is when pragmas take effect.
+int Handle::authorize(int action, const char* first, const char* second, const char* schema) noexcept {
+  switch (action) {
+    case SQLITE_ATTACH:
+    case SQLITE_DETACH:
+      changed_ = true;
+      break;
+    case SQLITE_INSERT:  // Into the schema, for whatever is temporary.
+      changed_ = changed_ || (schema != nullptr && std::string_view(schema) == "temp");
+      break;
+    case SQLITE_PRAGMA:
+      if (second == nullptr ||
+          std::ranges::any_of(kPassing, [&](auto name) { return base::ascii::equal_ignoring_case(first, name); }))
+        break;
+      changed_ = true;
+      if (base::ascii::equal_ignoring_case(first, "busy_timeout")) {
+        busy_timeout_ = std::chrono::milliseconds(count_of(second));
+        return SQLITE_IGNORE;
+      }
+      if (base::ascii::equal_ignoring_case(first, "wal_autocheckpoint")) {
+        const auto frames = count_of(second);
+        checkpoint_frames_ = frames == 0 ? std::numeric_limits<std::uint32_t>::max() : frames;
+        return SQLITE_IGNORE;
+      }
+      break;
+    default:
+      break;
+  }
+  return SQLITE_OK;
+}
 
 void Handle::check_pending() {
   if (place_.vfs != nullptr) place_.vfs->rethrow_pending();
@@ -178,7 +238,7 @@ bool Handle::wait_for_lock(int attempt) noexcept {
     if (cancelled_) return false;
     const auto now = runtime.now();
     if (busy_until_ == base::Instant::min()) {
-      busy_until_ = std::min(base::later(now, patience_.value_or(place_.busy_timeout)), deadline_.at());
+      busy_until_ = std::min(base::later(now, patience_.value_or(busy_timeout_)), deadline_.at());
     }
     if (now >= busy_until_) return false;
     const auto whole = std::min(kFirstPause * (1 << std::min(attempt, 10)), kLongestPause);

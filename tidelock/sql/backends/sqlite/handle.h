@@ -74,16 +74,25 @@ class Handle {
   void cancel() noexcept;
   // What cancel() will be called for: each start() looks whether it was requested before.
   void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
-  // How long to wait for a lock; empty: as the place says.
+  // How long to wait for a lock; empty: as the place says, or its user by a pragma.
   void set_patience(std::optional<base::Duration> patience) { patience_ = patience; }
 
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
+  // From here on statements are looked at for what would stay with the connection, and `busy_timeout` and
+  // `wal_autocheckpoint`, which would put SQLite's own handlers in the place of ours, are pragmas of ours.
+  void watch_user();
+  // A setting, a temporary table, another database: something that whoever uses the connection next would find.
+  bool was_changed() const { return changed_; }
+
+  // The frames in the write-ahead log from which on a commit copies it into the database file.
+  std::uint32_t checkpoint_frames() const { return checkpoint_frames_; }
   // The frames of the write-ahead log after the last commit that wrote any.
   std::uint32_t committed_frames() const { return committed_frames_; }
   void forget_committed_frames() { committed_frames_ = 0; }
 
  private:
+  int authorize(int action, const char* first, const char* second, const char* schema) noexcept;
   void watch();
   void look_at_stop();
   bool wait_for_lock(int attempt) noexcept;
@@ -91,10 +100,13 @@ class Handle {
 
   const Place& place_;
   sqlite3* db_ = nullptr;
+  bool changed_ = false;
   std::uint32_t committed_frames_ = 0;
+  std::uint32_t checkpoint_frames_ = 1000;  // As SQLite's own default.
   std::unique_ptr<base::Signal> wake_;
   std::atomic<bool> cancelled_ = false;
   std::stop_token stop_;
+  base::Duration busy_timeout_;
   std::optional<base::Duration> patience_;
   bool watched_ = false;  // The progress handler is installed.
   bool timed_out_ = false;

@@ -12,9 +12,6 @@
 namespace tidelock::sql::sqlite {
 namespace {
 
-// Frames in the write-ahead log from which on a commit copies it into the database file. As SQLite's own default.
-constexpr std::uint32_t kCheckpointFrames = 1000;
-
 std::uint32_t big_endian(const unsigned char* bytes) {
   return std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 | bytes[3];
 }
@@ -61,6 +58,7 @@ std::string quoted_identifier(std::string_view name) {
 
 SqliteSession::SqliteSession(const Place& place, base::Deadline deadline) : handle_(place, deadline) {
   open_log();
+  handle_.watch_user();
   begin_immediate_ = handle_.prepare("begin immediate", SQLITE_PREPARE_PERSISTENT);
   begin_deferred_ = handle_.prepare("begin", SQLITE_PREPARE_PERSISTENT);
   commit_ = handle_.prepare("commit", SQLITE_PREPARE_PERSISTENT);
@@ -228,7 +226,7 @@ Position SqliteSession::position() {
 // Copies as much of the log as no reader needs, and waits for nobody. When it fails, the log stays and the next commit
 // tries again.
 void SqliteSession::checkpoint() noexcept {
-  if (handle_.committed_frames() < kCheckpointFrames) return;
+  if (handle_.committed_frames() < handle_.checkpoint_frames()) return;
   handle_.forget_committed_frames();
   if (log_is_replaced()) return;
   sqlite3_wal_checkpoint_v2(handle_.get(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
@@ -269,7 +267,7 @@ std::unique_ptr<Bulk> SqliteSession::bulk(std::string_view table, std::span<cons
 
 bool SqliteSession::reset() noexcept {
   if (handle_.in_transaction()) rollback();
-  return healthy_;
+  return healthy_ && !handle_.was_changed();
 }
 
 }  // namespace tidelock::sql::sqlite
