@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <utility>
 
 #include "tidelock/base/secret.h"
@@ -42,6 +43,20 @@ bool ends_expression(const Token& token) {
   return token.is_symbol(",") || token.is_symbol(";");
 }
 
+// What begins the next clause behind the list of a SELECT. Reserved in every engine, so no name unless behind a dot.
+bool ends_list(const Token& token) {
+  for (const auto* known :
+       {"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT", "ON", "RETURNING"}) {
+    if (token.is(known)) return true;
+  }
+  return token.is_symbol(";");
+}
+
+// Around text that a server executes, which is read as if they were not there.
+bool is_sign(const Token& token) {
+  return token.kind == TokenKind::symbol && (token.text.starts_with("/*") || token.text == "*/");
+}
+
 class Marking {
  public:
   Marking(std::span<const Token> tokens, const SecretNames& names)
@@ -52,7 +67,7 @@ class Marking {
     tokens_are_fencing_ = std::ranges::any_of(
         tokens_, [](const Token& token) { return is_name(token) && bare(token).starts_with("tidelock_"); });
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
-      if (tokens_[i].is("INTO")) insert(i + 1);
+      if (tokens_[i].is("INSERT") || tokens_[i].is("REPLACE") || tokens_[i].is("INTO")) insert(i);
       if (tokens_[i].is("IDENTIFIED")) identified(i + 1);
       if (tokens_[i].is("PASSWORD") && i + 1 < tokens_.size() && tokens_[i + 1].is("FOR")) password_for(i + 2);
       if (tokens_[i].kind == TokenKind::string && holds_a_secret(tokens_[i].text)) mark(i);
@@ -68,6 +83,7 @@ class Marking {
   bool is_symbol(std::size_t i, std::string_view symbol) const {
     return i < tokens_.size() && tokens_[i].is_symbol(symbol);
   }
+  bool is(std::size_t i, std::string_view keyword) const { return i < tokens_.size() && tokens_[i].is(keyword); }
   void mark(std::size_t i) {
     if (i < tokens_.size() && tokens_[i].is_value()) marks_[i] = true;
   }
@@ -144,34 +160,76 @@ class Marking {
     }
   }
 
-  // INTO table (a, b) VALUES (?, ?), (?, ?) or SELECT ?, ?
-  void insert(std::size_t i) {
-    while (i < tokens_.size() && (is_name(tokens_[i]) || tokens_[i].is_symbol("."))) {
-      if (tokens_[i].is("VALUES") || tokens_[i].is("SELECT")) return;
-      ++i;
+  // Behind the bracket that closes the one at `open`.
+  std::size_t skip_brackets(std::size_t open) const {
+    std::size_t depth = 0;
+    for (auto i = open; i < tokens_.size(); ++i) {
+      if (tokens_[i].is_symbol("(")) ++depth;
+      if (tokens_[i].is_symbol(")") && --depth == 0) return i + 1;
+    }
+    return tokens_.size();
+  }
+
+  // INSERT [IGNORE] [INTO] table [PARTITION (p)] (a, b) …, REPLACE …, and INSERT (a, b) … of a MERGE
+  void insert(std::size_t begin) {
+    auto i = begin + 1;
+    for (; i < tokens_.size() && (is_name(tokens_[i]) || tokens_[i].is_symbol(".")); ++i) {
+      if (is(i, "VALUES") || is(i, "SELECT") || is(i, "USING")) return;
+      if (is(i, "PARTITION") && !is(i - 1, "INTO") && is_symbol(i + 1, "(")) i = skip_brackets(i + 1) - 1;
     }
     if (!is_symbol(i, "(")) return;
+    if (i == begin + 1 && !is(begin, "INSERT")) return;  // replace(a, b) is a function.
     std::vector<bool> secret(1);
     for (++i; i < tokens_.size() && !tokens_[i].is_symbol(")"); ++i) {
       if (tokens_[i].is_symbol(",")) secret.push_back(false);
       if (is_secret(tokens_[i])) secret.back() = true;
     }
-    if (std::ranges::find(secret, true) == secret.end()) return;
-    while (i < tokens_.size() && !tokens_[i].is("VALUES") && !tokens_[i].is("VALUE") && !tokens_[i].is("SELECT") &&
-           !tokens_[i].is_symbol(";")) {
-      ++i;
+    if (std::ranges::find(secret, true) != secret.end()) rows(i + 1, secret);
+  }
+
+  // What is inserted: the lists of VALUES and of each SELECT of a query, not what stands in its brackets.
+  void rows(std::size_t i, const std::vector<bool>& secret) {
+    std::size_t depth = 0;
+    bool begins = true;  // A query, perhaps in brackets.
+    while (i < tokens_.size() && !tokens_[i].is_symbol(";")) {
+      if (is(i, "OVERRIDING")) {  // overriding system value
+        i += 3;
+      } else if (is_symbol(i, "(") && !begins) {
+        i = skip_brackets(i);
+      } else if (is_symbol(i, "(")) {
+        ++depth;
+        ++i;
+      } else if (is_symbol(i, ")")) {
+        if (depth-- == 0) return;
+        ++i;
+      } else if (is(i, "VALUES") || is(i, "VALUE")) {
+        i = value_lists(i + 1, secret);
+        begins = false;
+      } else if (is(i, "SELECT")) {
+        i = select_list(i + 1, secret);
+        begins = false;
+      } else {
+        begins =
+            is(i, "UNION") || is(i, "EXCEPT") || is(i, "INTERSECT") || (begins && (is(i, "ALL") || is(i, "DISTINCT")));
+        ++i;
+      }
     }
-    if (i >= tokens_.size() || tokens_[i].is_symbol(";")) return;
-    if (tokens_[i].is("SELECT")) {
-      list(i + 1, secret);
-      return;
-    }
-    ++i;
-    while (is_symbol(i, "(")) {
+  }
+
+  // (?, ?), (?, ?), also row(?, ?)
+  std::size_t value_lists(std::size_t i, const std::vector<bool>& secret) {
+    for (;;) {
+      if (is(i, "ROW")) ++i;
+      if (!is_symbol(i, "(")) return i;
       i = list(i + 1, secret) + 1;
-      if (!is_symbol(i, ",")) return;
+      if (!is_symbol(i, ",")) return i;
       ++i;
     }
+  }
+
+  std::size_t select_list(std::size_t i, const std::vector<bool>& secret) {
+    if (is(i, "DISTINCT") && is(i + 1, "ON") && is_symbol(i + 2, "(")) i = skip_brackets(i + 2);
+    return list(i, secret);
   }
 
   // Expressions with commas between them; returns where they end.
@@ -181,7 +239,7 @@ class Marking {
       const auto& token = tokens_[i];
       if (token.is_symbol("(")) ++depth;
       if (token.is_symbol(")") && depth-- == 0) return i;
-      if (depth == 0 && (token.is("FROM") || token.is_symbol(";"))) return i;
+      if (depth == 0 && ends_list(token) && !is_symbol(i - 1, ".") && !is(i - 1, "DISTINCT")) return i;
       if (depth == 0 && token.is_symbol(",")) ++column;
       if (column < secret.size() && secret[column]) mark(i);
     }
@@ -208,7 +266,13 @@ bool SecretNames::match(std::string_view name) const {
 }
 
 std::vector<bool> secret_values(std::span<const Token> significant, const SecretNames& names) {
-  return Marking(significant, names).run();
+  std::vector<Token> read;
+  std::ranges::copy_if(significant, std::back_inserter(read), [](const Token& token) { return !is_sign(token); });
+  const auto found = Marking(read, names).run();
+  std::vector<bool> marks;
+  auto next = found.begin();
+  for (const auto& token : significant) marks.push_back(!is_sign(token) && *next++);
+  return marks;
 }
 
 }  // namespace tidelock::sql::spy

@@ -33,6 +33,44 @@ TEST(SpySecrets, OfAnInsertStandWhereTheirColumnStands) {
   EXPECT_EQ(shown("insert into users (id, name) values (?, 'password')"), "?'password'");
 }
 
+TEST(SpySecrets, OfAnInsertAreFoundInEveryShapeThatItHas) {
+  EXPECT_EQ(shown("insert u (id, password) values (?, ?)"), "?X");
+  EXPECT_EQ(shown("insert ignore u (id, password) value (?, ?)"), "?X");
+  EXPECT_EQ(shown("replace u (id, password) values (?, ?)"), "?X");
+  EXPECT_EQ(shown("replace low_priority into u (id, password) values (?, ?)"), "?X");
+  EXPECT_EQ(shown("insert into u partition (p, q) (id, password) values (?, ?)"), "?X");
+  EXPECT_EQ(shown("insert into partition (id, password) values (?, ?)"), "?X");
+  EXPECT_EQ(shown("insert into u (id, password) overriding system value values (?, ?), (?, ?)"), "?X?X");
+  EXPECT_EQ(shown("insert into u as a (id, password) overriding user value select ?, ?"), "?X");
+  EXPECT_EQ(shown("insert or replace into u (id, password) values (?, ?)"), "?X");
+  EXPECT_EQ(shown("insert into u (id, password) values row(?, ?), row(?, ?)"), "?X?X");
+  EXPECT_EQ(shown("merge into u using t on u.id = ? when matched then update set n = ? when not matched then "
+                  "insert (id, password) values (?, ?)"),
+            "???X");
+  EXPECT_EQ(shown("with old as (insert into u (id, password) values (?, ?) returning id) select ?, ?"), "?X??");
+}
+
+TEST(SpySecrets, OfAnInsertAreFoundInEveryArmOfItsQuery) {
+  EXPECT_EQ(shown("insert into u (id, password) select ?, ? union all select ?, ? from t"), "?X?X");
+  EXPECT_EQ(shown("insert into u (id, password) select a, ? from t where b = ? except select ?, ? limit ?"), "X??X?");
+  EXPECT_EQ(shown("insert into u (id, password) (select ?, ?) union (select ?, ?)"), "?X?X");
+  EXPECT_EQ(shown("insert into u (id, password) values (?, ?) union all values (?, ?)"), "?X?X");
+  EXPECT_EQ(shown("insert into u (id, password) with x as (select 1, 2) select ?, ?"), "12?X");
+  EXPECT_EQ(shown("insert into u (id, password) with recursive x(a, b) as not materialized (select 1, 2) "
+                  "select ?, ? from x"),
+            "12?X");
+  EXPECT_EQ(shown("insert into u (id, password) select distinct on (?) ?, ? from t where c = ?"), "??X?");
+  EXPECT_EQ(shown("insert into u (is_new, password) select a is distinct from ?, ? from t"), "?X");
+  EXPECT_EQ(shown("insert into u (a, b, password) select ?, t.order, ? from (select 1, 2, 3) as t"), "?X123");
+  EXPECT_EQ(shown("insert into u (id, password) select ?, ? on conflict (id) do update set name = ?"), "?X?");
+  EXPECT_EQ(shown("insert into u (id, password) values (?, ?) on duplicate key update name = ?"), "?X?");
+}
+
+TEST(SpySecrets, AreNotLookedForWhereNothingIsInserted) {
+  EXPECT_EQ(shown("select replace(name, ?, ?), ? from u"), "???");
+  EXPECT_EQ(shown("create or replace function f(password text) as 'x'; select ?, ?"), "'x'??");
+}
+
 TEST(SpySecrets, AreWhatASecretColumnIsAssignedOrComparedWith) {
   EXPECT_EQ(shown("update users set name = ?, password = ?, city = ? where id = ?"), "?X??");
   EXPECT_EQ(shown("update users set password = crypt(?, gen_salt('bf')), city = ?"), "XX?");
@@ -74,6 +112,9 @@ TEST(SpySecrets, OfTextThatAServerExecutesAreFoundToo) {
   const auto place = std::make_shared<const Place>(Place{"mariadb://x", "mariadb", sql::testing::kMariadb});
   const StatementText text(place, "/*!50000 update u set password = 'a' */ where id = 1", SecretNames(), true);
   EXPECT_EQ(text.sql(), "/*!50000 update u set password = '***' */ where id = 1");
+  const StatementText into(place, "insert /*! ignore */ /*!50000 into */ u (id, password) values /*! (1, 'a') */",
+                           SecretNames(), true);
+  EXPECT_EQ(into.sql(), "insert /*! ignore */ /*!50000 into */ u (id, password) values /*! (1, '***') */");
 }
 
 TEST(SpySecrets, HaveNamesOfTheirOwnToo) {
