@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <limits>
+
 #include "tidelock/sql/backends/duckdb/session.h"
 #include "tidelock/sql/backends/duckdb/testing/duckdb_test.h"
 #include "tidelock/world/testing.h"
@@ -140,6 +142,10 @@ TEST_F(DuckDbBulk, ValuesThatDoNotFitTheColumnAreRefusedWithItsName) {
   refused("d", Decimal("1000"));
   refused("d", 1.5);
   refused("f", std::int64_t{1} << 60);
+  refused("f", std::int64_t{16'777'217});
+  refused("f", 1e300);
+  refused("f", -3.5e38);
+  refused("f", 1e-300);
   refused("b", std::int64_t{1});
   refused("s", std::int64_t{1});
 }
@@ -155,6 +161,20 @@ TEST_F(DuckDbBulk, ValuesThatFitTheColumnAreConvertedWithoutALoss) {
   EXPECT_EQ(
       one(*session_, "select string_agg(concat_ws(' ', i8, h, d, w, f, e, l), '|') from k"),
       Value(std::string("-128 170141183460469231731687303715884105 12.00 12.50 3.0 y [1, 2]|7 1 999.99 7.00 0.5")));
+}
+
+TEST_F(DuckDbBulk, AFloatTakesWholeNumbersExactlyAndOthersToTheNearest) {
+  run(*session_, "create table k (f float)");
+  const auto writer = bulk({"f"}, "k");
+  writer->append(sql::bind(16'777'216));
+  writer->append(sql::bind(-7));
+  writer->append(sql::bind(159.54));
+  writer->append(sql::bind(-std::numeric_limits<double>::infinity()));
+  writer->append(sql::bind(std::numeric_limits<double>::quiet_NaN()));
+  writer->append(sql::bind(-0.0));
+  writer->finish();
+  EXPECT_EQ(one(*session_, "select string_agg(f::varchar, ' ') from k"),
+            Value(std::string("16777216.0 -7.0 159.54 -inf nan -0.0")));
 }
 
 TEST_F(DuckDbBulk, TextThatTheEngineCannotCastIsToldAtTheEnd) {

@@ -1,5 +1,7 @@
 #include "tidelock/sql/backends/duckdb/column_writer.h"
 
+#include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -12,8 +14,9 @@
 namespace tidelock::sql::duckdb {
 namespace {
 
-// Integers that a double counts without gaps.
-constexpr std::int64_t kExactInDouble = std::int64_t{1} << 53;
+// Integers that T counts without gaps.
+template <typename T>
+constexpr std::int64_t kExactIn = std::int64_t{1} << std::numeric_limits<T>::digits;
 
 }  // namespace
 
@@ -35,7 +38,8 @@ struct ColumnWriter::Visitor {
   void operator()(std::int64_t value) const {
     if (id() == DUCKDB_TYPE_BIGINT) return column.put(row, value);
     if (id() == DUCKDB_TYPE_DOUBLE || id() == DUCKDB_TYPE_FLOAT) {
-      if (value > kExactInDouble || value < -kExactInDouble) column.refuse(value, "is not exact in the column's type");
+      const auto exact = id() == DUCKDB_TYPE_DOUBLE ? kExactIn<double> : kExactIn<float>;
+      if (value > exact || value < -exact) column.refuse(value, "is not exact in the column's type");
       return (*this)(static_cast<double>(value));
     }
     if (column.store_ == nullptr) column.refuse(value, "is not of the column's type");
@@ -48,7 +52,10 @@ struct ColumnWriter::Visitor {
   void operator()(double value) const {
     if (id() == DUCKDB_TYPE_DOUBLE) return column.put(row, value);
     if (id() != DUCKDB_TYPE_FLOAT) column.refuse(value, "is not of the column's type");
-    column.put(row, static_cast<float>(value));
+    const auto nearest = static_cast<float>(value);
+    const bool fits = !std::isfinite(value) || std::isnormal(nearest) || value == double{nearest};
+    if (!fits) column.refuse(value, "does not fit the column");
+    column.put(row, nearest);
   }
 
   void operator()(DecimalView value) const {

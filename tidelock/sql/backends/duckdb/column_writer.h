@@ -2,7 +2,7 @@
 //
 // A column takes the kinds that ColumnReader gives for its type, and what converts without a loss: an int64 into any
 // number that holds it, a decimal into decimals and integers that hold it, text into enums and whatever else the engine
-// casts text to. Nothing is rounded.
+// casts text to. Nothing is rounded, but a double for a column of floats: to the nearest one.
 #pragma once
 
 #include <cstdint>
