@@ -91,6 +91,11 @@ void fence(sql::Transaction& tx, std::string_view resource, FencingToken token) 
                                              "proof; begin one that may write",
                                              base::quoted(resource)));
   }
+  if (tx.has_savepoint()) {
+    throw Error(Code::misuse, fmt::format("{} is fenced while a savepoint is open: rolling back to it would take the "
+                                          "fence away; call fence() before savepoint()",
+                                          base::quoted(resource)));
+  }
   if (of_server != nullptr) return fence_on_server(tx, *of_server, resource, token);
   fence_embedded(tx, *statements, resource, token);
 }

@@ -32,9 +32,10 @@ void prepare_fence(sql::Database& database, base::Deadline deadline = base::Dead
 // Writes a row only when the token is new to the resource. Otherwise a server locks the row for all who have the token,
 // so that the workers of one holder do not meet; DuckDB, where an update that changes nothing goes unnoticed, writes
 // one of sixteen rows for each transaction, so that they seldom meet (they then lose the race: serialization_failure).
-// Errors: fenced, with both tokens, after rolling back: stop; not_found when prepare_fence() is needed; read_only for a
-// transaction that may not write; database_locked, serialization_failure and deadlock when others are at it;
-// invalid_argument; newer_schema; unsupported for an engine that cannot fence.
+// Errors: fenced, with both tokens, after rolling back: stop; misuse while a savepoint is open, since rolling back to
+// it would take the fence away; not_found when prepare_fence() is needed; read_only for a transaction that may not
+// write; database_locked, serialization_failure and deadlock when others are at it; invalid_argument; newer_schema;
+// unsupported for an engine that cannot fence.
 void fence(sql::Transaction& tx, std::string_view resource, FencingToken token);
 // Error: also unsupported for a lease without a token.
 void fence(sql::Transaction& tx, std::string_view resource, const Lease& lease);

@@ -79,6 +79,7 @@ class Link {
   std::optional<Notification> wait_for_notification(std::uint64_t scope, base::Deadline deadline,
                                                     const std::stop_token& stop);
 
+  bool has_savepoint() const { return savepoints_ > 0; }
   std::size_t savepoint(std::uint64_t scope);  // Its depth.
   void release_savepoint(std::uint64_t scope, std::size_t depth);
   void rollback_to_savepoint(std::uint64_t scope, std::size_t depth);

@@ -20,6 +20,8 @@ Transaction::~Transaction() { rollback(); }
 
 bool Transaction::is_open() const { return link_ != nullptr && link_->is_on(scope_); }
 
+bool Transaction::has_savepoint() const { return is_open() && link_->has_savepoint(); }
+
 Position Transaction::commit() { return commit(true); }
 void Transaction::commit_without_position() { commit(false); }
 

@@ -91,6 +91,7 @@ class Transaction : public Executor {
 
   bool is_open() const;  // Neither committed nor rolled back by a call here.
   bool is_read_only() const { return is_read_only_; }
+  bool has_savepoint() const;  // One is open: what is done now may be taken back, and the rest committed.
   std::uint64_t id() const { return scope_; }  // Unique in its Database; what observers see.
 
  private:

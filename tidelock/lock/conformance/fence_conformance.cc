@@ -119,6 +119,29 @@ TEST_P(FenceConformance, ATransactionThatMayOnlyReadIsRefused) {
   EXPECT_THROW_CODE(fence(tx, "r", kOld), Code::read_only);
 }
 
+// Rolling back to it would take the fence away, and the transaction would commit without.
+TEST_P(FenceConformance, ASavepointThatIsOpenIsRefused) {
+  auto connection = db_->connect();
+  auto tx = connection.begin();
+  if (!db_->dialect().savepoints) {
+    EXPECT_THROW_CODE(tx.savepoint(), Code::unsupported);
+    return;
+  }
+  auto outer = tx.savepoint();
+  auto inner = tx.savepoint();
+  EXPECT_THROW_CODE(fence(tx, "r", kNew), Code::misuse);
+  inner.rollback();
+  EXPECT_THROW_CODE(fence(tx, "r", kNew), Code::misuse);
+  outer.release();
+  fence(tx, "r", kNew);
+  auto after = tx.savepoint();
+  tx.execute("insert into work values (0)");
+  after.rollback();  // Not the fence.
+  tx.commit();
+  EXPECT_EQ(last(), kNew);
+  EXPECT_EQ(work_done(), 0);
+}
+
 TEST_P(FenceConformance, AResourceIsNamedLikeAKey) {
   using namespace std::string_literals;
   for (const auto& name : {""s, std::string(256, 'r'), "a\0b"s, "\xff"s}) {
