@@ -321,13 +321,20 @@ constexpr auto kKeys = std::to_array<Key>({
      .meaning = "After SIGTERM; then SIGKILL, to it and all it started."},
 
     {.section = "spy",
+     .name = "to",
+     .type = choice,
+     .fallback = "file",
+     .choices = "file stdout log",
+     .example = R"("log")",
+     .meaning =
+         "Where every SQL statement of the stores is written down, with its values, rows, microseconds, run, step "
+         "and fencing token: into a file, on standard output, or on standard error as lines of the structured log."},
+    {.section = "spy",
      .name = "file",
      .type = path,
      .fallback = "{work}/spy.log",
      .example = R"("{work}/spy.log")",
-     .meaning =
-         "Where every SQL statement of the stores is written down, with its values, rows, microseconds, run, step "
-         "and fencing token. `{pid}` is the number of the process."},
+     .meaning = "The file. `{pid}` is the number of the process."},
     {.section = "spy",
      .name = "properties",
      .type = file,

@@ -14,26 +14,45 @@ namespace {
 
 using sql::spy::Format;
 using sql::spy::Layout;
+using sql::spy::P6SpyFile;
+using Appender = P6SpyFile::Appender;
 
 // What P6Spy's own file says, or this section's defaults.
-Spy begin_spy(const Section& in, base::Files& files, const Places& places, const std::string& zone) {
-  Spy spy;
-  auto& options = spy.options;
-  if (!in.has("properties")) {
-    options.file.emplace();
-    options.format.zone = zone;
-    return spy;
-  }
+P6SpyFile begin_spy(const Section& in, base::Files& files, const Places& places, const std::string& zone) {
+  P6SpyFile spy;
+  spy.options.file.emplace();
+  spy.options.format.zone = zone;
+  if (!in.has("properties")) return spy;
   const auto path = places.path(in.text("properties"));
   try {
-    const auto file = sql::spy::load_p6spy(files, path);
-    options = file.with_sinks(nullptr);
-    spy.notes = file.notes;
-    if (options.file) options.file->path = places.path(options.file->path.string());
+    auto read = sql::spy::load_p6spy(files, path);
+    read.options.file->path = places.path(read.options.file->path.string());
+    return read;
   } catch (const Error& error) {
     in.mistake("properties", error.message(), "a spy.properties as P6Spy reads it; docs/spy.md says what differs");
+    return spy;
   }
-  return spy;
+}
+
+void read_place(const Section& in, const Places& places, P6SpyFile& spy) {
+  const auto to = in.text("to");
+  if (in.has("to")) {
+    spy.appender = to == "file" ? Appender::file : to == "stdout" ? Appender::standard_output : Appender::log;
+    if (in.has("file") && spy.appender != Appender::file) {
+      in.mistake("file", "is of no use with to = " + base::quoted(to), "write one of them");
+    }
+  } else if (in.has("file")) {
+    spy.appender = Appender::file;
+  }
+  auto name = in.text("file");
+  if (const auto at = name.find("{pid}"); at != name.npos) name.erase(at, 5);
+  if (const auto word = Places::unknown_in_braces(name); !word.empty()) {
+    in.mistake("file", word + " stands for nothing", "{work} and {pid} are all that is replaced");
+  }
+  auto& file = *spy.options.file;
+  if (in.has("file") || file.path.empty()) file.path = places.path(in.text("file"));
+  file.max_bytes = static_cast<std::uint64_t>(in.integer("max_megabytes")) << 20;
+  file.files = static_cast<std::size_t>(in.integer("files"));
 }
 
 void read_format(const Section& in, sql::spy::FormatOptions& format) {
@@ -114,22 +133,10 @@ void Loader::read_spy() {
   }
   const Section in("spy", "spy", entry->line, *table, mistakes_);
   auto spy = begin_spy(in, files_, places_, pipeline_.settings.timezone);
-  auto& options = spy.options;
-  auto name = in.text("file");
-  if (const auto at = name.find("{pid}"); at != name.npos) name.erase(at, 5);
-  if (const auto word = Places::unknown_in_braces(name); !word.empty()) {
-    in.mistake("file", word + " stands for nothing", "{work} and {pid} are all that is replaced");
-  }
-  if (in.has("file") && !options.file) options.file.emplace();
-  if (options.file) {
-    auto& file = *options.file;
-    if (in.has("file") || file.path.empty()) file.path = places_.path(in.text("file"));
-    file.max_bytes = static_cast<std::uint64_t>(in.integer("max_megabytes")) << 20;
-    file.files = static_cast<std::size_t>(in.integer("files"));
-  }
-  read_format(in, options.format);
-  read_filter(in, options);
-  pipeline_.spy = std::move(spy);
+  read_place(in, places_, spy);
+  read_format(in, spy.options.format);
+  read_filter(in, spy.options);
+  pipeline_.spy = Spy{spy.with_sinks(nullptr), spy.notes};
 }
 
 }  // namespace tidelock::pipeline

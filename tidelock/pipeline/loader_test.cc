@@ -451,6 +451,55 @@ WORLD_TEST(Loader, TakesAConfigurationOfP6SpyAndWhatComesOnTopOfIt) {
   EXPECT_THAT(spy->notes, ElementsAre(HasSubstr("spy.properties:1: driverlist means nothing here")));
 }
 
+// What the only sink of the spy writes to standard output and standard error.
+std::pair<std::string, std::string> written(const Spy& spy) {
+  using namespace sql::spy;
+  EXPECT_FALSE(spy.options.file);
+  EXPECT_EQ(spy.options.sinks.size(), 1U);
+  const auto place = std::make_shared<const Place>(Place{"sqlite:x.db", "sqlite", {}});
+  auto record = std::make_shared<Record>();
+  record->statement = std::make_shared<const StatementText>(place, "select 1\nfrom t", SecretNames(), true);
+  const RecordPtr one = record;
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  spy.options.sinks.front()->write({&one, 1});
+  auto out = ::testing::internal::GetCapturedStdout();
+  return {std::move(out), ::testing::internal::GetCapturedStderr()};
+}
+
+WORLD_TEST(Loader, WhatComesOnTopOfAConfigurationOfP6SpyHoldsForItsStandardOutputToo) {
+  Folder folder(files);
+  folder.write("/p/spy.properties",
+               "appender=com.p6spy.engine.spy.appender.StdoutLogger\nlogMessageFormat=MultiLineFormat\n");
+  const auto loaded = [&](const std::string& keys) {
+    return folder.load(kWhole + std::string("\n[spy]\nproperties = \"spy.properties\"\n") + keys).spy.value();
+  };
+  EXPECT_THAT(written(loaded("")).first, HasSubstr("\nselect 1\nfrom t;\n"));
+  EXPECT_THAT(written(loaded("format = \"json\"\n")).first, HasSubstr("\"sql\":\"select 1\\nfrom t\""));
+  EXPECT_EQ(written(loaded("format = \"custom\"\ncustom = \"%(category)|%(sql)\"\nlayout = \"line\"\n")).first,
+            "statement|select 1 from t\n");
+}
+
+WORLD_TEST(Loader, TheSpyWritesWhereItIsTold) {
+  Folder folder(files);
+  folder.write("/p/spy.properties", "appender=com.p6spy.engine.spy.appender.Slf4JLogger\nlogfile=sql.log\n");
+  const auto loaded = [&](const std::string& keys) {
+    return folder.load(kWhole + std::string("\n[spy]\n") + keys).spy.value();
+  };
+  const std::string properties = "properties = \"spy.properties\"\n";
+  EXPECT_THAT(written(loaded("to = \"stdout\"\n")).first, HasSubstr("\"sql\":\"select 1\\nfrom t\""));
+  for (const auto& keys : {std::string("to = \"log\"\n"), properties}) {
+    const auto [out, log] = written(loaded(keys));
+    EXPECT_EQ(out, "");
+    EXPECT_THAT(log, HasSubstr("level=info msg=sql category=statement database=sqlite:x.db"));
+  }
+  EXPECT_THAT(written(loaded(properties + "to = \"stdout\"\n")).first, HasSubstr("|statement|connection 0|"));
+  EXPECT_EQ(loaded(properties + "to = \"file\"\n").options.file->path, "/p/sql.log");
+  const auto file = loaded(properties + "file = \"mine.log\"\n");
+  EXPECT_EQ(file.options.file->path, "/p/mine.log");
+  EXPECT_TRUE(file.options.sinks.empty());
+}
+
 WORLD_TEST(Loader, SaysWhatIsWrongWithTheSpy) {
   Folder folder(files);
   const auto first = [&](const std::string& keys) {
@@ -463,6 +512,8 @@ WORLD_TEST(Loader, SaysWhatIsWrongWithTheSpy) {
   EXPECT_THAT(first("format = \"custom\"\ncustom = \"%(sq)\""), HasSubstr("did you mean %(sql)?"));
   EXPECT_THAT(first("custom = \"%(sql)\""), HasSubstr("of no use without format"));
   EXPECT_THAT(first("mask = [\"(\"]"), HasSubstr("spy.mask"));
+  EXPECT_THAT(first("to = \"log\"\nfile = \"sql.log\""), HasSubstr("spy.file: is of no use with to = \"log\""));
+  EXPECT_THAT(first("to = \"elsewhere\""), HasSubstr("spy.to"));
   EXPECT_THAT(first("fille = \"x\""), HasSubstr("did you mean"));
   EXPECT_THAT(first("properties = \"none.properties\""), HasSubstr("none.properties"));
   folder.write("/p/spy.properties", "\nappend=perhaps\n");

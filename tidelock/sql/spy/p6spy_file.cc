@@ -251,7 +251,7 @@ Options P6SpyFile::with_sinks(base::Log* log) const {
   } else if (log != nullptr) {
     with.sinks.push_back(std::make_shared<LogSink>(*log));
   } else {
-    with.sinks.push_back(std::make_shared<LineSink>("standard error", base::stderr_writer(), with.format));
+    with.sinks.push_back(std::make_shared<LogSink>(std::make_shared<base::TextLog>()));
   }
   return with;
 }

@@ -18,7 +18,8 @@ struct P6SpyFile {
   // Keys that mean nothing here, each with its line and the reason or what to use instead.
   std::vector<std::string> notes;
 
-  // Adds the sinks of its appender. `log`: for Slf4JLogger; null: standard error. Borrowed.
+  // Adds the sinks of its appender, with the format as it is by now. `log`: for Slf4JLogger, borrowed; null: one for
+  // people on standard error.
   Options with_sinks(base::Log* log) const;
 };
 

@@ -47,7 +47,12 @@ void LogSink::write(std::span<const RecordPtr> records) {
     if (record->work.token) fields.push_back({"fencing_token", *record->work.token});
     const bool bad = record->category == LogCategory::error || record->category == LogCategory::outage ||
                      record->category == LogCategory::warn;
-    log_.write(bad ? base::LogLevel::warning : base::LogLevel::info, "sql", fields);
+    const auto level = bad ? base::LogLevel::warning : base::LogLevel::info;
+    if (log_ != nullptr) {
+      log_->write(level, "sql", fields);
+    } else {
+      end_->write({record->time, level, "sql", fields});
+    }
   }
 }
 

@@ -58,12 +58,15 @@ base::LineWriter stdout_writer();
 // level info.
 class LogSink final : public Sink {
  public:
-  explicit LogSink(base::Log& log) : log_(log) {}
+  explicit LogSink(base::Log& log) : log_(&log) {}
+  // Straight into where a log goes; then an entry's time is that of its statement's end.
+  explicit LogSink(std::shared_ptr<base::LogSink> end) : end_(std::move(end)) {}
   void write(std::span<const RecordPtr> records) override;
   std::string name() const override { return "the log"; }
 
  private:
-  base::Log& log_;
+  base::Log* log_ = nullptr;            // Either this
+  std::shared_ptr<base::LogSink> end_;  // or that.
   std::string effective_;
 };
 
