@@ -101,6 +101,11 @@ std::vector<std::unique_ptr<Sink>> sinks_of(base::Runtime& runtime, base::Files&
   return sinks;
 }
 
+std::optional<base::Gauge> shown(base::Metrics* metrics) {
+  if (metrics == nullptr) return std::nullopt;
+  return metrics->gauge("tidelock_sql_spy_dropped", "Entries that the spies could not write.");
+}
+
 }  // namespace
 
 class Spy::Inside {
@@ -131,7 +136,6 @@ class Spy::Inside {
   base::LocalMutex mutex_;
   std::deque<Known> known_ TIDELOCK_GUARDED_BY(mutex_);
   std::deque<RecordPtr> recent_ TIDELOCK_GUARDED_BY(mutex_);
-  std::optional<base::Gauge> dropped_;
   Writer writer_;
   std::optional<RunningStatements> running_;
   base::Task watch_;  // Ends first.
@@ -142,10 +146,7 @@ Spy::Inside::Inside(base::Runtime& runtime, base::Files& files, Options options)
       options_(std::move(options)),
       filter_(options_.filter),
       names_(options_.secret_names),
-      writer_(runtime, sinks_of(runtime, files, options_), options_.queue, options_.say) {
-  if (options_.metrics != nullptr) {
-    dropped_ = options_.metrics->gauge("tidelock_sql_spy_dropped", "Entries that the spy could not write.");
-  }
+      writer_(runtime, sinks_of(runtime, files, options_), options_.queue, options_.say, shown(options_.metrics)) {
   if (options_.still_running <= base::Duration::zero()) return;
   running_.emplace(options_.still_running);
   watch_ = runtime.spawn("spy: running statements", [this](const std::stop_token& stop) { watch(stop); });
@@ -234,7 +235,6 @@ void Spy::Inside::keep(RecordPtr record, std::size_t bytes) {
     }
   }
   writer_.add(std::move(record), bytes);
-  if (dropped_) dropped_->set(static_cast<double>(writer_.dropped()));
 }
 
 void Spy::Inside::start(const StatementEvent& event) {

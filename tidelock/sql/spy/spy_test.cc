@@ -248,6 +248,37 @@ WORLD_TEST(Spy, GoesOnWithoutAFullDiskAndSaysWhatIsMissing) {
   EXPECT_THAT(told.texts[1], HasSubstr("written again"));
 }
 
+class BrokenSink final : public Sink {
+ public:
+  void write(std::span<const RecordPtr>) override { throw Error(Code::unavailable, "broken"); }
+  std::string name() const override { return "a broken sink"; }
+};
+
+// Not only when the next statement comes along.
+WORLD_TEST(Spy, ShowsInItsMetricsAtOnceWhatIsMissing) {
+  base::Metrics metrics;
+  const auto db = open_shop(runtime, files);
+  const auto observed = [&](std::size_t queued) {
+    auto spy = std::make_shared<Spy>(
+        runtime, files,
+        Options{.sinks = {std::make_shared<BrokenSink>()}, .metrics = &metrics, .queue = {.records = queued}});
+    db->observe(spy);
+    return spy;
+  };
+  const auto one = observed(100);
+  EXPECT_THAT(metrics.text(), HasSubstr("\ntidelock_sql_spy_dropped 0\n"));
+  db->execute("insert into item (id, name) values (?, ?)", 1, "lamp");
+  ASSERT_TRUE(one->flush(runtime.in(10s)));
+  EXPECT_EQ(one->dropped(), 1U);
+  EXPECT_THAT(metrics.text(), HasSubstr("\ntidelock_sql_spy_dropped 1\n"));
+
+  const auto another = observed(1);
+  for (int i = 0; i < 3; ++i) db->execute("select 1");
+  ASSERT_TRUE(another->flush(runtime.in(10s)));
+  EXPECT_EQ(another->dropped(), 3U);
+  EXPECT_THAT(metrics.text(), HasSubstr("\ntidelock_sql_spy_dropped 4\n"));
+}
+
 WORLD_TEST(Spy, GoesOnWithoutAFolderThatMayNotBeWritten) {
   const auto db =
       open(runtime, world.process(world.machine("other"), "p").files(), base::Url::parse("sqlite::memory:"));

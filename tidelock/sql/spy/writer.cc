@@ -13,10 +13,12 @@ constexpr std::size_t kSlice = 256;  // Records that are written, or lost, toget
 
 }  // namespace
 
-Writer::Writer(base::Runtime& runtime, std::vector<std::unique_ptr<Sink>> sinks, QueueOptions options, Say say)
+Writer::Writer(base::Runtime& runtime, std::vector<std::unique_ptr<Sink>> sinks, QueueOptions options, Say say,
+               std::optional<base::Gauge> shown)
     : runtime_(runtime),
       options_(options),
       say_(std::move(say)),
+      shown_(shown),
       no_statement_(std::make_shared<const StatementText>(std::make_shared<const Place>(), "", SecretNames(), true)),
       work_(runtime.make_signal("statements for the spy to write")),
       hurry_(runtime.make_signal("more statements for the spy to write")),
@@ -35,7 +37,7 @@ void Writer::add(RecordPtr record, std::size_t bytes) noexcept {
     const base::LocalGuard guard(mutex_);
     if (queue_.size() >= options_.records || queued_bytes_ + bytes > options_.bytes) {
       ++overflow_;
-      dropped_.fetch_add(1, std::memory_order_relaxed);
+      count_dropped();
       return;
     }
     const auto was_half = queue_.size() * 2 >= options_.records || queued_bytes_ * 2 >= options_.bytes;
@@ -47,6 +49,11 @@ void Writer::add(RecordPtr record, std::size_t bytes) noexcept {
   }
   if (first) work_->notify_all();
   if (half) hurry_->notify_all();
+}
+
+void Writer::count_dropped(std::size_t records) noexcept {
+  dropped_.fetch_add(records, std::memory_order_relaxed);
+  if (shown_) shown_->add(static_cast<double>(records));
 }
 
 bool Writer::flush(base::Deadline deadline) {
@@ -116,7 +123,7 @@ void Writer::write(Target& target, std::span<const RecordPtr> slice, std::size_t
       target.sink->write(all);
     }
   } catch (const std::exception& error) {
-    dropped_.fetch_add(entries, std::memory_order_relaxed);
+    count_dropped(entries);
     if (target.missing == 0 && entries > 0) {
       target.why = error.what();
       say(base::LogLevel::warning,

@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tidelock/base/local_mutex.h"
 #include "tidelock/base/log.h"
+#include "tidelock/base/metrics.h"
 #include "tidelock/base/runtime.h"
 #include "tidelock/sql/spy/sink.h"
 
@@ -28,12 +30,14 @@ using Say = std::function<void(base::LogLevel level, const std::string& text)>;
 // Thread-safe. Borrows the runtime and what the sinks borrow.
 class Writer {
  public:
-  Writer(base::Runtime& runtime, std::vector<std::unique_ptr<Sink>> sinks, QueueOptions options, Say say);
+  // `shown`: what is dropped is added to it.
+  Writer(base::Runtime& runtime, std::vector<std::unique_ptr<Sink>> sinks, QueueOptions options, Say say,
+         std::optional<base::Gauge> shown = {});
   ~Writer();  // Writes what is queued.
 
   // Never waits and never fails: a record that finds the queue full is dropped.
   void add(RecordPtr record, std::size_t bytes) noexcept TIDELOCK_EXCLUDES(mutex_);
-  void count_dropped() noexcept { dropped_.fetch_add(1, std::memory_order_relaxed); }
+  void count_dropped(std::size_t records = 1) noexcept;
   // Waits until all that was added before is written or dropped. False at the deadline.
   bool flush(base::Deadline deadline) TIDELOCK_EXCLUDES(mutex_);
   // Records that did not get into a sink, counted for each sink.
@@ -58,6 +62,7 @@ class Writer {
   base::Runtime& runtime_;
   const QueueOptions options_;
   const Say say_;
+  std::optional<base::Gauge> shown_;
   std::vector<Target> targets_;  // Of the writing task; whether there are any, of all.
   std::uint64_t overflow_said_ = 0;
   std::shared_ptr<const StatementText> no_statement_;
