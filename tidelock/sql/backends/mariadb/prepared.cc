@@ -83,14 +83,14 @@ void MariadbPrepared::describe() {
 
 std::string_view MariadbPrepared::column_name(std::size_t column) const { return columns_[column].name; }
 
-void MariadbPrepared::fail() {
+Error MariadbPrepared::failure() {
   has_rows_ = false;
   // What happens while rows are read is told of the connection only.
   if (mysql_stmt_errno(statement_) == 0) {
     auto& wire = session_.wire();
-    throw session_.failure(kind_, wire.errno_(), wire.message(), base::quoted(sql_));
+    return session_.failure(kind_, wire.errno_(), wire.message(), base::quoted(sql_));
   }
-  throw session_.failure(kind_, mysql_stmt_errno(statement_), mysql_stmt_error(statement_), base::quoted(sql_));
+  return session_.failure(kind_, mysql_stmt_errno(statement_), mysql_stmt_error(statement_), base::quoted(sql_));
 }
 
 void MariadbPrepared::start(std::span<const ValueView> values, base::Deadline deadline) {
@@ -112,7 +112,11 @@ void MariadbPrepared::start(std::span<const ValueView> values, base::Deadline de
   described_ = 0;
   const auto affected = mysql_stmt_affected_rows(statement_);
   changes_ = affected == static_cast<my_ulonglong>(-1) ? 0 : static_cast<std::int64_t>(affected);
-  drop_more_results();
+  end();
+}
+
+void MariadbPrepared::end() {
+  if (!drop_more_results()) fail();
   session_.check_ended(kind_, sql_);
 }
 
@@ -154,19 +158,18 @@ bool MariadbPrepared::next() {
   }
   wire.check_stop();
   const int result = wire.fetch(statement_);
+  if (result != 0 && result != MYSQL_NO_DATA) fail();
+  has_rows_ = result == 0;
   if (wire.interrupted()) {
-    if (result != 0) has_rows_ = false;
-    drop_rows();
+    if (!drop_rows() || !drop_more_results()) fail();
     throw session_.interruption(base::quoted(sql_));
   }
-  if (result == 0) {
+  if (has_rows_) {
     ++rows_;
     return true;
   }
-  if (result != MYSQL_NO_DATA) fail();
-  has_rows_ = false;
   if (!kind_.reads) changes_ = rows_;
-  drop_more_results();
+  end();
   return false;
 }
 
@@ -175,21 +178,27 @@ ValueView MariadbPrepared::value(std::size_t column) {
 }
 
 // Reads what is left, or kills the statement where that would take long and it has nothing else to do.
-void MariadbPrepared::drop_rows() noexcept {
+bool MariadbPrepared::drop_rows() noexcept {
   auto& wire = session_.wire();
-  for (int dropped = 0; has_rows_ && !wire.broken(); ++dropped) {
+  int result = has_rows_ ? 0 : MYSQL_NO_DATA;
+  for (int dropped = 0; result == 0; ++dropped) {
     if (dropped == kDroppedRowsMost && kind_.reads && !wire.interrupted()) wire.interrupt(Code::cancelled);
-    has_rows_ = wire.fetch(statement_) == 0;
+    result = wire.fetch(statement_);
   }
   has_rows_ = false;
+  return result == MYSQL_NO_DATA;
 }
 
 // A stored procedure may return several; the first one is what its caller sees.
-void MariadbPrepared::drop_more_results() noexcept {
+bool MariadbPrepared::drop_more_results() noexcept {
   auto& wire = session_.wire();
-  while (wire.more_results(statement_)) {
-    if (mysql_stmt_field_count(statement_) != 0) wire.free_result(statement_);
+  int result = 0;
+  while ((result = wire.next_result(statement_)) == 0) {
+    if (mysql_stmt_field_count(statement_) == 0) continue;
+    wire.free_result(statement_);
+    if (wire.errno_() != 0) return false;
   }
+  return result < 0;
 }
 
 void MariadbPrepared::finish() noexcept {
@@ -197,8 +206,12 @@ void MariadbPrepared::finish() noexcept {
   auto& wire = session_.wire();
   if (has_rows_) {
     wire.begin(base::later(wire.runtime().now(), kDropWithin), true);
-    drop_rows();
-    drop_more_results();
+    try {
+      if (!drop_rows()) fail();
+      end();
+    } catch (const Error& error) {
+      session_.keep_failure(kind_, error);
+    }
   }
   if (wire.interrupted() && !wire.broken()) wire.query("do 0");  // Takes a kill that came a moment too late.
   session_.end_statement();

@@ -34,9 +34,11 @@ class MariadbPrepared final : public Prepared {
   void describe();
   void execute();
   void execute_again();
-  void drop_rows() noexcept;
-  void drop_more_results() noexcept;
-  [[noreturn]] void fail();
+  bool drop_rows() noexcept;          // False: failure() says why the statement failed meanwhile.
+  bool drop_more_results() noexcept;  //
+  void end();                         // It has run, but for the results that nobody asked for.
+  Error failure();
+  [[noreturn]] void fail() { throw failure(); }
   static void on_cell(void* self, unsigned column, unsigned char** row);
 
   MariadbSession& session_;

@@ -168,7 +168,12 @@ void MariadbSession::check_reading(std::string_view sql) {
                   base::quoted(sql));
 }
 
+void MariadbSession::check_alive() const {
+  if (begun_ && ended_) throw *ended_;
+}
+
 void MariadbSession::begin_statement(const StatementKind& kind, std::string_view sql, base::Deadline deadline) {
+  check_alive();
   check_allowed(kind, sql);
   if (!deadline.is_never() && deadline.passed(runtime_.now())) {
     throw Error(Code::timeout, "its time was over before it began: " + base::quoted(sql));
@@ -191,11 +196,10 @@ void MariadbSession::end_statement() noexcept { wire_.end(); }
 void MariadbSession::check_ended(const StatementKind& kind, std::string_view sql) {
   if (wire_.tracked_state_change()) traces_ = true;
   if (wire_.interrupted() && kind.reads) throw interruption(base::quoted(sql));
-  if (begun_ && !wire_.in_transaction()) {
-    alive_ = false;
-    throw Error(Code::misuse,
-                "the statement ended the transaction, and what came before it is committed: " + base::quoted(sql));
-  }
+  if (!begun_ || wire_.in_transaction()) return;
+  ended_ = Error(Code::misuse,
+                 "the statement ended the transaction, and what came before it is committed: " + base::quoted(sql));
+  throw *ended_;
 }
 
 Error MariadbSession::interruption(std::string_view about) const {
@@ -207,15 +211,21 @@ Error MariadbSession::interruption(std::string_view about) const {
 Error MariadbSession::failure(const StatementKind& kind, unsigned number, std::string_view message,
                               std::string_view about) {
   if (ends_connection(number)) wire_.set_broken();
-  if (wire_.broken() || ends_transaction(number, facts_.rollback_on_timeout)) alive_ = false;
   const bool committed_by_itself = !begun_ && kind.may_write;
   if (committed_by_itself && (wire_.broken() || may_be_applied(number)) && number != ER_NET_PACKET_TOO_LARGE) {
     return Error(Code::unknown_outcome,
                  "the connection was lost, and the statement may have been applied: " + std::string(about),
                  {static_cast<int>(number), std::string(message)});
   }
-  if (wire_.interrupted() && (number == ER_QUERY_INTERRUPTED || wire_.broken())) return interruption(about);
-  return error_of(number, message, about);
+  const bool stopped = wire_.interrupted() && (number == ER_QUERY_INTERRUPTED || wire_.broken());
+  auto error = stopped ? interruption(about) : error_of(number, message, about);
+  const bool ended = wire_.broken() || ends_transaction(number, facts_.rollback_on_timeout);
+  if (begun_ && !ended_ && ended) ended_ = error;
+  return error;
+}
+
+void MariadbSession::keep_failure(const StatementKind& kind, const Error& error) noexcept {
+  if (begun_ && !ended_ && !kind.reads) ended_ = error;
 }
 
 void MariadbSession::check_size(std::size_t bytes) const {
@@ -340,13 +350,14 @@ void MariadbSession::begin(const BeginOptions& options) {
     throw;
   }
   begun_ = true;
-  alive_ = true;
+  ended_.reset();
   reads_only_ = options.read_only || settings_.read_only;
   deadline_ = options.deadline;
   xid_ = options.xid;
 }
 
 void MariadbSession::control(const std::string& sql, base::Deadline deadline) {
+  check_alive();
   wire_.begin(deadline.is_never() ? base::Deadline(base::later(runtime_.now(), settings_.commit_timeout)) : deadline,
               false);
   const bool ok = wire_.query(sql);
@@ -366,7 +377,7 @@ bool MariadbSession::run_quietly(const std::string& sql) noexcept {
 void MariadbSession::end_transaction() noexcept {
   begun_ = false;
   reads_only_ = false;
-  alive_ = true;
+  ended_.reset();
   xid_.clear();
   deadline_ = base::Deadline::never();
   wire_.set_stop({});
@@ -390,6 +401,7 @@ Position MariadbSession::commit(bool) {
   wire_.set_stop({});  // A commit that was asked for is seen through.
   const base::Deadline deadline = base::later(runtime_.now(), settings_.commit_timeout);
   try {
+    check_alive();
     require_connected("commit");
     if (!xid_.empty()) control("xa end " + xa_name(xid_), deadline);
     auto position =
@@ -439,6 +451,7 @@ void MariadbSession::prepare_commit() {
   const base::Deadline deadline = base::later(runtime_.now(), settings_.commit_timeout);
   const auto name = xa_name(xid_);
   try {
+    check_alive();
     require_connected("prepare");
     control("xa end " + name, deadline);
     finish_commit("xa prepare " + name, "prepare", deadline);

@@ -40,7 +40,7 @@ class MariadbSession final : public Session {
   void run_script(std::string_view sql, base::Deadline deadline) override;
   void begin(const BeginOptions& options) override;
   Position commit(bool want_position) override;
-  bool transaction_alive() const noexcept override { return !begun_ || alive_; }
+  bool transaction_alive() const noexcept override { return !begun_ || !ended_; }
   void rollback() noexcept override;
   void savepoint(std::string_view name) override;
   void release_savepoint(std::string_view name) override;
@@ -67,13 +67,16 @@ class MariadbSession final : public Session {
   // Text is read here by the sql_mode that the session began with. Error: unsupported, when it has another one by now,
   // in which this text may mean something else.
   void check_reading(std::string_view sql);
-  // Before and after what the statement sends. Errors: read_only, unsupported, timeout.
+  // Before and after what the statement sends. Errors: read_only, unsupported, timeout; what ended the transaction.
   void begin_statement(const StatementKind& kind, std::string_view sql, base::Deadline deadline);
   void end_statement() noexcept;
-  // A statement without rows went well. Error: misuse when it ended the transaction.
+  // A statement went well. Error: misuse when it ended the transaction.
   void check_ended(const StatementKind& kind, std::string_view sql);
   // What is thrown for a statement that failed, once it is known what it means for the transaction.
   Error failure(const StatementKind& kind, unsigned number, std::string_view message, std::string_view about);
+  // The same of one that nobody waits for any more, so that nothing can be thrown: a transaction whose write failed
+  // unheard is not committed.
+  void keep_failure(const StatementKind& kind, const Error& error) noexcept;
   // The statement was made to end, and this is why.
   Error interruption(std::string_view about) const;
   // Error: too_large for more bytes of values than the server takes at a time.
@@ -83,6 +86,7 @@ class MariadbSession final : public Session {
   void set_up(base::Deadline deadline);
   std::string set_up_text() const;
   void check_allowed(const StatementKind& kind, std::string_view sql) const;
+  void check_alive() const;  // Error: what ended the transaction.
   void restore_settings();
   std::string begin_text(const BeginOptions& options);
   // Error: connection_lost where the server has hung up, so that what was not sent yet is known not to be applied.
@@ -106,7 +110,7 @@ class MariadbSession final : public Session {
 
   bool begun_ = false;
   bool reads_only_ = false;
-  bool alive_ = true;  // The server still has the transaction.
+  std::optional<Error> ended_;  // Why the transaction can only be rolled back: the server has done so, or will.
   std::string xid_;
   base::Deadline deadline_ = base::Deadline::never();
   bool traces_ = false;  // Something may be left in the session for its next user.

@@ -419,11 +419,11 @@ void Wire::free_result(MYSQL_STMT* statement) noexcept {
       [&](my_bool* result, int events) { return mysql_stmt_free_result_cont(result, statement, events); });
 }
 
-bool Wire::more_results(MYSQL_STMT* statement) noexcept {
-  if (broken_ || (mysql_->server_status & SERVER_MORE_RESULTS_EXIST) == 0) return false;
+int Wire::next_result(MYSQL_STMT* statement) noexcept {
+  if (broken_ || (mysql_->server_status & SERVER_MORE_RESULTS_EXIST) == 0) return -1;
   return drive(
-             1, [&](int* result) { return mysql_stmt_next_result_start(result, statement); },
-             [&](int* result, int events) { return mysql_stmt_next_result_cont(result, statement, events); }) == 0;
+      1, [&](int* result) { return mysql_stmt_next_result_start(result, statement); },
+      [&](int* result, int events) { return mysql_stmt_next_result_cont(result, statement, events); });
 }
 
 void Wire::close(MYSQL_STMT* statement) noexcept {

@@ -88,8 +88,8 @@ class Wire {
   int prepare(MYSQL_STMT* statement, std::string_view sql);
   int execute(MYSQL_STMT* statement);
   int fetch(MYSQL_STMT* statement);
-  void free_result(MYSQL_STMT* statement) noexcept;
-  bool more_results(MYSQL_STMT* statement) noexcept;  // Goes to the next one, if there is one.
+  void free_result(MYSQL_STMT* statement) noexcept;  // What met its rows meanwhile: see errno_().
+  int next_result(MYSQL_STMT* statement) noexcept;   // -1: there is no other.
   void close(MYSQL_STMT* statement) noexcept;
 
   unsigned errno_() { return mysql_errno(mysql_); }

@@ -1,0 +1,157 @@
+// What a real server does to a transaction without being asked to: nobody is told that it was committed.
+#include <gmock/gmock.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
+#include "tidelock/sql/transact.h"
+#include "tidelock/world/testing.h"
+
+namespace tidelock::sql::mariadb {
+namespace {
+
+using testing::error_of;
+using ::testing::HasSubstr;
+
+class MariadbTransactions : public testing::MariadbTest {
+ protected:
+  void SetUp() override {
+    MariadbTest::SetUp();
+    if (IsSkipped()) return;
+    db_ = open("busy_timeout=30s");
+    db_->script(
+        "create table big (id integer primary key, b varchar(100));"
+        "insert into big select seq, 'x' from seq_1_to_600; create table log (a integer primary key)");
+  }
+
+  int logged() { return db_->one<int>("select count(*) from log"); }
+
+  static void read_all(Rows rows) {
+    while (rows.next()) {
+    }
+  }
+
+  // The server finds a row that another has changed since, and rolls the transaction back, among the rows that nobody
+  // reads any more.
+  void lose_among_dropped_rows(Transaction& tx) {
+    EXPECT_EQ(tx.one<int>("select count(*) from big"), 600);  // The snapshot is taken.
+    tx.execute("insert into log values (1)");
+    db_->execute("update big set b = concat(b, 'y') where id = 500");
+    auto rows = tx.query("select * from big for update");
+    EXPECT_TRUE(rows.next());
+  }
+
+  std::unique_ptr<Database> db_;
+};
+
+TEST_F(MariadbTransactions, OneThatWasRolledBackAmongRowsThatWereDroppedIsNotCommitted) {
+  if (!db_->dialect().has(Isolation::snapshot)) GTEST_SKIP() << "the server has no innodb_snapshot_isolation";
+  const std::vector<std::pair<const char*, std::function<void(Transaction&)>>> goes_on = {
+      {"commit", nullptr},
+      {"execute", [](Transaction& tx) { tx.execute("insert into log values (2)"); }},
+      {"script", [](Transaction& tx) { tx.script("insert into log values (2)"); }},
+      {"savepoint", [](Transaction& tx) { tx.savepoint().release(); }},
+      {"bulk",
+       [](Transaction& tx) {
+         auto bulk = tx.bulk("log", {"a"});
+         bulk.append(2);
+         bulk.finish();
+       }},
+  };
+  for (const auto& [what, go_on] : goes_on) {
+    SCOPED_TRACE(what);
+    auto connection = db_->connect();
+    auto tx = connection.begin({.isolation = Isolation::snapshot});
+    lose_among_dropped_rows(tx);
+    if (go_on) {
+      EXPECT_THROW_CODE(go_on(tx), Code::serialization_failure);
+    }
+    EXPECT_THROW_CODE(tx.commit(), Code::serialization_failure);
+    EXPECT_EQ(logged(), 0);
+    connection.execute("insert into log values (3)");  // The connection is as before.
+    connection.execute("delete from log where a = 3");
+  }
+}
+
+TEST_F(MariadbTransactions, OneThatWasRolledBackAmongRowsThatWereDroppedIsNotPrepared) {
+  if (!db_->dialect().has(Isolation::snapshot)) GTEST_SKIP() << "the server has no innodb_snapshot_isolation";
+  auto connection = db_->connect();
+  auto tx = connection.begin({.isolation = Isolation::snapshot, .xid = "lost"});
+  lose_among_dropped_rows(tx);
+  EXPECT_THROW_CODE(tx.prepare_commit(), Code::serialization_failure);
+  EXPECT_TRUE(db_->prepared_transactions().empty());
+  EXPECT_EQ(logged(), 0);
+}
+
+TEST_F(MariadbTransactions, OneThatWasRolledBackAmongTheLaterRowsOfAProcedureIsNotCommitted) {
+  if (!db_->dialect().has(Isolation::snapshot)) GTEST_SKIP() << "the server has no innodb_snapshot_isolation";
+  db_->script("create procedure p() begin select 1; select * from big for update; end");
+  auto connection = db_->connect();
+  auto tx = connection.begin({.isolation = Isolation::snapshot});
+  EXPECT_EQ(tx.one<int>("select count(*) from big"), 600);
+  tx.execute("insert into log values (1)");
+  db_->execute("update big set b = 'y' where id = 500");
+  EXPECT_THROW_CODE(tx.execute("call p()"), Code::serialization_failure);
+  EXPECT_THROW_CODE(tx.commit(), Code::serialization_failure);
+  EXPECT_EQ(logged(), 0);
+}
+
+TEST_F(MariadbTransactions, AVictimOfADeadlockAmongRowsThatWereDroppedIsRunAgain) {
+  int runs = 0;
+  base::Task other;
+  auto held = db_->connect();
+  auto holder = held.begin();
+  transact(*db_, [&](Transaction& tx) {
+    tx.execute("insert into log values (1)");
+    if (++runs == 1) {
+      // It has changed more, so that it is not the victim, and wants what `tx` has inserted.
+      holder.execute("update big set b = 'y' where id >= 300");
+      other = runtime_.spawn("other", [&](const std::stop_token&) {
+        EXPECT_EQ(holder.one<int>("select count(*) from log where a = 1 for update"), 0);
+        holder.commit();
+      });
+    }
+    auto rows = tx.query("select * from big for update");
+    EXPECT_TRUE(rows.next());
+  });
+  other.join();
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(logged(), 1);
+}
+
+TEST_F(MariadbTransactions, AWriteThatFailedAmongRowsThatWereDroppedIsNotCommitted) {
+  db_->execute("insert into log values (500)");
+  auto connection = db_->connect();
+  auto tx = connection.begin();
+  {
+    auto rows = tx.query("insert into log select id from big returning a");
+    EXPECT_TRUE(rows.next());
+  }
+  EXPECT_THROW_CODE(tx.commit(), Code::constraint_violation);
+  EXPECT_EQ(logged(), 1);
+}
+
+TEST_F(MariadbTransactions, AProcedureThatFailsAfterItsFirstRowsFails) {
+  db_->script(
+      "create procedure p() begin insert into log values (1); select id from big limit 3; insert into log values (1);"
+      " end");
+  auto connection = db_->connect();
+  EXPECT_THROW_CODE(connection.execute("call p()"), Code::constraint_violation);
+  connection.execute("delete from log where a = 1");
+  EXPECT_THROW_CODE(read_all(connection.query("call p()")), Code::constraint_violation);
+  connection.execute("delete from log where a = 1");
+  auto tx = connection.begin();
+  {
+    auto rows = tx.query("call p()");
+    EXPECT_TRUE(rows.next());
+  }
+  EXPECT_THROW_CODE(tx.commit(), Code::constraint_violation);
+  EXPECT_EQ(logged(), 0);
+}
+
+}  // namespace
+}  // namespace tidelock::sql::mariadb
