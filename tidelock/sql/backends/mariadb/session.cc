@@ -219,9 +219,25 @@ Error MariadbSession::failure(const StatementKind& kind, unsigned number, std::s
   }
   const bool stopped = wire_.interrupted() && (number == ER_QUERY_INTERRUPTED || wire_.broken());
   auto error = stopped ? interruption(about) : error_of(number, message, about);
-  const bool ended = wire_.broken() || ends_transaction(number, facts_.rollback_on_timeout);
-  if (begun_ && !ended_ && ended) ended_ = error;
+  if (!begun_ || ended_) return error;
+  bool ended = wire_.broken() || ends_transaction(number, facts_.rollback_on_timeout);
+  if (!ended && kind.leaves_traces && !is_still_in_transaction()) {
+    ended = true;
+    if (!wire_.broken()) {
+      error = Error(Code::misuse,
+                    "the statement ended the transaction before it failed, and what came before it is committed: " +
+                        error.message(),
+                    error.native().value_or(Error::Native{}));
+    }
+  }
+  if (ended) ended_ = error;
   return error;
+}
+
+// The answer to a statement that failed does not tell it.
+bool MariadbSession::is_still_in_transaction() noexcept {
+  if (!run_quietly("do 0") && !run_quietly("do 0")) wire_.set_broken();  // A kill that came late may meet the first.
+  return !wire_.broken() && wire_.in_transaction();
 }
 
 void MariadbSession::keep_failure(const StatementKind& kind, const Error& error) noexcept {
@@ -277,7 +293,7 @@ void MariadbSession::run_script(std::string_view sql, base::Deadline deadline) {
     if (transactions && !wire_.broken()) run_quietly("rollback");
     throw *error;
   }
-  if (wire_.tracked_state_change()) traces_ = true;
+  check_ended(all, sql);
   if (begun_ || !wire_.in_transaction()) return;
   run_quietly("rollback");
   throw Error(Code::misuse, "the script began a transaction and did not end it; it was rolled back");

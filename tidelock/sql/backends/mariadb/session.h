@@ -96,6 +96,7 @@ class MariadbSession final : public Session {
   Position finish_commit(const std::string& sql, std::string_view what, base::Deadline deadline);
   void end_transaction() noexcept;
   bool run_quietly(const std::string& sql) noexcept;
+  bool is_still_in_transaction() noexcept;
   std::string xa_name(std::string_view xid) const;
   bool end_prepared(const std::string& sql, std::string_view xid, base::Deadline deadline);
 

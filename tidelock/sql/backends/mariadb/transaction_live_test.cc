@@ -153,5 +153,39 @@ TEST_F(MariadbTransactions, AProcedureThatFailsAfterItsFirstRowsFails) {
   EXPECT_EQ(logged(), 0);
 }
 
+TEST_F(MariadbTransactions, OneThatAProcedureEndedIsOver) {
+  db_->script(
+      "create procedure plain() begin commit; end; "
+      "create procedure rows_first() begin select id from big limit 3; commit; end; "
+      "create procedure fails() begin commit; insert into log values (1); end");
+  const std::vector<std::pair<const char*, std::function<void(Transaction&)>>> ends = {
+      {"execute", [](Transaction& tx) { tx.execute("call plain()"); }},
+      {"script", [](Transaction& tx) { tx.script("call plain()"); }},
+      {"a part of a script", [](Transaction& tx) { tx.script("call plain(); insert into log values (2)"); }},
+      {"a script that fails", [](Transaction& tx) { tx.script("call plain(); insert into log values (1)"); }},
+      {"rows", [](Transaction& tx) { tx.execute("call rows_first()"); }},
+      {"rows that are read", [](Transaction& tx) { read_all(tx.query("call rows_first()")); }},
+      {"rows that are dropped", [](Transaction& tx) { tx.query("call rows_first()"); }},
+      {"a procedure that fails", [](Transaction& tx) { tx.execute("call fails()"); }},
+      {"a block that fails",
+       [](Transaction& tx) { tx.execute("if 1 then commit; insert into log values (1); end if"); }},
+  };
+  for (const auto& [what, end] : ends) {
+    SCOPED_TRACE(what);
+    db_->execute("delete from log where true or a = 0");
+    auto connection = db_->connect();
+    auto tx = connection.begin();
+    tx.execute("insert into log values (1)");
+    try {
+      end(tx);
+    } catch (const Error&) {  // Told by the call, or by the next one.
+    }
+    EXPECT_THROW(tx.execute("insert into log values (3)"), Error);
+    const auto error = error_of([&] { tx.commit(); });
+    EXPECT_THAT(error.message(), HasSubstr("transaction"));
+    EXPECT_EQ(db_->one<int>("select count(*) from log where a = 3"), 0);
+  }
+}
+
 }  // namespace
 }  // namespace tidelock::sql::mariadb

@@ -110,9 +110,10 @@ constexpr std::array<std::string_view, 21> kCommits = {
     "REPAIR", "RESET",   "REVOKE", "SHUTDOWN", "TRUNCATE", "UNINSTALL", "UNLOCK"};
 constexpr std::array<std::string_view, 7> kControls = {"BEGIN",     "START",   "COMMIT", "ROLLBACK",
                                                        "SAVEPOINT", "RELEASE", "XA"};
-// The rest that can do it: what a CALL, an EXECUTE or a HANDLER does is anybody's guess.
-constexpr std::array<std::string_view, 11> kTraces = {"SET",     "USE",   "CALL", "EXECUTE", "PREPARE", "HANDLER",
-                                                      "DECLARE", "FLUSH", "LOCK", "BACKUP",  "CHANGE"};
+// The rest that can do it: what a CALL, an EXECUTE, a HANDLER or a block does is anybody's guess.
+constexpr std::array<std::string_view, 17> kTraces = {"SET",     "USE",   "CALL", "EXECUTE", "PREPARE", "HANDLER",
+                                                      "DECLARE", "FLUSH", "LOCK", "BACKUP",  "CHANGE",  "IF",
+                                                      "CASE",    "FOR",   "LOOP", "REPEAT",  "WHILE"};
 // Words before '(' in a query that call nothing, and functions of the server that change nothing.
 constexpr std::string_view kHarmless =
     " ABS ALL AND ANY AS ASCII AVG BETWEEN BIN BIT_AND BIT_COUNT BIT_LENGTH BIT_OR BIT_XOR BY CASE CAST CEIL CEILING "

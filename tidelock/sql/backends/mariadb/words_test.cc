@@ -63,7 +63,8 @@ TEST(MariadbWords, WhatBeginsAndEndsTransactionsIsKnownAlsoInExecutedComments) {
 TEST(MariadbWords, WhatMayStayInTheSessionIsKnown) {
   for (const auto* const sql :
        {"set sql_mode = ''", "select get_lock('x', 1)", "select @a := 1", "use shop", "call p()", "do get_lock('a', 0)",
-        "create temporary table t (a int)", "select 1 into @x", "prepare s from 'select 1'"}) {
+        "create temporary table t (a int)", "select 1 into @x", "prepare s from 'select 1'",
+        "if 1 then set autocommit = 0; end if", "while f() do do 0; end while"}) {
     EXPECT_TRUE(kind(sql).leaves_traces) << sql;
   }
   for (const auto* const sql : {"select 1", "insert into t values (1)", "select '@', `get_lock` from t",
