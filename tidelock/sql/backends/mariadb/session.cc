@@ -99,6 +99,7 @@ std::string MariadbSession::set_up_text() const {
   if (settings_.ansi) text += ",ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES";
   text += "';" + set_lock_seconds(lock_seconds(settings_.busy_timeout));
   if (settings_.read_only) text += "set session transaction read only;";
+  if (!settings_.database.empty()) text += "use " + quoted_identifier(settings_.database) + ";";
   return text;
 }
 
@@ -108,15 +109,16 @@ void MariadbSession::set_up(base::Deadline deadline) {
       set_up_text() +
       "select connection_id(), version(), @@max_allowed_packet, @@log_bin, @@innodb_rollback_on_timeout, "
       "@@global.read_only, (select variable_value from information_schema.session_variables where variable_name = "
-      "'innodb_snapshot_isolation')");
+      "'innodb_snapshot_isolation'), database()");
   wire_.end();
-  if (!rows || rows->size() != 1 || rows->front().size() != 7) {
+  if (!rows || rows->size() != 1 || rows->front().size() != 8) {
     throw wire_.error("setting up a session at " + settings_.address());
   }
   const auto& row = rows->front();
   facts_ = {.version = row[1].value_or(""),
             .session_id = number(row[0]),
             .max_allowed_packet = number(row[2]),
+            .database = row[7],
             .has_binlog = number(row[3]) != 0,
             .rollback_on_timeout = number(row[4]) != 0,
             .read_only = number(row[5]) != 0,
@@ -309,8 +311,9 @@ bool MariadbSession::reset() noexcept {
     wire_.end();
     if (!ok) return false;
     ++generation_;
+    const auto database = facts_.database;
     set_up(deadline);
-    return true;
+    return facts_.database == database;  // Where none was chosen, none can be again.
   } catch (const std::exception&) {
     return false;
   }

@@ -22,6 +22,7 @@ struct ServerFacts {
   std::string version;           // "10.11.19-MariaDB"
   std::uint64_t session_id = 0;  // Behind a proxy it is not the number of the greeting.
   std::size_t max_allowed_packet = 0;
+  std::optional<std::string> database;     // That is chosen.
   bool has_binlog = false;                 // Without one there are no positions.
   bool rollback_on_timeout = false;        // A lock wait that times out takes the whole transaction back.
   bool read_only = false;                  // A replica, or a primary that is being retired.

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,26 @@ TEST_F(MariadbSessions, LeaveNothingToTheirNextUser) {
   EXPECT_THROW_CODE(connection.execute("insert into mine values (1)"), Code::statement_invalid);
   // A statement that was prepared before the session was reset.
   EXPECT_EQ(connection.one<int>("select a from t where a = ? union select 0 limit 1", 1), 0);
+}
+
+TEST_F(MariadbSessions, LeaveNoOtherDatabaseToTheirNextUser) {
+  const auto chosen = [](Database& db) { return db.one<std::optional<std::string>>("select database()"); };
+  auto url = url_;
+  url.params["max_connections"] = "1";
+  const auto with_one = open_url(url);
+  url.path.clear();
+  const auto without = open_url(url);
+  for (auto* const db : {with_one.get(), without.get()}) {
+    const auto own = chosen(*db);
+    for (const auto* const sql : {"use mysql", "/*!use*/ mysql"}) {
+      db->execute(sql);
+      EXPECT_EQ(chosen(*db), own);
+      db->script(sql);
+      EXPECT_EQ(chosen(*db), own);
+    }
+  }
+  EXPECT_EQ(chosen(*with_one), url_.path.substr(1));
+  EXPECT_EQ(chosen(*without), std::nullopt);
 }
 
 // The server's type keeps the time of those of version 1 in an order of its own, and must know an old one from a new
