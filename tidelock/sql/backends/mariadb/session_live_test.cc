@@ -1,12 +1,15 @@
 // What a session on a real server keeps, loses and forgets.
 #include <gmock/gmock.h>
+#include <sys/socket.h>
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tidelock/base/descriptor.h"
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
 #include "tidelock/sql/testing/ledger.h"
 #include "tidelock/sql/transact.h"
@@ -86,6 +89,32 @@ TEST_F(MariadbSessions, LeaveNoOtherDatabaseToTheirNextUser) {
   }
   EXPECT_EQ(chosen(*with_one), url_.path.substr(1));
   EXPECT_EQ(chosen(*without), std::nullopt);
+}
+
+// The client library closes a connection that was lost, and its number is given to the next that is opened.
+TEST_F(MariadbSessions, ALostConnectionTouchesNobodyElsesDescriptor) {
+  const auto db = with_table("max_connections=1");
+  struct Pair {
+    base::Descriptor mine, other;
+  };
+  std::vector<Pair> pairs;
+  {
+    auto connection = db->connect();
+    kill(connection.session_id());
+    EXPECT_THROW_CODE(connection.one<int>("select 1"), Code::connection_lost);
+    for (int i = 0; i < 16; ++i) {
+      std::array<int, 2> ends{};
+      ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+      pairs.push_back({base::Descriptor(ends[0]), base::Descriptor(ends[1])});
+    }
+    EXPECT_THROW_CODE(connection.execute("insert into t values (1, 'x')"), Code::connection_lost);
+  }
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
+  for (const auto& pair : pairs) {
+    char byte = 'x';
+    EXPECT_EQ(::send(pair.mine.get(), &byte, 1, MSG_NOSIGNAL), 1);
+    EXPECT_EQ(::recv(pair.other.get(), &byte, 1, MSG_DONTWAIT), 1);
+  }
 }
 
 // The server's type keeps the time of those of version 1 in an order of its own, and must know an old one from a new

@@ -148,7 +148,7 @@ Wire::Wire(base::Runtime& runtime, const Settings& settings, const std::string& 
 }
 
 Wire::~Wire() {
-  if (broken_ && socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);  // No farewell that could block.
+  if (broken_) ::shutdown(socket(), SHUT_RDWR);  // No farewell that could block.
   mysql_close(mysql_);
 }
 
@@ -248,6 +248,8 @@ void Wire::check_stop() {
   if (interruptible_ && !interrupted_ && request_.requested()) interrupt(Code::cancelled);
 }
 
+int Wire::socket() const noexcept { return mysql_->net.pvio == nullptr ? -1 : socket_; }
+
 // In the middle of a call of the library, which must be seen through: nothing may be thrown.
 int Wire::wait(int events) noexcept {
   try {
@@ -308,7 +310,7 @@ bool Wire::interrupt(Code why) noexcept {
 // After this the library finds the connection closed, whatever it does next.
 void Wire::cut() noexcept {
   broken_ = true;
-  ::shutdown(socket_, SHUT_RDWR);
+  ::shutdown(socket(), SHUT_RDWR);
 }
 
 bool Wire::kill_query() noexcept {
@@ -459,7 +461,7 @@ bool Wire::tracked_state_change() {
 
 bool Wire::has_hung_up() noexcept {
   char byte = 0;
-  const auto got = ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const auto got = ::recv(socket(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return broken_ || got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 

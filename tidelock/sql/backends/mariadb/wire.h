@@ -109,6 +109,7 @@ class Wire {
   void set_options();
   [[noreturn]] void throw_not_connected();
   Error no_tls(std::string_view said) const;
+  int socket() const noexcept;  // -1 once the library has closed it: the number may be somebody else's by then.
   int wait(int events) noexcept;
   int wait_until(int events);
   static int wait_within(my_socket socket, my_bool reading, int timeout) noexcept;
