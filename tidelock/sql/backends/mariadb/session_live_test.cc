@@ -197,6 +197,8 @@ TEST_F(MariadbSessions, RefuseInATransactionWhatWouldCommitIt) {
   {
     auto tx = connection.begin({.read_only = true});
     EXPECT_THROW_CODE(tx.execute("create table u (a integer)"), Code::read_only);
+    EXPECT_THROW_CODE(tx.execute("analyze update t set b = 'y'"), Code::read_only);
+    EXPECT_THAT(tx.one<std::string>("analyze format=json select * from t"), HasSubstr("query_block"));
   }
   EXPECT_EQ(connection.one<int>("select count(*) from t"), 0);
   EXPECT_THROW_CODE(connection.script("start transaction; insert into t values (1, 'x')"), Code::misuse);

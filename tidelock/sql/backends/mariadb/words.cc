@@ -20,7 +20,7 @@ bool is_word(char c) {
 // except the /*! … */ that the server executes: their marks are, and what is inside is read.
 class Tokens {
  public:
-  Tokens(std::string_view sql, const Lexis& lexis) : sql_(sql), lexis_(lexis) {}
+  Tokens(std::string_view sql, const Lexis& lexis) : sql_(sql), lexis_(&lexis) {}
 
   std::string next() {
     while (at_ < sql_.size() && (skip_comment() || is_space(sql_[at_]) || executed_comment_ends())) {
@@ -79,7 +79,7 @@ class Tokens {
 
   void quoted(char quote) {
     for (++at_; at_ < sql_.size(); ++at_) {
-      if (sql_[at_] == '\\' && lexis_.backslash_escapes && quote != '`') {
+      if (sql_[at_] == '\\' && lexis_->backslash_escapes && quote != '`') {
         ++at_;
       } else if (sql_[at_] == quote) {
         ++at_;
@@ -90,7 +90,7 @@ class Tokens {
   }
 
   std::string_view sql_;
-  const Lexis& lexis_;
+  const Lexis* lexis_;
   std::size_t at_ = 0;
   std::size_t begin_ = 0;
   bool executed_ = false;  // Inside a /*! … */.
@@ -145,6 +145,20 @@ bool calls(const std::string& before) {
 
 constexpr std::array<std::string_view, 4> kTracingWords = {"GET_LOCK", "TEMPORARY", "INTO", "@"};
 
+// ANALYZE [FORMAT = JSON] runs the statement that follows and tells how; ANALYZE [LOCAL] TABLE is one of its own.
+std::string analyzed(Tokens& tokens) {
+  auto ahead = tokens;
+  auto word = ahead.next();
+  if (word == "FORMAT") {
+    ahead.next();  // =
+    ahead.next();
+    word = ahead.next();
+  }
+  if (word.empty() || word == "TABLE" || word == "LOCAL" || word == "NO_WRITE_TO_BINLOG") return "ANALYZE";
+  tokens = ahead;
+  return word;
+}
+
 }  // namespace
 
 StatementKind kind_of(std::string_view sql, const Lexis& lexis) {
@@ -152,6 +166,7 @@ StatementKind kind_of(std::string_view sql, const Lexis& lexis) {
   Tokens tokens(sql, lexis);
   auto first = tokens.next();
   while (first == "(" || first == ";") first = tokens.next();
+  if (first == "ANALYZE") first = analyzed(tokens);
   if (first.empty()) return kind;
   kind.empty = false;
   kind.reads = is_one_of(first, kReads);

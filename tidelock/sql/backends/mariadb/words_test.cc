@@ -15,12 +15,15 @@ constexpr Lexis kLexis{.backtick_identifiers = true, .hash_comments = true};
 StatementKind kind(std::string_view sql) { return kind_of(sql, kLexis); }
 
 TEST(MariadbWords, WhatOnlyReadsIsKnownByItsFirstWord) {
-  for (const auto* const sql : {"select 1", "  -- so\n SELECT 1", "/* x */ with a as (select 1) select * from a",
-                                "(select 1) union (select 2)", "# x\nshow tables", "do 1", "explain select 1"}) {
+  for (const auto* const sql :
+       {"select 1", "  -- so\n SELECT 1", "/* x */ with a as (select 1) select * from a", "(select 1) union (select 2)",
+        "# x\nshow tables", "do 1", "explain select 1", "explain update t set a = 1", "analyze select 1",
+        "analyze format=json select 1", "ANALYZE FORMAT = JSON with a as (select 1) select * from a"}) {
     EXPECT_TRUE(kind(sql).reads) << sql;
     EXPECT_FALSE(kind(sql).commits) << sql;
   }
-  for (const auto* const sql : {"insert into t values (1)", "update t set a = 1", "delete from t", "call p()"}) {
+  for (const auto* const sql : {"insert into t values (1)", "update t set a = 1", "delete from t", "call p()",
+                                "analyze update t set a = 1", "analyze format=json delete from t", "analyze table t"}) {
     EXPECT_FALSE(kind(sql).reads) << sql;
   }
 }
@@ -42,12 +45,13 @@ TEST(MariadbWords, WhatCommitsByItselfIsKnown) {
   for (const auto* const sql :
        {"create table t (a int)", "ALTER TABLE t add b int", "drop table t", "truncate t", "rename table a to b",
         "grant all on *.* to x", "lock tables t write", "set password = 'x'", "create or replace table t (a int)",
-        "/*! create table t (a int) */", "/*M!100100 drop table t */", "start replica", "load index into cache t"}) {
+        "/*! create table t (a int) */", "/*M!100100 drop table t */", "start replica", "load index into cache t",
+        "analyze table t", "analyze local table t", "analyze no_write_to_binlog table t"}) {
     EXPECT_TRUE(kind(sql).commits) << sql;
   }
-  for (const auto* const sql :
-       {"create temporary table t (a int)", "drop temporary table t", "create or replace temporary table t (a int)",
-        "insert into t values ('create table')", "set @a = 1", "load data infile 'x' into table t"}) {
+  for (const auto* const sql : {"create temporary table t (a int)", "drop temporary table t",
+                                "create or replace temporary table t (a int)", "insert into t values ('create table')",
+                                "set @a = 1", "load data infile 'x' into table t", "analyze update t set a = 1"}) {
     EXPECT_FALSE(kind(sql).commits) << sql;
   }
 }
