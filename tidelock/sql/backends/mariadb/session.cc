@@ -65,6 +65,15 @@ std::string hexadecimal(std::string_view text) {
   return out + "'";
 }
 
+// Without these all modes read alike.
+bool depends_on_mode(std::string_view sql) { return sql.find_first_of("\\\"") != sql.npos; }
+
+// Without these all character sets read alike.
+bool depends_on_character_set(std::string_view sql) {
+  return sql.find_first_of("\\`") != sql.npos &&
+         std::ranges::any_of(sql, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
+}
+
 }  // namespace
 
 Lexis lexis_of(const Settings& settings) {
@@ -92,7 +101,8 @@ MariadbSession::MariadbSession(base::Runtime& runtime, const Settings& settings,
 
 std::string MariadbSession::set_up_text() const {
   std::string text =
-      "set time_zone = '+00:00', autocommit = 1, session_track_system_variables = 'last_gtid', "
+      "set time_zone = '+00:00', autocommit = 1, session_track_system_variables = "
+      "'last_gtid,character_set_client', "
       "session_track_state_change = 1, session_track_schema = 0, net_write_timeout = 3600, sql_mode = "
       "'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
       "NO_AUTO_CREATE_USER,NO_ENGINE_SUBSTITUTION";
@@ -161,13 +171,18 @@ void MariadbSession::restore_settings() {
   snapshot_isolation_ = facts_.snapshot_isolation.value_or(false);
 }
 
-// Without a backslash and a " all modes read alike.
 void MariadbSession::check_reading(std::string_view sql) {
-  if (sql.find_first_of("\\\"") == sql.npos || wire_.has_backslash_escapes() == lexis_.backslash_escapes) return;
-  throw Error(Code::unsupported,
-              "the sql_mode of this session was changed, and with it what quotes and backslashes mean: keep "
-              "NO_BACKSLASH_ESCAPES and ANSI_QUOTES as they were, or open the database with the other ansi=: " +
-                  base::quoted(sql));
+  if (depends_on_mode(sql) && wire_.has_backslash_escapes() != lexis_.backslash_escapes) {
+    throw Error(Code::unsupported,
+                "the sql_mode of this session was changed, and with it what quotes and backslashes mean: keep "
+                "NO_BACKSLASH_ESCAPES and ANSI_QUOTES as they were, or open the database with the other ansi=: " +
+                    base::quoted(sql));
+  }
+  if (depends_on_character_set(sql) && hides_quotes(wire_.character_set())) {
+    throw Error(Code::unsupported,
+                "the session was set to the character set " + std::string(wire_.character_set()) +
+                    ", in which a quote may be a part of a letter: keep it utf8mb4: " + base::quoted(sql));
+  }
 }
 
 void MariadbSession::check_alive() const {
@@ -266,11 +281,12 @@ void MariadbSession::run_script(std::string_view sql, base::Deadline deadline) {
   const auto statements = statements_of(sql, lexis_);
   if (statements.empty()) return;
   check_reading(sql);
-  if (statements.size() > 1 && sql.find_first_of("\\\"") != sql.npos &&
-      base::ascii::upper(sql).find("SQL_MODE") != std::string::npos) {
+  const bool other_mode = depends_on_mode(sql) && base::ascii::upper(sql).find("SQL_MODE") != std::string::npos;
+  const bool other_set = depends_on_character_set(sql) && std::ranges::any_of(statements, sets_one_that_hides_quotes);
+  if (statements.size() > 1 && (other_mode || other_set)) {
     throw Error(Code::unsupported,
-                "a script that changes sql_mode changes what the quotes and backslashes behind it mean: run that "
-                "statement by itself: " +
+                std::string("a script that changes ") + (other_mode ? "sql_mode" : "the character set") +
+                    " changes what the quotes and backslashes behind it mean: run that statement by itself: " +
                     base::quoted(sql));
   }
   std::string text;
@@ -302,7 +318,7 @@ void MariadbSession::run_script(std::string_view sql, base::Deadline deadline) {
 }
 
 bool MariadbSession::reset() noexcept {
-  if (wire_.broken()) return false;
+  if (wire_.broken() || hides_quotes(wire_.character_set())) return false;
   if (!traces_) return true;
   try {
     const base::Deadline deadline = base::later(runtime_.now(), kHouseworkWithin);

@@ -65,7 +65,8 @@ class MariadbSession final : public Session {
   base::Deadline transaction_deadline() const { return deadline_; }
   // How long the server may take to plan a statement, which may wait for somebody who changes the table.
   base::Deadline planning_deadline() const;
-  // Text is read here by the sql_mode that the session began with. Error: unsupported, when it has another one by now,
+  // Text is read here by the sql_mode and character set that the session began with. Error: unsupported, when it has
+  // others by now,
   // in which this text may mean something else.
   void check_reading(std::string_view sql);
   // Before and after what the statement sends. Errors: read_only, unsupported, timeout; what ended the transaction.

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tidelock/base/descriptor.h"
@@ -161,6 +162,29 @@ TEST_F(MariadbSessions, AnSqlModeThatReadsTextInAnotherWayHidesNothingFromTheGua
   EXPECT_THROW_CODE(connection.script(hidden), Code::unsupported);
   EXPECT_THROW_CODE(connection.execute(R"(select '\n')"), Code::unsupported);
   EXPECT_EQ(connection.one<int>("select count(*) from t"), 0);
+}
+
+// In GBK the last byte of a euro sign and a backslash, or a backtick, are one letter.
+TEST_F(MariadbSessions, ACharacterSetThatReadsTextInAnotherWayHidesNothingFromTheGuard) {
+  for (const auto& [parameters, hidden] :
+       {std::pair("ansi=false&guarded=true&max_connections=1", "select '\xe2\x82\xac\\'; drop table t; -- '"),
+        std::pair("guarded=true&max_connections=1", "select 1 as `\xe2\x82\xac`, 2 as `; drop table t; -- `")}) {
+    SCOPED_TRACE(parameters);
+    open()->script("create or replace table t (a integer)");
+    const auto db = open(parameters);
+    {
+      auto connection = db->connect();
+      EXPECT_THROW_CODE(connection.script(std::string("set names gbk; ") + hidden), Code::unsupported);
+      connection.script(hidden);  // One string, or one name.
+      connection.execute("set names gbk");
+      EXPECT_EQ(connection.one<int>("select 1"), 1);
+      EXPECT_THROW_CODE(connection.script(hidden), Code::unsupported);
+      EXPECT_THROW_CODE(connection.execute(hidden), Code::unsupported);
+    }
+    EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
+    db->script(hidden);
+    EXPECT_EQ(db->one<std::string>("select @@character_set_client"), "utf8mb4");
+  }
 }
 
 // What a stored function sets is told by the server.

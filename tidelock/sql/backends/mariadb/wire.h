@@ -98,6 +98,7 @@ class Wire {
 
   bool in_transaction() const { return (mysql_->server_status & SERVER_STATUS_IN_TRANS) != 0; }
   bool has_backslash_escapes() const { return (mysql_->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0; }
+  std::string_view character_set() const { return mysql_character_set_name(mysql_); }  // "utf8mb4", unless it was set.
   // What the answer to the last statement told of the session, once.
   std::string_view tracked_gtid();
   bool tracked_state_change();

@@ -143,6 +143,7 @@ bool calls(const std::string& before) {
   return is_word(c) && kHarmless.find(" " + before + " ") == kHarmless.npos;
 }
 
+constexpr std::array<std::string_view, 4> kHideQuotes = {"BIG5", "CP932", "GBK", "SJIS"};
 constexpr std::array<std::string_view, 4> kTracingWords = {"GET_LOCK", "TEMPORARY", "INTO", "@"};
 
 // ANALYZE [FORMAT = JSON] runs the statement that follows and tells how; ANALYZE [LOCAL] TABLE is one of its own.
@@ -212,6 +213,16 @@ std::vector<std::string_view> statements_of(std::string_view script, const Lexis
   }
   if (begin) statements.push_back(script.substr(*begin, end - *begin));
   return statements;
+}
+
+bool hides_quotes(std::string_view character_set) {
+  return std::ranges::find(kHideQuotes, base::ascii::upper(character_set)) != kHideQuotes.end();
+}
+
+bool sets_one_that_hides_quotes(std::string_view statement) {
+  const auto text = base::ascii::upper(statement);
+  return text.starts_with("SET") &&
+         std::ranges::any_of(kHideQuotes, [&](auto name) { return text.find(name) != text.npos; });
 }
 
 std::string quoted_identifier(std::string_view name) {

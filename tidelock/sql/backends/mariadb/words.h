@@ -24,6 +24,11 @@ StatementKind kind_of(std::string_view sql, const Lexis& lexis);
 // The statements of a script, without the empty ones. The body of a stored program falls into several.
 std::vector<std::string_view> statements_of(std::string_view script, const Lexis& lexis);
 
+// In this character set of a session a backslash, or a backtick, may be the second half of a letter.
+bool hides_quotes(std::string_view character_set);
+// It names one, and what follows it in a script may be read in that.
+bool sets_one_that_hides_quotes(std::string_view statement);
+
 std::string quoted_identifier(std::string_view name);
 
 }  // namespace tidelock::sql::mariadb
