@@ -62,18 +62,21 @@ TEST_F(MariadbTransactions, OneThatWasRolledBackAmongRowsThatWereDroppedIsNotCom
          bulk.finish();
        }},
   };
-  for (const auto& [what, go_on] : goes_on) {
-    SCOPED_TRACE(what);
-    auto connection = db_->connect();
-    auto tx = connection.begin({.isolation = Isolation::snapshot});
-    lose_among_dropped_rows(tx);
-    if (go_on) {
-      EXPECT_THROW_CODE(go_on(tx), Code::serialization_failure);
+  for (const auto* const mode : {"disable", "require"}) {
+    db_ = open(std::string("sslmode=") + mode);
+    for (const auto& [what, go_on] : goes_on) {
+      SCOPED_TRACE(std::string(what) + ", sslmode=" + mode);
+      auto connection = db_->connect();
+      auto tx = connection.begin({.isolation = Isolation::snapshot});
+      lose_among_dropped_rows(tx);
+      if (go_on) {
+        EXPECT_THROW_CODE(go_on(tx), Code::serialization_failure);
+      }
+      EXPECT_THROW_CODE(tx.commit(), Code::serialization_failure);
+      EXPECT_EQ(logged(), 0);
+      connection.execute("insert into log values (3)");  // The connection is as before.
+      connection.execute("delete from log where a = 3");
     }
-    EXPECT_THROW_CODE(tx.commit(), Code::serialization_failure);
-    EXPECT_EQ(logged(), 0);
-    connection.execute("insert into log values (3)");  // The connection is as before.
-    connection.execute("delete from log where a = 3");
   }
 }
 
