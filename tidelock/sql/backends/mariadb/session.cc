@@ -3,7 +3,6 @@
 #include <mysqld_error.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <utility>
 
@@ -16,10 +15,6 @@
 namespace tidelock::sql::mariadb {
 namespace {
 
-using namespace std::chrono_literals;
-
-// What nobody gave a deadline: resetting, rolling back, planning.
-constexpr base::Duration kHouseworkWithin = 15s;
 constexpr std::int64_t kLockSecondsMost = 31'536'000;
 constexpr std::size_t kPacketReserveBytes =
     64 * 1024;  // Of max_allowed_packet: what a statement is besides its values.
@@ -47,22 +42,6 @@ std::string_view sql_name(Isolation isolation) {
       return "serializable";
   }
   std::terminate();
-}
-
-std::uint64_t number(const std::optional<std::string>& text) {
-  std::uint64_t value = 0;
-  if (text) std::from_chars(text->data(), text->data() + text->size(), value);
-  return value;
-}
-
-std::string hexadecimal(std::string_view text) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out = "X'";
-  for (const char c : text) {
-    out += kDigits[static_cast<unsigned char>(c) >> 4];
-    out += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return out + "'";
 }
 
 // Without these all modes read alike.
@@ -126,12 +105,12 @@ void MariadbSession::set_up(base::Deadline deadline) {
   }
   const auto& row = rows->front();
   facts_ = {.version = row[1].value_or(""),
-            .session_id = number(row[0]),
-            .max_allowed_packet = number(row[2]),
+            .session_id = number_of(row[0]),
+            .max_allowed_packet = number_of(row[2]),
             .database = row[7],
-            .has_binlog = number(row[3]) != 0,
-            .rollback_on_timeout = number(row[4]) != 0,
-            .read_only = number(row[5]) != 0,
+            .has_binlog = number_of(row[3]) != 0,
+            .rollback_on_timeout = number_of(row[4]) != 0,
+            .read_only = number_of(row[5]) != 0,
             .snapshot_isolation = row[6] ? std::optional(*row[6] == "ON") : std::nullopt};
   lock_seconds_ = lock_seconds(settings_.busy_timeout);
   snapshot_isolation_ = facts_.snapshot_isolation.value_or(false);
@@ -318,8 +297,9 @@ void MariadbSession::run_script(std::string_view sql, base::Deadline deadline) {
 }
 
 bool MariadbSession::reset() noexcept {
-  if (wire_.broken() || hides_quotes(wire_.character_set())) return false;
+  if (wire_.broken()) return false;
   if (!traces_) return true;
+  if (hides_quotes(wire_.character_set())) return false;
   try {
     const base::Deadline deadline = base::later(runtime_.now(), kHouseworkWithin);
     wire_.begin(deadline, false);
@@ -472,84 +452,6 @@ void MariadbSession::release_savepoint(std::string_view name) {
 }
 void MariadbSession::rollback_to_savepoint(std::string_view name) {
   control("rollback to savepoint `" + std::string(name) + "`", deadline_);
-}
-
-// ---- Commit in two phases ----
-
-// Two parts: our name, and the database, since a server lists what was prepared in all of them.
-std::string MariadbSession::xa_name(std::string_view xid) const {
-  return hexadecimal(xid) + "," + hexadecimal(settings_.database);
-}
-
-void MariadbSession::prepare_commit() {
-  wire_.set_stop({});
-  const base::Deadline deadline = base::later(runtime_.now(), settings_.commit_timeout);
-  const auto name = xa_name(xid_);
-  try {
-    check_alive();
-    require_connected("prepare");
-    control("xa end " + name, deadline);
-    finish_commit("xa prepare " + name, "prepare", deadline);
-    end_transaction();
-  } catch (const Error& error) {
-    if (error.code() != Code::unknown_outcome) rollback();
-    end_transaction();
-    throw;
-  }
-}
-
-// False: the server says that there is none, and it does not list it.
-bool MariadbSession::end_prepared(const std::string& sql, std::string_view xid, base::Deadline deadline) {
-  if (deadline.is_never()) deadline = base::later(runtime_.now(), kHouseworkWithin);
-  for (;;) {
-    try {
-      control(sql, deadline);
-      return true;
-    } catch (const Error& error) {
-      if (wire_.broken()) {
-        throw Error(Code::unknown_outcome, "no answer came, and it may have been ended: " + std::string(xid),
-                    error.native().value_or(Error::Native{}));
-      }
-      const bool rolled_back = error.native() && error.native()->code == ER_XA_RBROLLBACK;
-      if (rolled_back && sql.starts_with("xa rollback")) return true;  // It had written nothing.
-      if (error.code() != Code::not_found) throw;
-    }
-    // The server denies those of sessions that are still connected, or not quite gone.
-    const auto listed = prepared_transactions(deadline);
-    if (std::ranges::find(listed, xid, &PreparedTransaction::xid) == listed.end()) return false;
-    if (deadline.passed(runtime_.now())) {
-      throw Error(Code::database_locked, "the session that prepared " + std::string(xid) + " is still connected");
-    }
-    runtime_.sleep_until(std::min(base::later(runtime_.now(), 2ms), deadline.at()));
-  }
-}
-
-Position MariadbSession::commit_prepared(std::string_view xid, base::Deadline deadline) {
-  if (!end_prepared("xa commit " + xa_name(xid), xid, deadline)) {
-    throw Error(Code::not_found, "no transaction " + base::quoted(xid) + " is prepared");
-  }
-  return {std::string(wire_.tracked_gtid())};
-}
-
-void MariadbSession::rollback_prepared(std::string_view xid, base::Deadline deadline) {
-  if (!end_prepared("xa rollback " + xa_name(xid), xid, deadline)) {
-    throw Error(Code::not_found, "no transaction " + base::quoted(xid) + " is prepared");
-  }
-}
-
-std::vector<PreparedTransaction> MariadbSession::prepared_transactions(base::Deadline deadline) {
-  wire_.begin(deadline.is_never() ? base::Deadline(base::later(runtime_.now(), kHouseworkWithin)) : deadline, false);
-  const auto rows = wire_.rows("xa recover");
-  wire_.end();
-  if (!rows) throw failure({.empty = false, .reads = true}, wire_.errno_(), wire_.message(), "xa recover");
-  std::vector<PreparedTransaction> prepared;
-  for (const auto& row : *rows) {  // formatID, gtrid_length, bqual_length, data
-    const auto& data = row.at(3).value_or("");
-    const auto name_bytes = std::min<std::size_t>(number(row.at(1)), data.size());
-    if (data.substr(name_bytes) == settings_.database) prepared.push_back({.xid = data.substr(0, name_bytes)});
-  }
-  std::ranges::sort(prepared, {}, &PreparedTransaction::xid);
-  return prepared;
 }
 
 }  // namespace tidelock::sql::mariadb

@@ -1,6 +1,7 @@
 // One connection to a MariaDB server as the pool keeps it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,6 +17,9 @@
 #include "tidelock/sql/driver.h"
 
 namespace tidelock::sql::mariadb {
+
+// What nobody gave a deadline: resetting, rolling back, planning.
+inline constexpr base::Duration kHouseworkWithin = std::chrono::seconds(15);
 
 // What the server said of itself when the session was set up.
 struct ServerFacts {
@@ -66,8 +70,7 @@ class MariadbSession final : public Session {
   // How long the server may take to plan a statement, which may wait for somebody who changes the table.
   base::Deadline planning_deadline() const;
   // Text is read here by the sql_mode and character set that the session began with. Error: unsupported, when it has
-  // others by now,
-  // in which this text may mean something else.
+  // others by now, in which this text may mean something else.
   void check_reading(std::string_view sql);
   // Before and after what the statement sends. Errors: read_only, unsupported, timeout; what ended the transaction.
   void begin_statement(const StatementKind& kind, std::string_view sql, base::Deadline deadline);

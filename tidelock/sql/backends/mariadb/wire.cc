@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <utility>
 
@@ -106,6 +107,12 @@ bool another_may_do(const Error& error) {
 }
 
 }  // namespace
+
+std::uint64_t number_of(const std::optional<std::string>& cell) {
+  std::uint64_t value = 0;
+  if (cell) std::from_chars(cell->data(), cell->data() + cell->size(), value);
+  return value;
+}
 
 StopRequest::StopRequest() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!wake_) throw base::errno_error(errno, {}, "no event descriptor could be made");

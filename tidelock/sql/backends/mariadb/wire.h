@@ -47,6 +47,9 @@ class StopRequest {
   base::Descriptor wake_;
 };
 
+// Of a cell that the server sends as text; 0 for what is none.
+std::uint64_t number_of(const std::optional<std::string>& cell);
+
 class Wire {
  public:
   // Connects and logs in. Borrows both. `address`: of the host, where it is known already. Errors: unavailable,
