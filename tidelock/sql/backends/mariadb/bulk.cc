@@ -30,6 +30,7 @@ MariadbBulk::MariadbBulk(MariadbSession& session, std::string_view table, std::s
   texts_.resize(columns_);
 
   auto& wire = session_.wire();
+  session_.check_reading(sql_);
   session_.begin_statement(kind_, sql_, session_.planning_deadline());
   statement_ = mysql_stmt_init(wire.get());
   const int failed = statement_ == nullptr ? 1 : wire.prepare(statement_, sql_);

@@ -180,6 +180,7 @@ TEST_F(MariadbSessions, ACharacterSetThatReadsTextInAnotherWayHidesNothingFromTh
       EXPECT_EQ(connection.one<int>("select 1"), 1);
       EXPECT_THROW_CODE(connection.script(hidden), Code::unsupported);
       EXPECT_THROW_CODE(connection.execute(hidden), Code::unsupported);
+      EXPECT_THROW_CODE(connection.bulk("t", {"\xe2\x82\xac"}), Code::unsupported);
     }
     EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
     db->script(hidden);
