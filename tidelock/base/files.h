@@ -41,9 +41,9 @@ struct FileInfo {
   enum class Kind { file, folder, symlink, other } kind;
   std::uint64_t size_bytes;
   std::uint64_t inode;
-  // Another one after the content was changed, to the grain of the file system's clock (a few ms); of no other meaning.
-  // What is written through File::map() may come late or never. The content of a folder is its names: what is made,
-  // deleted or renamed in it.
+  // Another one after the content was changed, to the grain of the file system's clock (a few ms), also when its time
+  // was put back, and perhaps after its name or permissions were. Of no other meaning. What is written through
+  // File::map() may come late or never. The content of a folder is its names: what is made, deleted or renamed in it.
   std::uint64_t change_stamp;
 };
 

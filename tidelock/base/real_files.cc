@@ -238,8 +238,9 @@ std::unique_ptr<File> RealFiles::open(const Path& path, OpenMode mode) {
 std::optional<FileInfo> RealFiles::info(const Path& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0) {
-    const auto changed = static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000 +
-                         static_cast<std::uint64_t>(status.st_mtim.tv_nsec);
+    // Not the time of the content, which anybody may set; the kernel sets this one.
+    const auto changed = static_cast<std::uint64_t>(status.st_ctim.tv_sec) * 1'000'000'000 +
+                         static_cast<std::uint64_t>(status.st_ctim.tv_nsec);
     return FileInfo{kind_of(status.st_mode), static_cast<std::uint64_t>(status.st_size), status.st_ino, changed};
   }
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;

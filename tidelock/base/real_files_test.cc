@@ -104,6 +104,30 @@ TEST_F(RealFilesTest, PermissionsAreSet) {
   EXPECT_EQ(status.st_mode & 07777, 0444U);
 }
 
+// As `cp --archive`, tar and rsync do after they have put a file there.
+TEST_F(RealFilesTest, ThatATimeWasPutBackDoesNotHideAChange) {
+  const auto change_secretly = [&](const Path& path, const auto& change) {
+    struct stat status {};
+    ASSERT_EQ(stat(path.c_str(), &status), 0);
+    change();
+    const timespec times[] = {status.st_atim, status.st_mtim};
+    ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+  };
+  // Again and again, until the clock of the file system has ticked.
+  const auto expect_seen = [&](const Path& path, const auto& change) {
+    const auto before = files_.info(path)->change_stamp;
+    const Deadline deadline = runtime_.in(10s);
+    while (files_.info(path)->change_stamp == before && !deadline.passed(runtime_.now())) change_secretly(path, change);
+    EXPECT_NE(files_.info(path)->change_stamp, before) << path;
+  };
+  const auto file = files_.open(folder_ / "x", OpenMode::create);
+  expect_seen(folder_ / "x", [&] { file->write_at(0, bytes("y")); });
+  expect_seen(folder_.path(), [&] {
+    files_.open(folder_ / "z", OpenMode::create);
+    files_.remove(folder_ / "z");
+  });
+}
+
 TEST_F(RealFilesTest, AFullDiskKeepsTheOldContentAndIsTidiedUp) {
   if (mount("tidelock-test", folder_.path().c_str(), "tmpfs", 0, "size=64k") != 0) {
     GTEST_SKIP() << "a small file system cannot be mounted here (it takes root)";
