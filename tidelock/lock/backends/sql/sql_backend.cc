@@ -194,11 +194,17 @@ void SqlBackend::release(const Claim& claim, base::Deadline deadline) {
 }
 
 std::vector<KeyState> SqlBackend::snapshot(std::optional<std::string_view> key, base::Deadline deadline) {
-  const auto state = source_->get(deadline);
-  if (state == nullptr) return {};
-  auto connection = state->database().connect(deadline);
-  Presence::Look look(state->presence());
-  return state->tables().states(connection, key, deadline, [&](std::int64_t byte) { return look.gone(byte); });
+  std::shared_ptr<const State> state;
+  const auto read = [&]() -> std::vector<KeyState> {
+    state.reset();
+    time_left(deadline);
+    state = source_->get(deadline);
+    if (state == nullptr) return {};
+    auto connection = state->database().connect(deadline);
+    Presence::Look look(state->presence());
+    return state->tables().states(connection, key, deadline, [&](std::int64_t byte) { return look.gone(byte); });
+  };
+  return read_undisturbed(read, [&] { return state == nullptr || state->still_holds(); });
 }
 
 std::size_t SqlBackend::break_claims(std::string_view key, std::span<const base::Uuid> claims,

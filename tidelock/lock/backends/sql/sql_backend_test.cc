@@ -330,6 +330,50 @@ WORLD_TEST(SqlBackend, ReadingShowsTheLocksOfAStateInUseAndOfOneAtRest) {
   EXPECT_EQ(files.list("/"), before);
 }
 
+WORLD_TEST(SqlBackend, WhoReadsAStateAtRestSeesWhatOthersDoToItLater) {
+  { User alice(world, "alice"); }
+  auto& process = world.process();
+  SqlBackend reader(process, process.files(), url(), {.read_only = true});
+  EXPECT_TRUE(reader.snapshot(std::nullopt, process.in(5s)).empty());
+  {
+    User bob(world, "bob");
+    ASSERT_TRUE(bob.try_acquire());
+  }
+  EXPECT_EQ(reader.snapshot(std::nullopt, process.in(5s)).size(), 1U) << "of a state that is at rest again";
+  User carol(world, "carol");
+  carol.backend.break_claims("x", std::vector{reader.snapshot("x", process.in(5s)).at(0).holders.at(0).id},
+                             carol.soon());
+  EXPECT_TRUE(reader.snapshot(std::nullopt, process.in(5s)).empty()) << "of a state that is in use";
+}
+
+// Each writer copies the log into the file when it leaves, while somebody reads that file without a lock.
+TEST(SqlBackend, WhoReadsAStateThatComesToRestAgainAndAgainSeesNeverHalfOfIt) {
+  world::for_seeds(world::long_seeds(30), [](world::World& world) {
+    world.run([&] {
+      { User setup(world, "setup"); }
+      constexpr std::size_t kKeys = 40;
+      auto& reading = world.process("reader");
+      bool done = false;
+      auto reader = reading.spawn("read", [&](auto) {
+        std::size_t seen = 0;
+        while (!done) {
+          const auto now = looked_at(reading, "/locks.db").size();
+          EXPECT_GE(now, seen);
+          seen = now;
+        }
+        EXPECT_EQ(looked_at(reading, "/locks.db").size(), kKeys);
+      });
+      for (std::size_t i = 0; i < kKeys; ++i) {
+        User writer(world, "writer " + std::to_string(i));
+        Mutex mutex(writer.backend, writer.process, "key " + std::to_string(i), {.ttl = 1h});
+        EXPECT_TRUE(mutex.try_acquire(writer.soon()));
+      }
+      done = true;
+      reader.join();
+    });
+  });
+}
+
 WORLD_TEST(SqlBackend, TablesThatOnlyHaveOurNamesAreNoState) {
   auto& process = world.process();
   sql::open(process, process.files(), base::Url::parse("sqlite:/a.db"))->execute("create table tidelock_lease (x)");

@@ -1,11 +1,14 @@
 // A database that holds the state of locks, as it is opened, looked after and watched.
 #pragma once
 
+#include <exception>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 
+#include "tidelock/base/error.h"
 #include "tidelock/base/runtime.h"
 #include "tidelock/lock/backend.h"
 #include "tidelock/lock/backends/sql/presence.h"
@@ -31,6 +34,9 @@ class State {
   virtual const Tables& tables() const = 0;
   virtual Presence* presence() const { return nullptr; }  // Null: nobody is known to be gone.
   virtual std::unique_ptr<Changes> watch() const = 0;     // Null: nothing can be heard here, only looked at.
+  // False: it is read without a lock, and somebody wrote since it was opened. What was read may be half of this and
+  // half of that.
+  virtual bool still_holds() const { return true; }
 };
 
 // Where the state is. Thread-safe.
@@ -42,6 +48,23 @@ class StateSource {
   // Errors: those of opening a database; newer_schema; not_a_database for tables that are not ours.
   virtual std::shared_ptr<const State> get(base::Deadline deadline) = 0;
 };
+
+// What read() returns or throws, once holds() says that nobody wrote meanwhile.
+template <typename Read, typename Holds>
+auto read_undisturbed(Read&& read, Holds&& holds) {
+  for (;;) {
+    std::optional<decltype(read())> result;
+    std::exception_ptr failure;  // Looking waits, which a handler must not do in a World.
+    try {
+      result = read();
+    } catch (const Error&) {
+      failure = std::current_exception();
+    }
+    if (!holds()) continue;
+    if (failure) std::rethrow_exception(failure);
+    return *std::move(result);
+  }
+}
 
 // Makes the tables or brings them up to date, and looks at every column. Errors: as above.
 void make_tables(sql::Database& database, const Tables& tables, base::Deadline deadline);

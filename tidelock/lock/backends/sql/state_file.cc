@@ -24,6 +24,11 @@ base::Path with_suffix(base::Path path, std::string_view suffix) {
   return path;
 }
 
+bool is_same(const base::FileInfo& before, const std::optional<base::FileInfo>& after) {
+  return after && after->inode == before.inode && after->size_bytes == before.size_bytes &&
+         after->change_stamp == before.change_stamp;
+}
+
 class FileChanges final : public Changes {
  public:
   explicit FileChanges(std::unique_ptr<base::Watch> watch) : watch_(std::move(watch)) {}
@@ -56,6 +61,8 @@ std::unique_ptr<Changes> FileState::watch() const {
   }
   return nullptr;
 }
+
+bool FileState::still_holds() const { return !at_rest || is_same(*at_rest, files.info(path)); }
 
 StateFile::StateFile(base::Runtime& runtime, base::Files& files, base::Url url, const OpenOptions& options)
     : runtime_(runtime),
@@ -96,9 +103,11 @@ std::shared_ptr<const State> StateFile::get(base::Deadline deadline) {
     }
   }
   auto opened = options_.read_only ? open_to_read(deadline) : open(deadline, seen != nullptr);
+  // What is read without a lock is for one look only: it would never see what others write.
+  const bool keep = opened == nullptr || !opened->at_rest;
   const base::LocalGuard guard(mutex_);
-  if (state_ == seen) state_ = std::move(opened);
-  return state_;  // Of several who opened it at once, the first was quick enough.
+  if (state_ == seen) state_ = keep ? opened : nullptr;
+  return keep ? state_ : opened;  // Of several who opened it at once, the first was quick enough.
 }
 
 StateFile::Found StateFile::look(const FileState& state) {
@@ -152,31 +161,43 @@ std::shared_ptr<const FileState> StateFile::open(base::Deadline deadline, bool a
 
 std::shared_ptr<const FileState> StateFile::open_to_read(base::Deadline deadline) {
   auto url = url_;
-  if (has_file_) {
-    const auto path = base::real_path(files_, url_.path);
-    if (!files_.info(path)) return nullptr;
-    url.path = path.string();
-    url.params["mode"] = "ro";
-    if (is_at_rest(path)) url.params["immutable"] = "yes";
-  }
-  const auto state = open_database(url, deadline);
-  if (!find_tables(state->database(), state->tables(), deadline)) return nullptr;
-  if (has_file_) state->inodes = inodes_of(*state);
-  return state;
+  std::optional<base::FileInfo> at_rest;
+  const auto open = [&]() -> std::shared_ptr<const FileState> {
+    at_rest.reset();
+    if (has_file_) {
+      const auto path = base::real_path(files_, url_.path);
+      if (deadline.passed(runtime_.now())) throw Error(Code::timeout, path.string() + " is written to all the time");
+      if (!files_.info(path)) return nullptr;
+      url.path = path.string();
+      url.params["mode"] = "ro";
+      url.params.erase("immutable");
+      at_rest = look_at_rest(path);
+      if (at_rest) url.params["immutable"] = "yes";
+    }
+    const auto state = open_database(url, deadline);
+    if (!find_tables(state->database(), state->tables(), deadline)) return nullptr;
+    if (has_file_) state->inodes = inodes_of(*state);
+    state->at_rest = at_rest;
+    return state;
+  };
+  return read_undisturbed(open, [&] { return !at_rest || is_same(*at_rest, files_.info(url.path)); });
 }
 
 // Everything is in the file and nobody has it open: SQLite would make a log and an index to read it, which it cannot
-// everywhere and which this is not for. See https://www.sqlite.org/fileformat.html for the bytes.
-bool StateFile::is_at_rest(const base::Path& path) {
+// everywhere and which this is not for. Empty: somebody has it open, or it is no such file. See
+// https://www.sqlite.org/fileformat.html for the bytes.
+std::optional<base::FileInfo> StateFile::look_at_rest(const base::Path& path) {
   constexpr std::uint64_t kReadVersion = 19;
   constexpr std::byte kWriteAhead{2};
-  if (files_.info(with_suffix(path, "-wal"))) return false;
+  const auto info = files_.info(path);  // First: who writes from now on makes a log before the file changes.
+  if (!info || files_.info(with_suffix(path, "-wal"))) return std::nullopt;
   std::array<std::byte, 1> version{};
   try {
-    return files_.open(path, base::OpenMode::read)->read_at(kReadVersion, version) == 1 && version[0] == kWriteAhead;
+    const auto file = files_.open(path, base::OpenMode::read);
+    if (file->read_at(kReadVersion, version) == 1 && version[0] == kWriteAhead) return info;
   } catch (const Error&) {  // Who opens the database says why.
-    return false;
   }
+  return std::nullopt;
 }
 
 bool StateFile::may_make() const {

@@ -32,6 +32,7 @@ struct FileState final : State {
   Presence* presence() const override { return waiting.get(); }
   // Every commit writes to the log; the folder does where there is none yet.
   std::unique_ptr<Changes> watch() const override;
+  bool still_holds() const override;
 
   base::Files& files;
   std::unique_ptr<sql::Database> opened;
@@ -43,7 +44,8 @@ struct FileState final : State {
   const base::Path path, log, index;  // Its file, and the two that SQLite keeps beside it; empty when it has none.
   Inodes inodes;                      // Of these.
   mutable FolderStamp folder;
-  std::unique_ptr<Presence> waiting;  // Null where there is no file.
+  std::optional<base::FileInfo> at_rest;  // Of a file that nobody had open, and that is read without a lock.
+  std::unique_ptr<Presence> waiting;      // Null where there is no file.
 };
 
 // Thread-safe. Who holds a deleted file open would go on with a database of its own; so each request asks here, where
@@ -67,7 +69,7 @@ class StateFile final : public StateSource {
   std::shared_ptr<FileState> open_database(const base::Url& url, base::Deadline deadline);
   bool may_make() const;
   std::unique_ptr<base::File> start_making(const base::Path& path, base::Deadline deadline);
-  bool is_at_rest(const base::Path& path);
+  std::optional<base::FileInfo> look_at_rest(const base::Path& path);
   FileState::Inodes inodes_of(const FileState& state);
   std::optional<std::uint64_t> inode_of(const base::Path& path);
 
