@@ -20,7 +20,8 @@ struct FencingToken {
 };
 
 struct LeaseOptions {
-  std::chrono::milliseconds ttl{10'000};  // The backend frees the key this long after the last renewal.
+  // The backend frees the key this long after the last renewal. At most 365 days.
+  std::chrono::milliseconds ttl{10'000};
   std::chrono::milliseconds margin{500};  // The holder stops this much sooner. Requires 0 <= margin < ttl.
   // Who holds and waits, in the deadlock graph: one activity, which cannot go on while it waits. At most 1024 bytes.
   // Empty: the owner of the current task (see owner.h).

@@ -29,7 +29,14 @@ constexpr base::Duration kFarewell = 1s;  // For undoing a claim when its own de
 constexpr base::Duration kDeadlockCheckFirst = 250ms;
 constexpr base::Duration kDeadlockCheckMax = 4s;
 constexpr base::BackoffOptions kRetry = {.base = 10ms, .factor = 2, .cap = 500ms, .jitter = base::Jitter::equal};
-constexpr int kRefreshesPerTtl = 3;  // Of a place in the queue: two may fail before it expires.
+constexpr std::chrono::milliseconds kTtlMost = 365 * 24h;  // Beyond it, sums of moments would overflow some day.
+constexpr int kRefreshesPerTtl = 3;                        // Of a place in the queue: two may fail before it expires.
+
+// Also of a length that no Duration has.
+std::string in_words(std::chrono::milliseconds length) {
+  if (length < -kTtlMost || length > kTtlMost) return fmt::format("{}ms", length.count());
+  return base::format_duration(length);
+}
 
 void check_options(std::string_view key, std::uint32_t permits, const LeaseOptions& options) {
   check_key("lock key", key);
@@ -37,10 +44,12 @@ void check_options(std::string_view key, std::uint32_t permits, const LeaseOptio
     throw Error(Code::invalid_argument, fmt::format("lock {}: {}", base::quoted(key), why));
   };
   if (permits == 0) refuse("permits must be at least 1");
-  if (options.ttl <= 0ms) refuse(fmt::format("a ttl of {}, must be positive", base::format_duration(options.ttl)));
+  if (options.ttl <= 0ms || options.ttl > kTtlMost) {
+    refuse(fmt::format("a ttl of {}, must be positive and at most {}", in_words(options.ttl), in_words(kTtlMost)));
+  }
   if (options.margin < 0ms || options.margin >= options.ttl) {
-    refuse(fmt::format("a margin of {}, must be at least 0 and below the ttl of {}",
-                       base::format_duration(options.margin), base::format_duration(options.ttl)));
+    refuse(fmt::format("a margin of {}, must be at least 0 and below the ttl of {}", in_words(options.margin),
+                       in_words(options.ttl)));
   }
   if (!options.owner.empty()) check_key("lock owner", options.owner, kOwnerBytesMax);
 }

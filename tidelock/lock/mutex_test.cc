@@ -32,7 +32,14 @@ WORLD_TEST(Mutex, ImpossibleOptionsAreRefusedWithTheKey) {
   EXPECT_THROW_CODE(make("x", 1, {.ttl = 1s, .margin = -1ms, .owner = {}}), Code::invalid_argument);
   EXPECT_THROW_CODE(make("x", 1, {.ttl = 1s, .margin = 0ms, .owner = "a\0b"s}), Code::invalid_argument);
   EXPECT_THROW_CODE(make("x", 1, {.ttl = 1s, .margin = 0ms, .owner = std::string(1025, 'o')}), Code::invalid_argument);
+  const auto longest = std::chrono::milliseconds::max();
+  EXPECT_THROW_CODE(make("x", 1, {.ttl = longest, .margin = 0ms, .owner = {}}), Code::invalid_argument);
+  EXPECT_THROW_CODE(make("x", 1, {.ttl = longest, .margin = longest, .owner = {}}), Code::invalid_argument);
+  EXPECT_THROW_CODE(make("x", 1, {.ttl = 1s, .margin = longest, .owner = {}}), Code::invalid_argument);
+  EXPECT_THROW_CODE(make("x", 1, {.ttl = -longest, .margin = -longest, .owner = {}}), Code::invalid_argument);
+  EXPECT_THROW_CODE(make("x", 1, {.ttl = 366 * 24h, .margin = 0ms, .owner = {}}), Code::invalid_argument);
   EXPECT_NO_THROW(make("x", 1, {.ttl = 1ms, .margin = 0ms, .owner = {}}));
+  EXPECT_NO_THROW(make("x", 1, {.ttl = 365 * 24h, .margin = 0ms, .owner = {}}));
   try {
     make("prices", 1, {.ttl = 5s, .margin = 6s, .owner = {}});
   } catch (const Error& error) {
