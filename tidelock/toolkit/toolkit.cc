@@ -1,5 +1,7 @@
 #include "tidelock/toolkit/toolkit.h"
 
+#include <algorithm>
+
 #include "tidelock/base/url.h"
 #include "tidelock/broker/backends/all.h"
 #include "tidelock/lock/backends/all.h"
@@ -15,14 +17,21 @@ std::shared_ptr<sql::Database> Toolkit::database(const base::Url& url, const sql
   return sql::open(runtime_, files_, url, options);
 }
 
-std::shared_ptr<lock::Backend> Toolkit::lock_backend(std::string_view url) {
+std::shared_ptr<lock::Backend> Toolkit::lock_backend(std::string_view text) {
+  const auto url = base::Url::parse(text);
   {
     const base::LocalGuard guard(mutex_);
-    if (const auto found = lock_backends_.find(url); found != lock_backends_.end()) return found->second;
+    if (auto found = find_lock_backend(url)) return found;
   }
-  std::shared_ptr<lock::Backend> opened = lock::open_backend(runtime_, files_, base::Url::parse(url));
+  std::shared_ptr<lock::Backend> opened = lock::open_backend(runtime_, files_, url);
   const base::LocalGuard guard(mutex_);
-  return lock_backends_.try_emplace(std::string(url), std::move(opened)).first->second;  // The first of several stays.
+  if (auto quicker = find_lock_backend(url)) return quicker;  // The first of several stays.
+  return lock_backends_.emplace_back(url, std::move(opened)).second;
+}
+
+std::shared_ptr<lock::Backend> Toolkit::find_lock_backend(const base::Url& url) const {
+  const auto found = std::ranges::find(lock_backends_, url, &LockBackends::value_type::first);
+  return found == lock_backends_.end() ? nullptr : found->second;
 }
 
 std::shared_ptr<broker::Broker> Toolkit::broker(std::string_view url) {

@@ -6,14 +6,15 @@
 //   auto events = toolkit.broker("sqlite:events.db");
 #pragma once
 
-#include <map>
 #include <memory>
-#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "tidelock/base/files.h"
 #include "tidelock/base/local_mutex.h"
 #include "tidelock/base/runtime.h"
+#include "tidelock/base/url.h"
 #include "tidelock/broker/broker.h"
 #include "tidelock/lock/backend.h"
 #include "tidelock/sql/database.h"
@@ -32,7 +33,8 @@ class Toolkit {
   std::shared_ptr<sql::Database> database(std::string_view url, const sql::DatabaseOptions& options = {});
   std::shared_ptr<sql::Database> database(const base::Url& url, const sql::DatabaseOptions& options = {});
 
-  // One arbiter a URL, for as long as this Toolkit lives: all who name memory: exclude each other.
+  // One arbiter a URL, however it is spelled, for as long as this Toolkit lives: all who name memory: exclude each
+  // other.
   // Errors: those of lock::open_backend().
   std::shared_ptr<lock::Backend> lock_backend(std::string_view url) TIDELOCK_EXCLUDES(mutex_);
 
@@ -43,10 +45,15 @@ class Toolkit {
   base::Files& files() const { return files_; }
 
  private:
+  using LockBackends = std::vector<std::pair<base::Url, std::shared_ptr<lock::Backend>>>;
+
+  // Null: none yet.
+  std::shared_ptr<lock::Backend> find_lock_backend(const base::Url& url) const TIDELOCK_REQUIRES(mutex_);
+
   base::Runtime& runtime_;
   base::Files& files_;
   base::LocalMutex mutex_;
-  std::map<std::string, std::shared_ptr<lock::Backend>, std::less<>> lock_backends_ TIDELOCK_GUARDED_BY(mutex_);
+  LockBackends lock_backends_ TIDELOCK_GUARDED_BY(mutex_);
 };
 
 }  // namespace tidelock

@@ -30,6 +30,14 @@ WORLD_TEST(Toolkit, AllWhoNameOneUrlShareItsLocks) {
   EXPECT_THROW_CODE(toolkit.lock_backend("gopher:x"), Code::invalid_argument);
 }
 
+WORLD_TEST(Toolkit, OneUrlInTwoSpellingsIsOneArbiter) {
+  Toolkit toolkit(runtime, files);
+  EXPECT_EQ(toolkit.lock_backend("memory:"), toolkit.lock_backend("Memory:"));
+  EXPECT_EQ(toolkit.lock_backend("sqlite:/locks.db?mode=rwc&synchronous=full"),
+            toolkit.lock_backend("SQLite:///l%6Fcks.db?synchronous=full&mode=rwc"));
+  EXPECT_NE(toolkit.lock_backend("sqlite:/locks.db"), toolkit.lock_backend("sqlite:/Locks.db"));
+}
+
 WORLD_TEST(Toolkit, TwoToolkitsShareWhatIsOnDisk) {
   Toolkit first(runtime, files);
   Toolkit second(runtime, files);
