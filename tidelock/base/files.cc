@@ -1,6 +1,7 @@
 #include "tidelock/base/files.h"
 
 #include <algorithm>
+#include <exception>
 
 #include "tidelock/base/error.h"
 
@@ -30,14 +31,21 @@ void Files::write_atomically(const Path& path, std::string_view content) {
   auto temporary = path;
   temporary += ".tmp";
   remove(temporary);
+  std::exception_ptr failure;  // Tidying up waits, which a handler must not do in a World.
   try {
     const auto file = open(temporary, OpenMode::create_new);
     file->write_at(0, std::as_bytes(std::span(content)));
     file->sync();
     rename(temporary, path);
   } catch (...) {
-    remove(temporary);
-    throw;
+    failure = std::current_exception();
+  }
+  if (failure) {
+    try {
+      remove(temporary);
+    } catch (const Error&) {  // It stays, and the next one replaces it.
+    }
+    std::rethrow_exception(failure);
   }
   sync_folder(folder_of(path));
 }
