@@ -44,6 +44,7 @@ struct GuardReport {
   bool by_signal = false;  // ended: which of the two.
   int start_error = 0;     // ended: errno, when the command could not be started; no process was made of it.
   EndedBy ended_by = EndedBy::itself;
+  bool in_time = false;         // ended: before the lease expired, all that ran.
   bool was_foreground = false;  // ended: of the terminal.
   int background = 0;           // ended: so many processes that the command left running had to be ended.
   int out_of_reach = 0;         // ended: so many run as another user and go on.

@@ -290,6 +290,7 @@ void GuardProcess::kill_everything() {
 
 void GuardProcess::finish() {
   phase_ = Phase::done;
+  result_.in_time = runtime_.now() < expires_;
   if (result_.command != 0) result_.was_foreground = terminal_.hand_over(result_.command, program_group_);
   report(GuardReport::Kind::ended);
 }

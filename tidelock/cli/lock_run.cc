@@ -157,6 +157,7 @@ class HeldRun {
                          .by_signal = true,
                          .start_error = 0,
                          .ended_by = EndedBy::order,
+                         .in_time = false,
                          .was_foreground = false,
                          .background = 0,
                          .out_of_reach = out_of_reach};
@@ -172,13 +173,21 @@ class HeldRun {
                           ended_->out_of_reach)
                    << std::endl;
     }
-    if (const auto lost = keeper_.lost()) return give_up(Code::lease_lost, lost->message());
+    if (const auto lost = keeper_.lost(); lost && !ended_in_time()) return give_up(Code::lease_lost, lost->message());
     if (!guard_failure_.empty()) {
       const auto what = fmt::format("the guard process {}", guard_failure_);
       return command_ == 0 ? give_up(Code::unavailable, what) : give_up(Code::lease_lost, what);
     }
     if (ended_->ended_by != EndedBy::itself) {
       return give_up(Code::lease_lost, fmt::format("the lease on {} could not be renewed in time", name));
+    }
+    if (!keeper_.still_held()) {
+      if (!ended_in_time()) return give_up(Code::lease_lost, fmt::format("the lease on {} expired", name));
+      outside_.err << fmt::format(
+                          "tidelock: warning: the lease on {} expired before it was seen that the command had ended, "
+                          "which it had in time",
+                          name)
+                   << std::endl;
     }
     release();
     if (ended_->start_error != 0) {
@@ -194,6 +203,11 @@ class HeldRun {
                    << std::endl;
     }
     return as_the_command_ended();
+  }
+
+  // The lock was held for as long as anything of the command ran, although its lease is over now.
+  bool ended_in_time() const {
+    return ended_->ended_by == EndedBy::itself && ended_->in_time && (!keeper_.lost() || keeper_.lost_by_expiry());
   }
 
   Outcome as_the_command_ended() {

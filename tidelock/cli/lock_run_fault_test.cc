@@ -81,6 +81,22 @@ TEST_F(LockRunFaultTest, StoppedPastItsTtlItsCommandIsDeadBeforeTheNextHolderAnd
   EXPECT_THAT(told.err, HasSubstr("[lease_lost]"));
 }
 
+// Nobody else can have got in while the command ran: that its end was seen late is no failure of it.
+TEST_F(LockRunFaultTest, StoppedPastItsTtlItPassesOnHowACommandEndedThatWasOverInTime) {
+  const Arguments options{"--ttl", "4s", "--margin", "500ms", "--grace", "300ms"};
+  auto stopped =
+      start(lock_run("a", options, "echo $$ > pid; echo in >&3; until [ -e enough ]; do sleep 0.01; done; exit 3"));
+  EXPECT_EQ(hear(), "in");
+  stopped.child().signal(SIGSTOP);
+  touch("enough");
+  EXPECT_TRUE(eventually(runtime_, [&] { return !runs("pid"); }));
+  EXPECT_EQ(run(lock_run("a", options, "exit 0")).status.code, 0);  // After the lease of the one that is stopped.
+  stopped.child().signal(SIGCONT);
+  const auto told = stopped.wait();
+  EXPECT_EQ(told.status.code, 3) << told.err;
+  EXPECT_THAT(told.err, HasSubstr("warning: the lease on \"a\" expired before it was seen that the command had ended"));
+}
+
 TEST_F(LockRunFaultTest, KilledItsCommandIsEndedAtOnceAndTheLockIsFreeWhenTheTtlIsOver) {
   auto killed = start(lock_run("a", brief_, stubborn_));
   EXPECT_EQ(hear(), "in");

@@ -59,10 +59,11 @@ struct Keeper::State {
         take(semaphore.renew(held, std::min(held.expires, now + patience)));
         next = renewal_time();
       } catch (const Error& error) {
-        if (leaves_no_proof(error.code())) {
-          return lose(Error(Code::lease_lost, fmt::format("lost the lease on {}: {}", name(), error.what())));
-        }
         note_failure(error.what());
+        if (leaves_no_proof(error.code())) {
+          if (!current().valid(runtime.now())) return lose_by_expiry();
+          return lose(Error(Code::lease_lost, fmt::format("lost the lease on {}: {}", name(), error.what())), false);
+        }
         next = runtime.now() + ttl / kPausesPerTtl;
       }
     }
@@ -101,14 +102,15 @@ struct Keeper::State {
       const base::LocalGuard guard(mutex);
       why = last_failure.empty() ? "no renewal was answered in time" : "the last renewal failed: " + last_failure;
     }
-    lose(Error(Code::lease_lost, fmt::format("the lease on {} expired: {}", name(), why)));
+    lose(Error(Code::lease_lost, fmt::format("the lease on {} expired: {}", name(), why)), true);
   }
 
-  void lose(Error why) {
+  void lose(Error why, bool by_expiry) {
     {
       const base::LocalGuard guard(mutex);
       if (lost) return;
       lost = std::move(why);
+      expired = by_expiry;
     }
     lost_stop.request_stop();
     ended.request_stop();
@@ -132,6 +134,7 @@ struct Keeper::State {
   base::LocalMutex mutex;
   Lease lease TIDELOCK_GUARDED_BY(mutex);
   std::optional<Error> lost TIDELOCK_GUARDED_BY(mutex);
+  bool expired TIDELOCK_GUARDED_BY(mutex) = false;  // Why it is lost.
   std::string last_failure TIDELOCK_GUARDED_BY(mutex);
   bool released = false;
 
@@ -172,6 +175,11 @@ std::stop_token Keeper::stop_token() const { return state_->lost_stop.get_token(
 std::optional<Error> Keeper::lost() const {
   const base::LocalGuard guard(state_->mutex);
   return state_->lost;
+}
+
+bool Keeper::lost_by_expiry() const {
+  const base::LocalGuard guard(state_->mutex);
+  return state_->expired;
 }
 
 bool Keeper::still_held() const {

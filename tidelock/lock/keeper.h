@@ -33,8 +33,10 @@ class Keeper {
 
   std::stop_token stop_token() const;  // Requested when the lease is lost.
   std::optional<Error> lost() const;   // Code::lease_lost and why; empty while it is held, and after a release.
-  bool still_held() const;             // Looks at the clock: true is true now, even when the tasks were paused.
-  Lease lease() const;                 // As last renewed.
+  // Lost by its end alone: until then nobody had said that another may hold the key.
+  bool lost_by_expiry() const;
+  bool still_held() const;  // Looks at the clock: true is true now, even when the tasks were paused.
+  Lease lease() const;      // As last renewed.
 
   // Stops renewing, then frees the key. Errors: as Semaphore::release(); the destructor then tries again.
   void release(base::Deadline deadline);

@@ -74,6 +74,7 @@ WORLD_TEST(Keeper, RequestsStopAtTheExpiryWhileARenewalHangs) {
   ASSERT_TRUE(keeper.lost());
   EXPECT_EQ(keeper.lost()->code(), Code::lease_lost);
   EXPECT_STREQ(keeper.lost()->what(), "the lease on \"x\" expired: no renewal was answered in time");
+  EXPECT_TRUE(keeper.lost_by_expiry());
   EXPECT_FALSE(scene.other.try_acquire(runtime.in(1s))) << "stopped after the arbiter let go";
 }
 
@@ -125,6 +126,7 @@ WORLD_TEST(Keeper, RequestsStopAtOnceWhenTheArbiterSaysThatItIsLost) {
   EXPECT_EQ(keeper.lost()->code(), Code::lease_lost);
   const std::string why = keeper.lost()->what();
   EXPECT_TRUE(why.starts_with("lost the lease on \"x\": ")) << why;
+  EXPECT_FALSE(keeper.lost_by_expiry());
 }
 
 WORLD_TEST(Keeper, DoesNotRenewAfterALoss) {
