@@ -14,6 +14,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tidelock/base/time.h"
@@ -45,6 +46,11 @@ struct FileInfo {
   // was put back, and perhaps after its name or permissions were. Of no other meaning. What is written through
   // File::map() may come late or never. The content of a folder is its names: what is made, deleted or renamed in it.
   std::uint64_t change_stamp;
+  std::uint64_t device = 0;  // The file system in which `inode` is a number.
+
+  // Which file it is, whatever its name: no two that exist at once have the same.
+  using Id = std::pair<std::uint64_t, std::uint64_t>;
+  Id id() const { return {device, inode}; }
 };
 
 // One open file description. Thread-safe for reads; writes of one range are the caller's to order. Closed by the

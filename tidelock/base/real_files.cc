@@ -241,7 +241,8 @@ std::optional<FileInfo> RealFiles::info(const Path& path) {
     // Not the time of the content, which anybody may set; the kernel sets this one.
     const auto changed = static_cast<std::uint64_t>(status.st_ctim.tv_sec) * 1'000'000'000 +
                          static_cast<std::uint64_t>(status.st_ctim.tv_nsec);
-    return FileInfo{kind_of(status.st_mode), static_cast<std::uint64_t>(status.st_size), status.st_ino, changed};
+    return FileInfo{kind_of(status.st_mode), static_cast<std::uint64_t>(status.st_size), status.st_ino, changed,
+                    status.st_dev};
   }
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
   throw errno_error(errno, path, "nothing is known about it");

@@ -50,7 +50,6 @@ struct Reader::State {
   void set_trouble(std::optional<Error> error) TIDELOCK_EXCLUDES(mutex);
   bool is_served(std::uint64_t sequence) TIDELOCK_EXCLUDES(mutex);
   void check_order(const Manifest& manifest) TIDELOCK_EXCLUDES(mutex);
-  void let_go_of(const base::Path& path) TIDELOCK_EXCLUDES(mutex);
   std::shared_ptr<const VersionFile> served() TIDELOCK_EXCLUDES(mutex);
   std::optional<Version> served_version() TIDELOCK_EXCLUDES(mutex);
   std::shared_ptr<sql::Database> fallback() TIDELOCK_EXCLUDES(mutex);
@@ -138,8 +137,6 @@ void Reader::State::look() {
 void Reader::State::take_up(std::uint64_t sequence, const std::optional<Error>& trouble_with_newest) {
   auto manifest = folder.read_manifest(sequence);
   check_order(manifest);
-  VersionFile::check(folder, manifest);  // Before the one that is served is given up for it.
-  let_go_of(folder.file(sequence));
   const auto version = manifest.version;
   auto found = VersionFile::open(runtime, folder, std::move(manifest), parameters.params, options.database);
   std::shared_ptr<sql::Database> old_default;  // Closed outside of the mutex, as is the old version.
@@ -184,20 +181,6 @@ void Reader::State::check_order(const Manifest& manifest) {
                                              manifest.version.sequence, found->second));
 }
 
-// The folder was made anew: another file has the name of the one that is served. An engine would not open it beside
-// that.
-void Reader::State::let_go_of(const base::Path& path) {
-  std::shared_ptr<const VersionFile> old;
-  const base::LocalGuard guard(mutex);
-  if (current == nullptr || current->path() != path) return;
-  if (current.use_count() > 1 || current->database().pool_state().in_use > 0) {
-    throw Error(Code::unavailable, base::quoted(path.string()) +
-                                       " is another file now, which can be opened when the connections to the one that "
-                                       "had its name are gone");
-  }
-  old = std::exchange(current, nullptr);
-}
-
 void Reader::State::set_trouble(std::optional<Error> error) {
   const base::LocalGuard guard(mutex);
   trouble = std::move(error);
@@ -217,7 +200,8 @@ std::shared_ptr<sql::Database> Reader::State::fallback() {
   {
     const base::LocalGuard guard(mutex);
     if (default_database != nullptr) return default_database;
-    if (options.default_url.empty()) throw *trouble;
+    // Other parameters than another Reader's are a mistake of the program's: the default would only hide it.
+    if (options.default_url.empty() || trouble->code() == Code::misuse) throw *trouble;
   }
   auto options_of_default = options.database;
   options_of_default.read_only = true;

@@ -26,7 +26,9 @@ struct ReaderOptions {
   std::string default_url{};
   // Of each version's database; it is opened read-only whatever this says.
   sql::DatabaseOptions database{};
-  std::string parameters{};  // Added to its URL: "threads=1&memory_limit=512MB".
+  // Added to its URL: "threads=1&memory_limit=512MB". Equal for all Readers of a folder in one process, which share
+  // what is open.
+  std::string parameters{};
   // How often to look where the folder cannot be watched, and after a version that was not good.
   base::Duration poll = std::chrono::milliseconds(250);
   bool follow = true;  // A task of its own opens new versions when they come, so that connect() finds them open.
@@ -58,8 +60,8 @@ class Reader {
   // A connection to the newest good version, as current.db names it now. It stays with its version for as long as it
   // lives: take a new one for newer data. Never goes back to an earlier version of an epoch. While the newest is
   // missing, torn or half-published it gives the last good one: what this Reader served, or else the newest before it
-  // that is good. Errors: not_found or what is wrong with the newest, when there is none and no default; those of the
-  // default.
+  // that is good. Errors: not_found or what is wrong with the newest, when there is none and no default; misuse
+  // (another Reader of this process has it open with other parameters) also with one; those of the default.
   sql::Connection connect();
   // The same, with the version it sees; none: it is the default.
   struct Reading {

@@ -30,10 +30,6 @@ base::FileInfo look_at(base::Files& files, const base::Path& path, const Manifes
 
 }  // namespace
 
-void VersionFile::check(const Folder& folder, const Manifest& manifest) {
-  look_at(folder.files(), folder.file(manifest.version.sequence), manifest);
-}
-
 std::shared_ptr<const VersionFile> VersionFile::open(base::Runtime& runtime, const Folder& folder, Manifest manifest,
                                                      const std::map<std::string, std::string>& parameters,
                                                      const sql::DatabaseOptions& options) {
@@ -45,21 +41,23 @@ std::shared_ptr<const VersionFile> VersionFile::open(base::Runtime& runtime, con
   url.params = parameters;
   url.params["mode"] = "ro";
   auto database = sql::open(runtime, folder.files(), url, options);
-  return std::make_shared<VersionFile>(folder.files(), std::move(path), info.inode, std::move(manifest),
-                                       std::move(database));
+  auto opened = std::make_shared<VersionFile>(folder.files(), std::move(path), info.id(), std::move(manifest),
+                                              std::move(database));
+  if (opened->is_still_there()) return opened;  // So this is the file that was opened.
+  throw Error(Code::unavailable, base::quoted(opened->path_.string()) + " was replaced while it was opened");
 }
 
-VersionFile::VersionFile(base::Files& files, base::Path path, std::uint64_t inode, Manifest manifest,
+VersionFile::VersionFile(base::Files& files, base::Path path, base::FileInfo::Id file, Manifest manifest,
                          std::unique_ptr<sql::Database> database)
     : files_(files),
       path_(std::move(path)),
-      inode_(inode),
+      file_(file),
       manifest_(std::move(manifest)),
       database_(std::move(database)) {}
 
 bool VersionFile::is_still_there() const {
   const auto info = files_.info(path_);
-  return info && info->inode == inode_ && info->size_bytes == manifest_.size_bytes;
+  return info && info->id() == file_ && info->size_bytes == manifest_.size_bytes;
 }
 
 }  // namespace tidelock::replica

@@ -18,20 +18,17 @@ namespace tidelock::replica {
 // SQLite by the connections that were open then.
 class VersionFile {
  public:
-  // Looks at names and sizes only. Errors: not_found, corrupt (not as long as its manifest says; something beside it
-  // that would be taken for its log).
-  static void check(const Folder& folder, const Manifest& manifest);
-
-  // Checks it, then lets the engine open it: this process may have the file open as a database, whose lock would be
-  // gone if the file was opened and closed otherwise. Errors: those of check() and of sql::open().
+  // Looks at names and sizes, then lets the engine open it: this process may have the file open as a database, whose
+  // lock would be gone if the file was opened and closed otherwise. Errors: not_found, corrupt (not as long as its
+  // manifest says; something beside it that would be taken for its log), unavailable (replaced meanwhile); those of
+  // sql::open().
   static std::shared_ptr<const VersionFile> open(base::Runtime& runtime, const Folder& folder, Manifest manifest,
                                                  const std::map<std::string, std::string>& parameters,
                                                  const sql::DatabaseOptions& options);
 
-  VersionFile(base::Files& files, base::Path path, std::uint64_t inode, Manifest manifest,
+  VersionFile(base::Files& files, base::Path path, base::FileInfo::Id file, Manifest manifest,
               std::unique_ptr<sql::Database> database);
 
-  const base::Path& path() const { return path_; }
   const Manifest& manifest() const { return manifest_; }
   sql::Database& database() const { return *database_; }
   // False when its name leads nowhere or elsewhere now, as when the folder was made anew, or when it was cut.
@@ -40,7 +37,7 @@ class VersionFile {
  private:
   base::Files& files_;
   const base::Path path_;
-  const std::uint64_t inode_;
+  const base::FileInfo::Id file_;
   const Manifest manifest_;
   const std::unique_ptr<sql::Database> database_;
 };

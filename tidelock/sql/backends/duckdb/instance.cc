@@ -1,9 +1,9 @@
 #include "tidelock/sql/backends/duckdb/instance.h"
 
 #include <charconv>
-#include <map>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/process_info.h"
@@ -14,36 +14,74 @@
 namespace tidelock::sql::duckdb {
 namespace {
 
-// The open files of this process, by real path. The engine's cache under it covers the moments that the map does not
-// see: an instance that is still closing is waited for, one that another task is opening is shared.
+using Cache = std::shared_ptr<CacheHandle>;
+
+// Empty when the path leads nowhere.
+std::optional<base::FileInfo::Id> file_at(base::Files& files, const std::string& path) {
+  const auto info = files.info(path);
+  return info ? std::optional(info->id()) : std::nullopt;
+}
+
+// The open files of this process: which file, not what it is called, makes them the same. Each has an instance cache of
+// the engine's for as long as it is open, which covers the moments that this list does not see: an instance that is
+// still closing is waited for, one that another task is opening is shared.
 class OpenFiles {
  public:
-  explicit OpenFiles(const Api& api) : cache_(api, api.create_instance_cache()) {}
+  explicit OpenFiles(const Api& api) : api_(api) {}
 
-  duckdb_instance_cache cache() { return cache_.get(); }
+  // What is open, or else what to open it by.
+  struct Found {
+    std::shared_ptr<Instance> instance;
+    Cache cache;
+  };
 
-  std::shared_ptr<Instance> find(const std::string& path) TIDELOCK_EXCLUDES(mutex_) {
+  // `file`: what `path` leads to. Where it leads nowhere yet, or any more, whoever has a file of that name open shares
+  // it. Error: unavailable when it is another file than the one of that name that is open, and one of them is for
+  // writing: their logs have one name. Of files that are only read both may be open.
+  Found find(const std::string& path, std::optional<base::FileInfo::Id> file, bool read_only)
+      TIDELOCK_EXCLUDES(mutex_) {
     const base::LocalGuard guard(mutex_);
-    const auto found = instances_.find(path);
-    return found != instances_.end() ? found->second.lock() : nullptr;
+    std::erase_if(entries_, [](const Entry& entry) { return entry.cache.expired(); });
+    for (const auto& entry : entries_) {
+      const bool same_name = entry.path == path;
+      const bool same_file = file && entry.file ? file == entry.file : same_name;
+      const auto cache = same_file ? entry.cache.lock() : nullptr;
+      if (cache != nullptr) return {entry.instance.lock(), cache};
+      if (!same_name || same_file || (read_only && entry.read_only)) continue;
+      throw Error(Code::unavailable, base::quoted(path) +
+                                         " is another file now than the one of that name that is open in this process: "
+                                         "it opens when that one is closed");
+    }
+    auto cache = std::make_shared<CacheHandle>(api_, api_.create_instance_cache());
+    entries_.push_back({path, file, read_only, cache, {}});
+    return {nullptr, cache};
   }
 
-  // The instance that is known by this path from now on: `opened`, unless another task was quicker.
-  std::shared_ptr<Instance> add(const std::string& path, std::shared_ptr<Instance> opened) TIDELOCK_EXCLUDES(mutex_) {
+  // The instance that all share from now on: `opened`, unless another task was quicker.
+  std::shared_ptr<Instance> add(const Cache& cache, std::optional<base::FileInfo::Id> file,
+                                std::shared_ptr<Instance> opened) TIDELOCK_EXCLUDES(mutex_) {
     const base::LocalGuard guard(mutex_);
-    std::erase_if(instances_, [](const auto& entry) { return entry.second.expired(); });
-    const auto [place, is_new] = instances_.try_emplace(path, opened);
-    if (is_new) return opened;
-    auto quicker = place->second.lock();
-    if (quicker != nullptr) return quicker;
-    place->second = opened;
+    for (auto& entry : entries_) {
+      if (entry.cache.lock() != cache) continue;
+      if (auto quicker = entry.instance.lock()) return quicker;
+      entry.file = file;
+      entry.instance = opened;
+    }
     return opened;
   }
 
  private:
-  CacheHandle cache_;
+  struct Entry {
+    std::string path;
+    std::optional<base::FileInfo::Id> file;  // Empty while it is being made.
+    bool read_only;
+    std::weak_ptr<CacheHandle> cache;  // Held by who opens the file, and by the instance.
+    std::weak_ptr<Instance> instance;
+  };
+
+  const Api& api_;
   base::LocalMutex mutex_;
-  std::map<std::string, std::weak_ptr<Instance>> instances_ TIDELOCK_GUARDED_BY(mutex_);
+  std::vector<Entry> entries_ TIDELOCK_GUARDED_BY(mutex_);
 };
 
 OpenFiles& open_files() {
@@ -96,21 +134,23 @@ void run(const Api& api, duckdb_connection connection, const char* sql) {
   throw to_error({api.result_error_type(&result.get()), api.result_error(&result.get())});
 }
 
-std::shared_ptr<Instance> make_instance(base::Runtime& runtime, const Settings& settings, const std::string& path) {
+// By `cache`, or in memory without one.
+std::shared_ptr<Instance> make_instance(base::Runtime& runtime, const Settings& settings, const std::string& path,
+                                        const Cache& cache) {
   const auto& api = duckdb::api();
   const auto config = make_config(api, settings);
   EngineHandle engine(api);
   char* text = nullptr;
-  const auto state = settings.in_memory() ? api.open_ext(nullptr, engine.out(), config.get(), &text)
-                                          : api.get_or_create_from_cache(open_files().cache(), path.c_str(),
-                                                                         engine.out(), config.get(), &text);
+  const auto state = cache == nullptr
+                         ? api.open_ext(nullptr, engine.out(), config.get(), &text)
+                         : api.get_or_create_from_cache(cache->get(), path.c_str(), engine.out(), config.get(), &text);
   if (state != DuckDBSuccess) {
     const std::string copy = text != nullptr ? text : "";
     api.free(text);
     throw_open_error(copy.c_str(), path, settings);
   }
-  auto instance =
-      std::make_shared<Instance>(api, std::move(engine), settings, runtime.wall_now().time_since_epoch().count());
+  auto instance = std::make_shared<Instance>(api, cache, std::move(engine), settings,
+                                             runtime.wall_now().time_since_epoch().count());
   // A timestamp is UTC wherever the machine stands, also where the engine converts one with a zone to one without.
   run(api, instance->connect().get(), "set global TimeZone = 'UTC'");
   return instance;
@@ -160,15 +200,27 @@ std::optional<Parts> parse(const Position& position) {
 }  // namespace
 
 std::shared_ptr<Instance> Instance::open(base::Runtime& runtime, base::Files& files, const Settings& settings) {
-  if (settings.in_memory()) return make_instance(runtime, settings, ":memory:");
-  const auto path = base::real_path(files, settings.path).string();
-  if (auto instance = open_files().find(path)) return use_open(std::move(instance), path, settings);
-  check_file(files, path, settings);
-  return use_open(open_files().add(path, make_instance(runtime, settings, path)), path, settings);
+  if (settings.in_memory()) return make_instance(runtime, settings, ":memory:", nullptr);
+  for (;;) {
+    const auto path = base::real_path(files, settings.path).string();
+    const auto before = file_at(files, path);
+    auto [instance, cache] = open_files().find(path, before, settings.read_only);
+    if (instance != nullptr) return use_open(std::move(instance), path, settings);
+    check_file(files, path, settings);
+    instance = make_instance(runtime, settings, path, cache);
+    const auto after = file_at(files, path);
+    if (before && before != after) continue;  // Replaced meanwhile: nobody knows which of them was opened.
+    return use_open(open_files().add(cache, after, std::move(instance)), path, settings);
+  }
 }
 
-Instance::Instance(const Api& api, EngineHandle engine, Settings settings, std::int64_t opened_us)
-    : api_(api), settings_(std::move(settings)), opened_us_(opened_us), engine_(std::move(engine)) {}
+Instance::Instance(const Api& api, std::shared_ptr<CacheHandle> cache, EngineHandle engine, Settings settings,
+                   std::int64_t opened_us)
+    : api_(api),
+      settings_(std::move(settings)),
+      opened_us_(opened_us),
+      cache_(std::move(cache)),
+      engine_(std::move(engine)) {}
 
 ConnectionHandle Instance::connect() {
   ConnectionHandle connection(api_);

@@ -1,8 +1,9 @@
 // One open DuckDB database: what connections are made from.
 //
-// A process has at most one Instance of a file, whoever asks. Two would not see each other's writes, and the kernel's
-// lock on the file, which belongs to the process, would not keep them apart. So this is one of the two things that
-// Tidelock keeps per process (the other is the loaded library): docs/decisions/duckdb-one-instance-per-file.md.
+// A process has at most one Instance of a file, whoever asks and by whatever name. Two would not see each other's
+// writes, and the kernel's lock on the file, which belongs to the process, would not keep them apart. So this is one of
+// the two things that Tidelock keeps per process (the other is the loaded library):
+// docs/decisions/duckdb-one-instance-per-file.md.
 #pragma once
 
 #include <atomic>
@@ -27,10 +28,13 @@ class Instance {
   // log of an unclean end. No file is opened but by the engine: its lock would be gone when that was closed.
   // Errors: not_found (to read only, or a missing folder), invalid_argument (a folder), misuse (open in this process
   // with other settings), database_locked (names the process that holds it), not_a_database, corrupt, newer_schema,
-  // permission_denied, read_only, unavailable (shut down by the engine and not yet closed by all).
+  // permission_denied, read_only, unavailable (shut down by the engine, or replaced by another file of its name, and
+  // not yet closed by all).
   static std::shared_ptr<Instance> open(base::Runtime& runtime, base::Files& files, const Settings& settings);
 
-  Instance(const Api& api, EngineHandle engine, Settings settings, std::int64_t opened_us);
+  // `cache`: which the engine came from; null in memory.
+  Instance(const Api& api, std::shared_ptr<CacheHandle> cache, EngineHandle engine, Settings settings,
+           std::int64_t opened_us);
 
   const Api& api() const { return api_; }
   const Settings& settings() const { return settings_; }
@@ -49,6 +53,7 @@ class Instance {
   const Api& api_;
   Settings settings_;
   std::int64_t opened_us_;
+  std::shared_ptr<CacheHandle> cache_;  // Outlives the engine's closing.
   EngineHandle engine_;
   std::atomic<bool> broken_{false};
   base::LocalMutex commit_mutex_;

@@ -172,6 +172,41 @@ TEST_F(DuckDbInstance, TheLockSurvivesEverythingThatIsDoneWithTheFileInThisProce
   EXPECT_EQ(end->code, 1);  // database_locked.
 }
 
+TEST_F(DuckDbInstance, AFileThatWasRenamedIsTheSameDatabaseByItsNewName) {
+  run(*session(), "create table t as select 7::bigint as i");
+  std::filesystem::rename(settings().path, settings("new.duckdb").path);
+  EXPECT_EQ(number(*open(settings("new.duckdb"))->open(kNever, {}), "select i from t"), 7);
+}
+
+TEST_F(DuckDbInstance, AnotherFileOfTheSameNameIsAnotherDatabaseToRead) {
+  make_database();
+  const auto old = open(read_only());
+  std::filesystem::rename(settings().path, settings("old.duckdb").path);
+  auto other = settings("other.duckdb");
+  run(*open(other)->open(kNever, {}), "create table t as select 7::bigint as i");
+  std::filesystem::rename(other.path, settings().path);
+  const auto now = open(read_only());
+  EXPECT_EQ(number(*now->open(kNever, {}), "select max(i) from t"), 7);
+  EXPECT_EQ(number(*old->open(kNever, {}), "select count(*) from t"), 100'000);
+  EXPECT_EQ(Instance::open(runtime_, files_, read_only()), Instance::open(runtime_, files_, read_only()));
+}
+
+// Both would have the log beside that name.
+TEST_F(DuckDbInstance, AnotherFileOfTheSameNameIsNotWrittenBesideTheOneThatIsOpen) {
+  run(*session(), "create table t as select 7::bigint as i");
+  std::filesystem::rename(settings().path, settings("old.duckdb").path);
+  auto other = settings("other.duckdb");
+  run(*open(other)->open(kNever, {}), "create table t as select 8::bigint as i");
+  std::filesystem::rename(other.path, settings().path);
+  for (const auto& mine : {settings(), read_only()}) {
+    const auto error = error_of([&] { open(mine); });
+    EXPECT_EQ(error.code(), Code::unavailable);
+    EXPECT_THAT(error.what(), HasSubstr("is another file now"));
+  }
+  driver_.reset();
+  EXPECT_EQ(number(*session(), "select i from t"), 8);
+}
+
 TEST_F(DuckDbInstance, AReadOnlyDatabaseIsReadByManyAndRefusesWrites) {
   make_database();
   const auto reader = open(read_only());
