@@ -24,10 +24,11 @@ namespace tidelock::replica {
 struct PublisherOptions {
   base::Path master;  // A DuckDB or SQLite file; its first bytes tell which.
   base::Path folder;  // Made when missing. What Tidelock did not make in it is left alone.
-  std::size_t keep =
-      3;  // Versions that stay, the newest included; at least 1. One that was replaced stays for a second.
-  base::Duration patience =
-      std::chrono::seconds(60);  // With other publishers, and with a master that does not stand still.
+  // Versions that stay, the newest included; at least 1. One that was replaced stays for two seconds whatever this
+  // says.
+  std::size_t keep = 3;
+  // With other publishers, and with a master that does not stand still.
+  base::Duration patience = std::chrono::seconds(60);
   // The program that copies and checks, in processes of its own. Empty: this executable when it is `tidelock`, else
   // `tidelock` beside it, else the one on the PATH.
   base::Path program{};

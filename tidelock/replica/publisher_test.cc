@@ -293,6 +293,23 @@ TEST_F(PublisherOnFiles, AFullFileSystemKeepsTheVersionThatIsThereUntilThereIsRo
   EXPECT_EQ(open_plainly()->one<std::int64_t>("select count(*) from t"), 300'002);
 }
 
+// Nothing can be written before that is removed.
+TEST_F(PublisherOnFiles, AFileSystemThatADeadPublishersCopyFillsIsFreedByTheNext) {
+  open_master()->script("create table t as select i, hash(i) as h from range(300000) r(i)");
+  const auto size = files_.info(master())->size_bytes;
+  files_.create_folders(folder_path());
+  const SmallFileSystem small(folder_path(), size * 5 / 2);
+  if (!small.why_not().empty()) GTEST_SKIP() << "a file system cannot be mounted here: " << small.why_not();
+  publish();
+  {
+    const auto part = files_.open(folder().part(2, {1}), base::OpenMode::create_new);
+    constexpr std::size_t kPageBytes = 4096;
+    const std::vector<std::byte> page(kPageBytes);
+    EXPECT_THROW_CODE(for (std::uint64_t at = 0;; at += kPageBytes) part->write_at(at, page), Code::disk_full);
+  }
+  EXPECT_EQ(publish().version.sequence, 3U);
+}
+
 TEST_F(PublisherOnFiles, WithoutItsProgramItSaysWhatIsMissing) {
   open_master()->script("create table t as select 1 as i");
   auto without = options();

@@ -5,7 +5,9 @@
 //   - a publisher that lost its lease commits nothing; what a dead one left is removed by the next.
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -133,6 +135,53 @@ TEST(ReplicaSim, APowerCutAtAnyMomentLosesNoVersionThatWasPublished) {
   world::for_seeds(world::long_seeds(150), [](World& world) { survive_crashes(world, true); });
 }
 
+// Who has followed the link finds the file for as long as kStay, whatever the publishers do. Run as a task.
+void watch_replaced(base::Runtime& runtime, base::Files& files, const std::stop_token& stop) {
+  constexpr auto kLook = 7ms;
+  const Folder folder(files, kFolder);
+  std::optional<std::uint64_t> seen;
+  std::map<std::uint64_t, base::Instant> replaced;  // When that was seen: a look, at most, after it was done.
+  while (!stop.stop_requested()) {
+    const auto current = folder.current_sequence();
+    if (seen && current != seen) replaced[*seen] = runtime.now();
+    seen = current;
+    std::erase_if(replaced, [&](const auto& each) {
+      const bool stays = files.info(folder.file(each.first)).has_value();
+      const auto since = runtime.now() - each.second;
+      if (since >= kStay - 5 * kLook) return true;
+      EXPECT_TRUE(stays) << each.first << " was removed " << since / 1ms << " ms after it was replaced";
+      return !stays;
+    });
+    runtime.sleep_for(kLook, stop);
+  }
+}
+
+// Publishing takes longer than a version stays, and the next publication follows at once.
+TEST(ReplicaSim, AVersionStaysForAWhileAfterItWasReplacedHoweverSlowTheDiskIs) {
+  world::for_seeds(3, [](World& world) {
+    world.run([&](base::Runtime&) {
+      auto& host = world.machine("host");
+      auto& self = world.process(host, "publisher");
+      const auto locks = lock::open_backend(self, self.files(), base::Url::parse("memory:"));
+      testing::ModelCopier copier(self, self.files());
+      Publisher publisher(self, self.files(), *locks, {.master = kMaster, .folder = kFolder, .keep = 1}, copier);
+      change_master(self);
+      publisher.publish();
+      const auto watcher =
+          self.spawn("watcher", [&](const std::stop_token& stop) { watch_replaced(self, self.files(), stop); });
+      host.disk().options().slow_sync_rate = 0;
+      for (int i = 0; i < 6; ++i) {
+        host.disk().options().sync_time = i % 2 == 0 ? world::TimeRange{1s, 1s} : world::TimeRange{1ms, 2ms};
+        publisher.publish();
+      }
+      self.sleep_for(kStay);
+      publisher.publish();
+      publisher.publish();
+      EXPECT_FALSE(self.files().info(Folder(self.files(), kFolder).file(6)));  // What had its time is removed.
+    });
+  });
+}
+
 // Several publishers that are paused for longer than their leases last, and one who watches the link.
 void fight(World& world, std::uint64_t& fenced, std::uint64_t& done) {
   world.run([&](base::Runtime& runtime) {
@@ -162,6 +211,8 @@ void fight(World& world, std::uint64_t& fenced, std::uint64_t& done) {
     auto watcher = first.spawn("watcher", [&](const std::stop_token& stop) {
       const Folder folder(first.files(), kFolder);
       std::uint64_t seen = 0;
+      const auto other = first.spawn("watcher of files",
+                                     [&](const std::stop_token& end) { watch_replaced(first, first.files(), end); });
       while (!stop.stop_requested()) {
         const auto current = folder.current_sequence();
         EXPECT_GE(current.value_or(0), seen);

@@ -23,7 +23,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr unsigned kReadOnlyMode = 0444;
 
-// The number that a position begins with. A master whose number is lower than before was put back or replaced.
+// The number that a position, or a name, begins with.
 std::uint64_t number_of(const std::string& position) {
   std::uint64_t number = 0;
   std::from_chars(position.data(), position.data() + position.size(), number);
@@ -38,6 +38,7 @@ struct Turn::State {
   std::uint64_t sequence = 0;
   std::string host;
   std::int64_t pid = 0;
+  std::map<std::uint64_t, base::WallTime> replaced;
 };
 
 // The kernel's lock on publisher.lock: held for a look or a commit, never while a copy is made.
@@ -64,14 +65,16 @@ Turn::Turn(base::Runtime& runtime, const Folder& folder, TurnOptions options)
     : runtime_(runtime), folder_(folder), files_(folder.files()), options_(std::move(options)) {
   const Exclusive exclusive(*this);
   check_fence();
-  auto last = read_state().sequence;
+  auto state = read_state();
+  auto last = state.sequence;
+  replaced_ = std::move(state.replaced);
   const auto current = folder_.current_sequence();
   for (const auto& entry : folder_.entries()) last = std::max(last, entry.sequence);
   sequence_ = std::max(last, current.value_or(0)) + 1;
-  write_state({options_.token, sequence_, runtime_.identity().host, runtime_.identity().pid});
   clean_up(current);
   if (current) before_ = manifest_of(*current);
-  if (before_) retire(*before_);
+  if (before_) retire(*current);
+  write_state();
 }
 
 Turn::~Turn() {
@@ -99,7 +102,8 @@ Manifest Turn::commit(Manifest manifest) {
     throw;
   }
   try {
-    retire(manifest);
+    retire(sequence_);
+    write_state();
   } catch (const Error&) {  // The new version stands. The next turn meets this error before it begins.
   }
   return manifest;
@@ -128,10 +132,16 @@ Turn::State Turn::read_state() const {
   if (!files_.info(folder_.state())) return {};
   try {
     const auto json = Json::parse(files_.read(folder_.state()));
-    return {.token = {json.at("token").get<std::int64_t>()},
-            .sequence = json.at("sequence").get<std::uint64_t>(),
-            .host = json.at("host").get<std::string>(),
-            .pid = json.at("pid").get<std::int64_t>()};
+    State state{.token = {json.at("token").get<std::int64_t>()},
+                .sequence = json.at("sequence").get<std::uint64_t>(),
+                .host = json.at("host").get<std::string>(),
+                .pid = json.at("pid").get<std::int64_t>(),
+                .replaced = {}};
+    const auto replaced = json.value("replaced_us", Json::object());
+    for (const auto& [sequence, us] : replaced.items()) {
+      state.replaced.emplace(number_of(sequence), base::WallTime(base::WallTime::duration(us.get<std::int64_t>())));
+    }
+    return state;
   } catch (const Json::exception& error) {
     throw Error(Code::corrupt,
                 base::quoted(folder_.state().string()) + " is damaged: remove it when no publisher runs, and publish",
@@ -139,12 +149,17 @@ Turn::State Turn::read_state() const {
   }
 }
 
-void Turn::write_state(const State& state) const {
-  const Json json{{"token", state.token.value},
-                  {"sequence", state.sequence},
-                  {"host", state.host},
-                  {"pid", state.pid},
-                  {"since", base::format_wall_time(runtime_.wall_now())}};
+void Turn::write_state() const {
+  auto replaced = Json::object();
+  for (const auto& [sequence, since] : replaced_) {
+    replaced[std::to_string(sequence)] = since.time_since_epoch().count();
+  }
+  const Json json{{"token", options_.token.value},
+                  {"sequence", sequence_},
+                  {"host", runtime_.identity().host},
+                  {"pid", runtime_.identity().pid},
+                  {"since", base::format_wall_time(runtime_.wall_now())},
+                  {"replaced_us", std::move(replaced)}};
   files_.write_atomically(folder_.state(), json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
@@ -205,19 +220,22 @@ base::Uuid Turn::epoch_for(const Manifest& manifest) const {
 }
 
 // A plain open by the link resolves it first and opens the file then: a version stays for a while after it was
-// replaced.
-void Turn::retire(const Manifest& current) const {
-  std::vector<Manifest> versions;  // The newest first.
-  for (const auto& entry : folder_.entries()) {
-    if (entry.kind != Kind::manifest || entry.sequence >= current.version.sequence) continue;
-    if (auto manifest = manifest_of(entry.sequence)) versions.insert(versions.begin(), *std::move(manifest));
+// replaced. Its time begins when a turn first sees that it was, which is the commit that did it, unless that died.
+void Turn::retire(std::uint64_t current) {
+  const auto now = runtime_.wall_now();
+  const auto entries = folder_.entries();
+  std::map<std::uint64_t, base::WallTime> stay;
+  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {  // The newest first.
+    if (entry->kind != Kind::manifest || entry->sequence >= current || !manifest_of(entry->sequence)) continue;
+    const auto since = replaced_.try_emplace(entry->sequence, now).first->second;
+    const bool has_stayed = now - since >= kStay || now - since <= -kStay;  // Whichever way the wall clock was set.
+    if (stay.size() + 1 >= options_.keep && has_stayed) {
+      remove_version(entry->sequence);
+    } else {
+      stay.emplace(entry->sequence, since);
+    }
   }
-  auto replaced = current.publish_time;  // When the one that is looked at was.
-  for (std::size_t i = 0; i < versions.size(); ++i) {
-    const auto since = runtime_.wall_now() - std::exchange(replaced, versions[i].publish_time);
-    const bool has_stayed = since >= kStay || since <= -kStay;  // Whichever way the wall clock was set.
-    if (i + 1 >= options_.keep && has_stayed) remove_version(versions[i].version.sequence);
-  }
+  replaced_ = std::move(stay);
 }
 
 }  // namespace tidelock::replica

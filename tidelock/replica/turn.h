@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,7 +33,8 @@ struct TurnOptions {
 // the files of its successor, whose names carry the token.
 class Turn {
  public:
-  // Registers the token, gives out the next sequence, and removes what dead publishers left behind.
+  // Removes what dead publishers left behind, which may be what fills the disk, then registers the token and gives out
+  // the next sequence.
   // Errors: fenced; already_exists (current.db is not ours); corrupt (publisher.json); those of Files.
   Turn(base::Runtime& runtime, const Folder& folder, TurnOptions options);
   ~Turn();
@@ -51,13 +53,13 @@ class Turn {
   class Exclusive;
 
   State read_state() const;
-  void write_state(const State& state) const;
+  void write_state() const;
   void clean_up(const std::optional<std::uint64_t>& current) const;
   void check_fence() const;
   void make_current(const Manifest& manifest);
   std::optional<Manifest> manifest_of(std::uint64_t sequence) const;  // Empty when there is none that can be read.
   base::Uuid epoch_for(const Manifest& manifest) const;
-  void retire(const Manifest& current) const;
+  void retire(std::uint64_t current);
   void remove_version(std::uint64_t sequence) const;
   void remove_sidecars(const base::Path& file) const;
 
@@ -66,7 +68,8 @@ class Turn {
   base::Files& files_;
   const TurnOptions options_;
   std::uint64_t sequence_ = 0;
-  std::optional<Manifest> before_;  // The current version as this turn began.
+  std::optional<Manifest> before_;                    // The current version as this turn began.
+  std::map<std::uint64_t, base::WallTime> replaced_;  // When those that stay were: not before that moment.
   bool committed_ = false;
 };
 
