@@ -52,6 +52,7 @@ struct Reader::State {
   void check_order(const Manifest& manifest) TIDELOCK_EXCLUDES(mutex);
   std::shared_ptr<const VersionFile> served() TIDELOCK_EXCLUDES(mutex);
   std::optional<Version> served_version() TIDELOCK_EXCLUDES(mutex);
+  // Empty when a version was taken up meanwhile. Error: what is wrong, without a default.
   std::shared_ptr<sql::Database> fallback() TIDELOCK_EXCLUDES(mutex);
   void follow(const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex);
   std::unique_ptr<base::Watch> watch() const;
@@ -199,6 +200,7 @@ std::optional<Version> Reader::State::served_version() {
 std::shared_ptr<sql::Database> Reader::State::fallback() {
   {
     const base::LocalGuard guard(mutex);
+    if (current != nullptr) return nullptr;  // And so there is no trouble to throw.
     if (default_database != nullptr) return default_database;
     // Other parameters than another Reader's are a mistake of the program's: the default would only hide it.
     if (options.default_url.empty() || trouble->code() == Code::misuse) throw *trouble;
@@ -254,8 +256,10 @@ Reader::~Reader() = default;
 
 Reader::Reading Reader::read() {
   state_->refresh();
-  if (const auto version = state_->served()) return {version->database().connect(), version->manifest().version};
-  return {state_->fallback()->connect(), std::nullopt};
+  for (;;) {
+    if (const auto version = state_->served()) return {version->database().connect(), version->manifest().version};
+    if (const auto database = state_->fallback()) return {database->connect(), std::nullopt};
+  }
 }
 
 sql::Connection Reader::connect() { return read().connection; }
