@@ -59,6 +59,7 @@ Manifest from_json(const Json& json) {
   manifest.header_bytes = json.at("header_bytes").get<std::uint32_t>();
   manifest.block_bytes = json.at("block_bytes").get<std::uint32_t>();
   manifest.master = json.at("master").get<std::string>();
+  manifest.master_inode = json.value("master_inode", std::uint64_t{0});
   manifest.position = json.at("position").get<std::string>();
   manifest.data_time = wall_time(json.at("data_time_us").get<std::int64_t>());
   manifest.left_out_bytes = json.at("left_out_bytes").get<std::uint64_t>();
@@ -83,6 +84,7 @@ std::string Manifest::to_json() const {
                   {"engine", engine},
                   {"size_bytes", size_bytes},
                   {"master", master.string()},
+                  {"master_inode", master_inode},
                   {"position", position},
                   {"data_time", base::format_wall_time(data_time)},
                   {"data_time_us", microseconds(data_time)},

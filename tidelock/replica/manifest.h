@@ -33,6 +33,7 @@ struct Manifest {
   std::vector<BlockHash> blocks;
 
   base::Path master;                 // From the root.
+  std::uint64_t master_inode = 0;    // Which file that was.
   std::string position;              // Of the master's file, in the engine's own numbers; see docs/replicas.md.
   base::WallTime data_time;          // All that was committed before is in this version, except for:
   std::uint64_t left_out_bytes = 0;  // Commits in the master's log, which only the process that owns it can add.

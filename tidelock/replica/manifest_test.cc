@@ -18,6 +18,7 @@ Manifest example() {
   manifest.block_bytes = 262144;
   for (std::uint64_t i = 0; i < 3; ++i) manifest.blocks.push_back(BlockHash::of(i, {}));
   manifest.master = "/data/market.duckdb";
+  manifest.master_inode = 77;
   manifest.position = "17";
   manifest.data_time = base::WallTime(std::chrono::microseconds(1'700'000'000'000'001));
   manifest.left_out_bytes = 5;

@@ -47,6 +47,7 @@ struct Publisher::State {
 
   base::Path find_master() const;
   base::Path find_folder() const;
+  std::uint64_t inode_of(const base::Path& master) const;
   void check_owner(const base::Path& master, const sql::Database& owner) const;
   lock::Lease take_lease(lock::Mutex& mutex, const std::stop_token& stop) const;
   Manifest publish(Turn& turn, const base::Path& master, sql::Database* owner, const std::stop_token& stop);
@@ -85,6 +86,11 @@ base::Path Publisher::State::find_folder() const {
   return folder;
 }
 
+std::uint64_t Publisher::State::inode_of(const base::Path& master) const {
+  const auto info = files.info(master);
+  return info ? info->inode : 0;
+}
+
 void Publisher::State::check_owner(const base::Path& master, const sql::Database& owner) const {
   const auto url = base::Url::parse(owner.name());
   if (base::real_path(files, url.path) == master) return;
@@ -103,11 +109,16 @@ Manifest Publisher::State::publish(Turn& turn, const base::Path& master, sql::Da
                                    const std::stop_token& stop) {
   Manifest manifest;
   manifest.master = master;
+  manifest.master_inode = inode_of(master);
   manifest.data_time = runtime.wall_now();
   std::optional<CheckpointHold> hold;
   if (owner != nullptr && owner->dialect().engine == "duckdb") hold.emplace(*owner, options.patience);
   auto copied = copier->make(
       {.master = master, .copy = turn.part(), .hold = hold ? &*hold : nullptr, .patience = options.patience}, stop);
+  if (inode_of(master) != manifest.master_inode) {
+    throw Error(Code::unavailable, "the master " + base::quoted(options.master.string()) +
+                                       " was replaced by another file while it was copied: publish again");
+  }
   manifest.engine = std::move(copied.engine);
   manifest.size_bytes = copied.size_bytes;
   manifest.header_bytes = copied.header_bytes;

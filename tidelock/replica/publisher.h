@@ -54,8 +54,8 @@ class Publisher {
   // After an error the folder holds what it held. Errors: invalid_argument (the master lies in the folder), not_found,
   // not_a_database, corrupt, newer_schema (the master, or the copy did not pass its check); unsupported (a master with
   // a log and no process that owns it: open it once with what writes it); timeout (another publisher, or a master that
-  // changes faster than it can be copied); lease_lost, fenced (another publisher took over: nothing was committed);
-  // disk_full; cancelled; database_locked (SQLite).
+  // changes faster than it can be copied); unavailable (the master was replaced meanwhile); lease_lost, fenced (another
+  // publisher took over: nothing was committed); disk_full; cancelled; database_locked (SQLite).
   Manifest publish(sql::Database* owner = nullptr, const std::stop_token& stop = {});
 
   const PublisherOptions& options() const;

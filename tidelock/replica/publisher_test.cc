@@ -221,6 +221,32 @@ TEST_F(PublisherOnFiles, AMasterThatWasPutBackBeginsANewEpoch) {
   EXPECT_GT(third.version.sequence, second.version.sequence);
 }
 
+// By another file whose number is higher than the old one's ever was.
+TEST_F(PublisherOnFiles, AMasterThatWasReplacedByAnotherFileBeginsANewEpoch) {
+  open_master()->script("create table t as select 1 as i");
+  const auto first = publish();
+  const auto other = temp_ / "other.db";
+  open("duckdb:" + other.string())
+      ->script(
+          "create table t as select 2 as i; checkpoint; insert into t values (3); checkpoint; insert into t values "
+          "(4)");
+  files_.rename(other, master());
+  const auto second = publish();
+  EXPECT_GT(std::stoul(second.position), std::stoul(first.position));
+  EXPECT_NE(second.version.epoch, first.version.epoch);
+  EXPECT_EQ(publish().version.epoch, second.version.epoch);
+}
+
+// In that mode its counter stands still.
+TEST_F(PublisherOnSqliteFiles, AMasterInWalModeThatWasReplacedByItsBackupBeginsANewEpoch) {
+  open_master("sqlite")->script("pragma journal_mode = wal; create table t (i integer)");
+  const auto backup = files_.read(master());
+  open_master("sqlite")->script("insert into t values (1)");
+  const auto first = publish();
+  files_.write_atomically(master(), backup);
+  EXPECT_NE(publish().version.epoch, first.version.epoch);
+}
+
 TEST_F(PublisherOnFiles, VersionsThatAreReplacedStayForAWhile) {
   open_master()->script("create table t as select 1 as i");
   const auto old = options(1);

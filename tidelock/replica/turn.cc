@@ -214,8 +214,9 @@ std::optional<Manifest> Turn::manifest_of(std::uint64_t sequence) const {
 }
 
 base::Uuid Turn::epoch_for(const Manifest& manifest) const {
-  const bool goes_on = before_ && before_->engine == manifest.engine && before_->master == manifest.master &&
-                       number_of(before_->position) <= number_of(manifest.position);
+  const bool is_same_file = before_ && before_->engine == manifest.engine && before_->master == manifest.master &&
+                            before_->master_inode == manifest.master_inode;
+  const bool goes_on = is_same_file && number_of(before_->position) <= number_of(manifest.position);
   return goes_on ? before_->version.epoch : base::uuid_v7(runtime_);
 }
 
