@@ -42,6 +42,16 @@ void look_at_version(base::Runtime& runtime, const Folder& folder, Health& healt
   VersionFile::open(runtime, folder, *health.manifest, {}, {.max_connections = 1});
 }
 
+// The time in the manifest is when the file was copied, and the file is as old as its owner's last checkpoint.
+void look_at_log(Health& health) {
+  const auto bytes = health.manifest->left_out_bytes;
+  if (bytes == 0) return;
+  health.problems.push_back(
+      {Level::warning, fmt::format("{} bytes of commits were in its master's log and are left out, so that the data is "
+                                   "older than it says: publish from the process that owns the master",
+                                   bytes)});
+}
+
 void look_at_blocks(const Folder& folder, Health& health) {
   const auto bad = differing_blocks(folder.files(), folder.file(health.manifest->version.sequence), *health.manifest);
   if (bad.empty()) return;
@@ -80,6 +90,7 @@ Health look_at_health(base::Runtime& runtime, base::Files& files, const HealthQu
   const Folder folder(files, question.folder);
   succeeds(health, Level::critical, [&] { look_at_version(runtime, folder, health); });
   if (!health.manifest) return health;
+  look_at_log(health);
   if (question.blocks) succeeds(health, Level::critical, [&] { look_at_blocks(folder, health); });
   if (question.master) {
     succeeds(health, Level::warning, [&] { look_at_master(runtime, files, *question.master, health); });

@@ -25,7 +25,7 @@ struct Health {
     std::string what;
   };
   std::optional<Manifest> manifest;  // Of the current version; empty when it cannot be read.
-  base::Duration age{};              // Of its data.
+  base::Duration age{};              // Of its data, but for Manifest::left_out_bytes.
   std::optional<bool> behind;        // Whether the master has what it lacks; empty: not asked, or not to be found out.
   std::vector<Problem> problems;
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tidelock/base/process.h"
+#include "tidelock/replica/health.h"
 #include "tidelock/replica/testing/replica_test.h"
 #include "tidelock/world/testing.h"
 
@@ -245,6 +246,20 @@ TEST_F(PublisherOnSqliteFiles, AMasterInWalModeThatWasReplacedByItsBackupBeginsA
   const auto first = publish();
   files_.write_atomically(master(), backup);
   EXPECT_NE(publish().version.epoch, first.version.epoch);
+}
+
+TEST_F(PublisherOnFiles, CommitsThatWereLeftOutAreAProblemOfTheReplica) {
+  const auto owner = open_master();
+  owner->script("create table t as select 1 as i; checkpoint; insert into t values (2)");
+  const auto left_out = publish().left_out_bytes;  // As another process would.
+  HealthQuestion question;
+  question.folder = folder_path();
+  const auto health = look_at_health(runtime_, files_, question);
+  EXPECT_EQ(health.level(), Health::Level::warning);
+  ASSERT_EQ(health.problems.size(), 1U);
+  EXPECT_THAT(health.problems[0].what, HasSubstr(std::to_string(left_out) + " bytes of commits"));
+  publish(owner.get());
+  EXPECT_EQ(look_at_health(runtime_, files_, question).level(), Health::Level::ok);
 }
 
 TEST_F(PublisherOnFiles, VersionsThatAreReplacedStayForAWhile) {
