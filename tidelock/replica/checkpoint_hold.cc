@@ -2,7 +2,6 @@
 
 #include <chrono>
 
-#include "tidelock/base/backoff.h"
 #include "tidelock/base/error.h"
 
 namespace tidelock::replica {
@@ -11,7 +10,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kSetting = "checkpoint_threshold";
-constexpr auto kHeld = "512.0 TiB";  // No log grows to that. As the engine prints it.
+constexpr auto kHold = "511.75 TiB";  // No log grows to that, and nobody else asks for it.
+constexpr auto kHeld = "511.7 TiB";   // The same, as the engine prints it.
+constexpr base::BackoffOptions kBackoff{.base = 1ms, .cap = 100ms};
 
 // The engine prints "15.2 MiB" for anything from there to 15.3 and takes such text for a value. The middle of it, so
 // that it does not creep downwards from publication to publication.
@@ -28,16 +29,30 @@ bool is_refused_for_now(const Error& error) {
 }  // namespace
 
 void CheckpointHold::take(const std::stop_token& stop) {
-  auto connection = owner_.connect();
-  // Not current_setting(): a statement that was prepared before keeps the value of then.
-  const auto before = connection.one<std::string>("select value from duckdb_settings() where name = ?", kSetting);
-  if (before != kHeld) threshold_ = before;
-  connection.execute(std::string("set global checkpoint_threshold = '") + kHeld + "'");
+  const auto deadline = owner_.runtime().in(patience_);
+  set_aside(deadline, stop);
   try {
-    checkpoint(stop);
+    checkpoint(deadline, stop);
   } catch (...) {
     release();
     throw;
+  }
+}
+
+// Not current_setting(): a statement that was prepared before keeps the value of then.
+void CheckpointHold::set_aside(base::Deadline deadline, const std::stop_token& stop) {
+  base::Backoff backoff(kBackoff);
+  for (;;) {
+    const auto before = owner_.one<std::string>("select value from duckdb_settings() where name = ?", kSetting);
+    if (before != kHeld) {
+      owner_.execute(std::string("set global checkpoint_threshold = '") + kHold + "'");
+      threshold_ = before;
+      return;
+    }
+    if (deadline.passed(owner_.runtime().now())) {
+      throw Error(Code::timeout, "another replica of " + owner_.name() + " is being made and was not done in time");
+    }
+    wait(backoff, stop);
   }
 }
 
@@ -50,10 +65,8 @@ void CheckpointHold::release() noexcept {
   threshold_.clear();
 }
 
-void CheckpointHold::checkpoint(const std::stop_token& stop) {
-  auto& runtime = owner_.runtime();
-  const auto deadline = runtime.in(patience_);
-  base::Backoff backoff({.base = 1ms, .cap = 100ms});
+void CheckpointHold::checkpoint(base::Deadline deadline, const std::stop_token& stop) {
+  base::Backoff backoff(kBackoff);
   for (;;) {
     std::string refusal;
     try {
@@ -63,15 +76,19 @@ void CheckpointHold::checkpoint(const std::stop_token& stop) {
       if (!is_refused_for_now(error)) throw;
       refusal = error.native()->message;
     }
-    if (deadline.passed(runtime.now())) {
+    if (deadline.passed(owner_.runtime().now())) {
       throw Error(Code::timeout,
                   "a transaction that stays open keeps " + owner_.name() +
                       " from writing the checkpoint that a replica is made of",
                   {.code = 0, .message = refusal});
     }
-    if (!runtime.sleep_for(backoff.next(runtime.random()), stop))
-      throw Error(Code::cancelled, "publishing was stopped");
+    wait(backoff, stop);
   }
+}
+
+void CheckpointHold::wait(base::Backoff& backoff, const std::stop_token& stop) {
+  auto& runtime = owner_.runtime();
+  if (!runtime.sleep_for(backoff.next(runtime.random()), stop)) throw Error(Code::cancelled, "publishing was stopped");
 }
 
 }  // namespace tidelock::replica

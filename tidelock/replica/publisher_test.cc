@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tidelock/base/process.h"
+#include "tidelock/replica/checkpoint_hold.h"
 #include "tidelock/replica/health.h"
 #include "tidelock/replica/testing/replica_test.h"
 #include "tidelock/world/testing.h"
@@ -22,6 +23,7 @@ namespace tidelock::replica {
 namespace {
 
 using ::testing::HasSubstr;
+using namespace std::chrono_literals;
 
 constexpr auto kThreshold = "select value from duckdb_settings() where name = 'checkpoint_threshold'";
 
@@ -260,6 +262,26 @@ TEST_F(PublisherOnFiles, CommitsThatWereLeftOutAreAProblemOfTheReplica) {
   EXPECT_THAT(health.problems[0].what, HasSubstr(std::to_string(left_out) + " bytes of commits"));
   publish(owner.get());
   EXPECT_EQ(look_at_health(runtime_, files_, question).level(), Health::Level::ok);
+}
+
+TEST_F(PublisherOnFiles, TwoReplicasOfOneMasterAreMadeOneAfterTheOther) {
+  const auto owner = open_master();
+  owner->script("create table t as select 1 as i");
+  const auto before = owner->one<std::string>(kThreshold);
+  CheckpointHold first(*owner, 60s);
+  CheckpointHold second(*owner, 60s);
+  CheckpointHold impatient(*owner, 1ms);
+  first.take({});
+  const auto held = owner->one<std::string>(kThreshold);
+  EXPECT_THROW_CODE(impatient.take({}), Code::timeout);
+  auto taking = runtime_.spawn("second", [&](const std::stop_token& stop) { second.take(stop); });
+  first.release();
+  taking.join();
+  EXPECT_EQ(owner->one<std::string>(kThreshold), held);
+  first.release();
+  EXPECT_EQ(owner->one<std::string>(kThreshold), held);
+  second.release();
+  EXPECT_EQ(owner->one<std::string>(kThreshold), before);
 }
 
 TEST_F(PublisherOnFiles, VersionsThatAreReplacedStayForAWhile) {
