@@ -182,7 +182,7 @@ class RealWatch final : public Watch {
       for (std::size_t at = 0; at < *count;) {
         const auto* event = reinterpret_cast<const inotify_event*>(buffer.data() + at);
         at += sizeof(inotify_event) + event->len;
-        if (event->mask & IN_IGNORED) gone_ = true;
+        if (event->mask & (IN_IGNORED | IN_MOVE_SELF)) gone_ = true;
         const bool about_folder = event->mask & (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED);
         changed = changed || about_folder || name_.empty() || (event->len > 0 && name_ == event->name);
       }

@@ -30,7 +30,7 @@ class RealFiles final : public Files {
   void set_mode(const Path& path, unsigned permissions) override;
   void sync_folder(const Path& folder) override;
   // A file is watched by its name, so that one that is replaced or made anew is seen too. Once a watched folder itself
-  // is gone and that was told, wait() throws not_found.
+  // is gone or moved and that was told, wait() throws not_found.
   std::unique_ptr<Watch> watch(const Path& path) override;
 
  private:

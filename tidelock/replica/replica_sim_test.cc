@@ -313,6 +313,27 @@ TEST(ReplicaSim, AReaderNeverFailsAndNeverGoesBackWhateverHappensToTheFolder) {
   world::for_seeds(world::long_seeds(60), [](World& world) { read_through(world); });
 }
 
+// Its watch goes with the folder that was moved; the new one is watched as the old one was.
+TEST(ReplicaSim, AReaderFollowsAFolderThatIsMadeAnewAsFastAsTheOldOne) {
+  world::for_seeds(3, [](World& world) {
+    world.run([&](base::Runtime&) {
+      auto& self = world.process(world.machine("host"), "reader");
+      change_master(self);
+      publish_once(self, 3);
+      Reader reader(self, self.files(), kFolder, {.poll = 100ms});
+      self.files().rename(kFolder, "/old");
+      auto last = publish_once(self, 3);
+      ASSERT_TRUE(reader.wait_for_other(std::nullopt, self.in(1min)));
+      self.sleep_for(10s);
+      for (int i = 0; i < 3; ++i) {
+        const auto seen = reader.version();
+        last = publish_once(self, 3);
+        EXPECT_TRUE(reader.wait_for_other(seen, self.in(50ms)));
+      }
+    });
+  });
+}
+
 TEST(ReplicaSim, TheSameSeedIsTheSameRun) {
   const auto hash = [](std::uint64_t seed) {
     World world(seed);

@@ -21,6 +21,8 @@ class WatchOnDisk final : public base::Watch, public Watcher {
   WatchOnDisk(FilesOfProcess& files, std::shared_ptr<Node> folder, std::string name, Path path)
       : files_(files), folder_(std::move(folder)), name_(std::move(name)), path_(std::move(path)) {
     folder_->watchers.push_back(this);
+    above_ = folder_->parent.lock();
+    folder_name_ = folder_->name;
   }
   ~WatchOnDisk() override { std::erase(folder_->watchers, static_cast<Watcher*>(this)); }
 
@@ -30,7 +32,7 @@ class WatchOnDisk final : public base::Watch, public Watcher {
     files_.check_alive();
     const std::stop_callback wake(stop, [&] { scheduler.wake_all(waiting_); });
     while (!std::exchange(changed_, false)) {
-      if (folder_->parent.expired() && folder_->inode != Tree::kRootInode) {
+      if (!is_where_it_was()) {
         throw errno_error(ENOENT, path_, "the watched folder is gone");
       }
       if (stop.stop_requested() || (!deadline.is_never() && deadline.passed(machine.now()))) return false;
@@ -41,6 +43,11 @@ class WatchOnDisk final : public base::Watch, public Watcher {
   }
 
  private:
+  bool is_where_it_was() const {
+    if (folder_->inode == Tree::kRootInode) return true;
+    return above_ != nullptr && folder_->parent.lock() == above_ && folder_->name == folder_name_;
+  }
+
   void changed(const std::string& name) override {
     if (!name.empty() && !name_.empty() && name != name_) return;
     changed_ = true;
@@ -49,6 +56,8 @@ class WatchOnDisk final : public base::Watch, public Watcher {
 
   FilesOfProcess& files_;
   const std::shared_ptr<Node> folder_;
+  std::shared_ptr<Node> above_;  // Where the folder was when the watch was made.
+  std::string folder_name_;
   const std::string name_;  // Empty: all of the folder.
   const Path path_;
   bool changed_ = false;

@@ -361,6 +361,20 @@ TEST_P(FilesConformance, AWatchedFolderTellsOfItsChildren) {
   });
 }
 
+TEST_P(FilesConformance, AWatchEndsWhenItsFolderIsMovedAway) {
+  run([](const Place& place) {
+    place.files.create_folders(place.folder / "a");
+    put(place.files, place.folder / "a" / "x", "one");
+    const auto of_folder = place.files.watch(place.folder / "a");
+    const auto of_file = place.files.watch(place.folder / "a" / "x");
+    place.files.rename(place.folder / "a", place.folder / "b");
+    for (auto* watch : {of_folder.get(), of_file.get()}) {
+      EXPECT_TRUE(watch->wait(place.runtime.in(1min)));
+      EXPECT_THROW_CODE(watch->wait(place.runtime.in(1min)), Code::not_found);
+    }
+  });
+}
+
 TEST_P(FilesConformance, AWaitOnAWatchEndsByAChangeOrByAStop) {
   run([](const Place& place) {
     put(place.files, place.folder / "x", "one");
