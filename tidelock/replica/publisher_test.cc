@@ -16,6 +16,7 @@
 #include "tidelock/base/process.h"
 #include "tidelock/replica/checkpoint_hold.h"
 #include "tidelock/replica/health.h"
+#include "tidelock/replica/testing/plain_reader.h"
 #include "tidelock/replica/testing/replica_test.h"
 #include "tidelock/world/testing.h"
 
@@ -43,6 +44,40 @@ TEST_F(PublisherOnFiles, AReplicaOfAnOpenDuckDbMasterIsReadByAnybody) {
   Reader reader(runtime_, files_, folder_path());
   EXPECT_EQ(reader.connect().one<double>("select price from price"), 189.5);
   EXPECT_EQ(reader.version(), manifest.version);
+}
+
+// Also while versions are replaced and removed as fast as that goes.
+TEST_F(PublisherOnFiles, AnotherProgramThatOpensTheLinkByTheEngineItselfAlwaysReads) {
+  constexpr int kVersions = 10;
+  const auto owner = open_master();
+  owner->script("create table t as select 0 as i, 7 as seven");
+  publish(owner.get());
+  testing::PlainReader plain(runtime_, "duckdb", folder().current(), "select max(i) from t");
+  EXPECT_EQ(plain.read(), "0");
+  int reads = 0;
+  auto reading = runtime_.spawn("another program", [&](const std::stop_token& stop) {
+    testing::PlainReader other(runtime_, "duckdb", folder().current(), "select max(seven) from t");
+    for (; !stop.stop_requested() && !HasFailure(); ++reads) EXPECT_EQ(other.read(), "7");
+  });
+  Publisher publisher(runtime_, files_, *locks_, options(1));
+  for (int i = 1; i <= kVersions; ++i) {
+    owner->execute("insert into t values (?, 7)", i);
+    publisher.publish(owner.get());
+    EXPECT_EQ(plain.read(), std::to_string(i));
+  }
+  reading.request_stop();
+  reading.join();
+  EXPECT_GT(reads, 0);
+}
+
+TEST_F(PublisherOnSqliteFiles, AnotherProgramThatOpensTheLinkByTheEngineItselfReads) {
+  open_master("sqlite")->script("create table t as select 7 as i");
+  publish();
+  testing::PlainReader plain(runtime_, "sqlite", folder().current(), "select i from t");
+  EXPECT_EQ(plain.read(), "7");
+  open_master("sqlite")->script("update t set i = 8");
+  publish();
+  EXPECT_EQ(plain.read(), "8");
 }
 
 TEST_F(PublisherOnSqliteFiles, AReplicaOfAnSqliteMasterInWalModeIsInRollbackMode) {

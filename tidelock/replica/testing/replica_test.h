@@ -35,7 +35,7 @@ class ReplicaTest : public ::testing::Test {
   std::unique_ptr<sql::Database> open_master(const std::string& engine = "duckdb") {
     return open(engine + ":" + master().string());
   }
-  // What anybody does who knows nothing of Tidelock: opens the file that the link leads to.
+  // The file that the link leads to, opened in this process. As anybody else does: PlainReader.
   std::unique_ptr<sql::Database> open_plainly(const std::string& engine = "duckdb") {
     return open(engine + ":" + (folder_path() / "current.db").string() + "?mode=ro");
   }
