@@ -122,6 +122,10 @@ std::vector<RunSummary> History::list(const HistoryFilter& filter) {
     sql += "where job = ? ";
     values.push_back(sql::to_view(*filter.job));
   }
+  if (filter.cause) {
+    sql += values.empty() ? "where cause = ? " : "and cause = ? ";
+    values.push_back(sql::to_view(name(*filter.cause)));
+  }
   if (filter.died) {  // They are few; which they are the arbiter tells.
     sql += fmt::format("{} run.status in ('waiting', 'running') ", values.empty() ? "where" : "and");
   } else if (filter.status) {

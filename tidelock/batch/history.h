@@ -83,6 +83,7 @@ struct Waiting {
 struct HistoryFilter {
   std::optional<std::string> job{};
   std::optional<RunStatus> status{};
+  std::optional<Cause> cause{};
   bool died = false;       // Only those whose process is gone, instead of a status.
   std::size_t limit = 20;  // The newest.
 };

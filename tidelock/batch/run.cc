@@ -48,6 +48,8 @@ RunStatus parse_run_status(std::string_view text) { return parse_in(kStatuses, "
 std::string_view name(Cause cause) { return name_in(kCauses, cause); }
 Cause parse_cause(std::string_view text) { return parse_in(kCauses, "cause", text); }
 
+bool waits_for_operator(RunStatus status) { return status == RunStatus::failed || status == RunStatus::stopped; }
+
 bool is_over(RunStatus status) {
   return status == RunStatus::completed || status == RunStatus::skipped || status == RunStatus::missed;
 }

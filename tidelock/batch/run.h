@@ -28,6 +28,7 @@ enum class RunStatus {
 std::string_view name(RunStatus status);
 RunStatus parse_run_status(std::string_view text);  // Error: corrupt.
 bool is_over(RunStatus status);                     // Completed, skipped or missed: nothing can follow.
+bool waits_for_operator(RunStatus status);          // Failed or stopped: nobody else continues it.
 
 // Why a run came to be. Persisted by name: never change one.
 enum class Cause { schedule, first, hand, trigger };

@@ -136,9 +136,7 @@ base::Deadline Engine::look_at_others() {
       const base::LocalGuard guard(mutex_);
       others_.erase(id);
     }
-    const bool ended =
-        is_over(run.status) || run.status == batch::RunStatus::failed || run.status == batch::RunStatus::stopped;
-    if (!ended) {
+    if (!is_over(run.status) && !waits_for_operator(run.status)) {
       any_left = lanes_->add(id, run.job, run.scheduled) || any_left;
       continue;
     }
@@ -175,10 +173,11 @@ void Engine::take_up_pending() {
 std::optional<Engine::Unfinished> Engine::unfinished_first() {
   for (const auto& job : pipeline_.jobs) {
     if (!job.first) continue;
-    if (!history_.list({.job = job.name, .status = batch::RunStatus::completed, .limit = 1}).empty()) continue;
-    auto failed = history_.list({.job = job.name, .status = batch::RunStatus::failed, .limit = 1});
-    if (failed.empty() || lanes_->has(job.name)) return Unfinished{&job, std::nullopt};
-    return Unfinished{&job, std::move(failed.front())};
+    const bool at_work = lanes_->has(job.name);  // Looked at first: what it does until it is idle is seen then.
+    const auto runs = history_.list({.job = job.name, .cause = batch::Cause::first, .limit = 1});
+    if (!runs.empty() && runs.front().status == batch::RunStatus::completed) continue;
+    if (runs.empty() || at_work || !waits_for_operator(runs.front().status)) return Unfinished{&job, std::nullopt};
+    return Unfinished{&job, runs.front()};
   }
   return std::nullopt;
 }
@@ -192,8 +191,8 @@ void Engine::continue_runs() {
          fmt::format("run {}, which was {}, is continued", run.id, name(run.status)));
     lanes_->add(run.id, run.job, run.scheduled);
   }
-  if (!unfinished || !unfinished->failed) return;
-  const auto& run = *unfinished->failed;
+  if (!unfinished || !unfinished->halted || unfinished->halted->status != batch::RunStatus::failed) return;
+  const auto& run = *unfinished->halted;
   note(Progress::Kind::note, LogLevel::info, run.job, fmt::format("run {}, which failed, is continued", run.id));
   lanes_->add(run.id, run.job, run.scheduled);
 }

@@ -51,10 +51,11 @@ class Engine {
   bool has_unfinished();
   base::Deadline next_look() const { return next_look_; }
 
-  // Jobs with "@first" whose run is not complete; the last one's failure, if it failed.
+  // A job with "@first" whose run of that cause is not complete (one by hand does not stand for it); the run, if it
+  // failed or was stopped.
   struct Unfinished {
     const batch::Job* job;
-    std::optional<batch::RunSummary> failed;
+    std::optional<batch::RunSummary> halted;
   };
   std::optional<Unfinished> unfinished_first();
 

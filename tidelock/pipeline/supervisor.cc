@@ -142,16 +142,15 @@ class Session {
     if (first_complete_) return true;
     const auto unfinished = engine_.unfinished_first();
     if (!unfinished) return first_complete_ = true;
-    if (unfinished->failed) {
-      const auto& run = *unfinished->failed;
-      if (options_.replay) {
-        throw Error(Code::cancelled,
-                    fmt::format("job {} comes before all others, and failed: {}", run.job, run.reason));
-      }
-      if (!std::exchange(said_first_failed_, true)) {
-        say(LogLevel::error, fmt::format("waits: job {} comes before all others, and failed; mend it, then `tidelock "
-                                         "batch resume {}`",
-                                         run.job, run.id));
+    if (unfinished->halted) {
+      const auto& run = *unfinished->halted;
+      const bool failed = run.status == batch::RunStatus::failed;
+      const auto what =
+          fmt::format("job {} comes before all others, and {}", run.job, failed ? "failed" : "was stopped");
+      if (options_.replay) throw Error(Code::cancelled, fmt::format("{}: {}", what, run.reason));
+      if (!std::exchange(said_first_halted_, true)) {
+        say(LogLevel::error, fmt::format("waits: {}; {} `tidelock batch resume {}`", what,
+                                         failed ? "mend it, then" : "continue it by", run.id));
       }
       return false;
     }
@@ -237,7 +236,7 @@ class Session {
   Services services_;
   std::stop_source stop_;
   bool first_complete_ = false;
-  bool said_first_failed_ = false;
+  bool said_first_halted_ = false;
   std::string said_;  // About the state.
   base::Deadline forget_at_ = base::Instant::min();
   bool taken_over_ = false;  // What processes that are no more have left is ours.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -49,15 +50,15 @@ std::string noting(const std::string& name, const std::string& keys) {
 // One process that runs a pipeline, as often as the test wants.
 class Bench {
  public:
-  Bench(base::Runtime& runtime, base::Files& files, const std::string& jobs)
-      : runtime_(runtime), files_(files), toolkit_(runtime, files), host_(runtime) {
-    files.create_folders("/p");
+  Bench(base::Runtime& runtime, base::Files& files, const std::string& jobs, base::Path folder = "/p")
+      : runtime_(runtime), files_(files), folder_(std::move(folder)), toolkit_(runtime, files), host_(runtime) {
+    files.create_folders(folder_);
     write("note.sql", "create table if not exists note (at text); insert into note values ($now);");
     write("broken.sql", "insert into nowhere values (1);");
     write("pipeline.toml", std::string(kHead) + jobs);
   }
 
-  void write(const std::string& name, const std::string& text) { files_.write_atomically("/p/" + name, text); }
+  void write(const std::string& name, const std::string& text) { files_.write_atomically(folder_ / name, text); }
 
   Surroundings surroundings() {
     return {.toolkit = toolkit_,
@@ -69,12 +70,16 @@ class Bench {
                   return "version " + std::to_string(++versions);
                 },
             .process_alive = [this](std::int64_t pid) { return !dead.contains(pid); },
-            .say = [this](const Progress& progress) { said.push_back(progress.about + ": " + progress.text); }};
+            .say =
+                [this](const Progress& progress) {
+                  said.push_back(progress.about + ": " + progress.text);
+                  if (when_said) when_said(progress);
+                }};
   }
 
   // Until the stop is requested.
   Summary run(const std::stop_token& drain, SupervisorOptions options = {}) {
-    const auto pipeline = load(files_, "/p/pipeline.toml");
+    const auto pipeline = load(files_, folder_ / "pipeline.toml");
     return Supervisor(pipeline, surroundings(), std::move(options)).run(drain);
   }
   // For so long.
@@ -90,18 +95,18 @@ class Bench {
     return run({}, {.replay = Replay::parse(days, day, "UTC")});
   }
   Summary run_once(const std::string& job) {
-    const auto pipeline = load(files_, "/p/pipeline.toml");
+    const auto pipeline = load(files_, folder_ / "pipeline.toml");
     return Supervisor(pipeline, surroundings()).run_once(job, {});
   }
 
   Summary resume(batch::RunId run) {
-    const auto pipeline = load(files_, "/p/pipeline.toml");
+    const auto pipeline = load(files_, folder_ / "pipeline.toml");
     return Supervisor(pipeline, surroundings()).resume(run, {});
   }
 
   std::vector<std::string> notes() {
     std::vector<std::string> all;
-    auto connection = toolkit_.database("sqlite:/p/work/shop.db")->connect();
+    auto connection = database("shop.db")->connect();
     for (const auto row : connection.query("select at from note order by rowid")) {
       all.push_back(row.get<std::string>(0));
     }
@@ -111,7 +116,13 @@ class Bench {
   FakeHost& host() { return host_; }
   Toolkit& toolkit() { return toolkit_; }
 
+  std::shared_ptr<sql::Database> database(const std::string& name) {
+    return toolkit_.database("sqlite:" + (folder_ / "work" / name).string());
+  }
+  std::shared_ptr<sql::Database> state() { return database("state.db"); }
+
   std::vector<std::string> said;
+  std::function<void(const Progress&)> when_said;
   std::set<std::int64_t> dead;
   bool disk_is_full = false;
   base::Duration publishing_takes{};
@@ -120,6 +131,7 @@ class Bench {
  private:
   base::Runtime& runtime_;
   base::Files& files_;
+  const base::Path folder_;
   Toolkit toolkit_;
   FakeHost host_;
 };
@@ -210,7 +222,7 @@ WORLD_TEST(Supervisor, RunsThatWereOverLongAgoLeaveTheStateAndWhatComesFirstIsNo
   const auto summary = bench.run_for(190min);
   EXPECT_GE(summary.jobs.at("tick").completed, 18U);
   EXPECT_EQ(summary.jobs.at("load").completed, 1U);
-  const auto state = bench.toolkit().database("sqlite:/p/work/state.db");
+  const auto state = bench.state();
   EXPECT_LE(state->one<std::int64_t>("select count(*) from tidelock_run"), 10);
   EXPECT_EQ(state->one<std::int64_t>("select count(*) from tidelock_run where job = 'load'"), 1);
   EXPECT_FALSE(bench.run_for(30s).jobs.contains("load"));
@@ -231,6 +243,36 @@ WORLD_TEST(Supervisor, IfWhatComesFirstFailsNothingElseBeginsAndTheNextStartTrie
   summary = bench.run_for(10s);
   EXPECT_EQ(summary.jobs.at("load").completed, 1U);
   EXPECT_GT(summary.jobs.at("tick").completed, 5U);
+}
+
+WORLD_TEST(Supervisor, ARunByHandOfAJobThatComesFirstDoesNotStandForItWhateverCameOfIt) {
+  for (const bool fails : {false, true}) {
+    const base::Path folder(fails ? "/failed" : "/completed");
+    Bench bench(runtime, files, noting("load", "schedule = \"@first\"") + noting("close", "schedule = \"0 0 * * *\""),
+                folder);
+    if (fails) bench.write("note.sql", "insert into nowhere values (1);");
+    EXPECT_EQ(bench.run_once("load").all().failed, fails ? 1U : 0U);
+    bench.write("note.sql", "create table if not exists note (at text); insert into note values ($now);");
+    auto summary = bench.replay("2018-01-03..2018-01-04");
+    EXPECT_TRUE(summary.complete);
+    EXPECT_EQ(summary.jobs["load"].completed, 1U);
+    EXPECT_EQ(summary.jobs["close"].completed, 2U) << folder;
+    EXPECT_EQ(bench.state()->one<std::int64_t>("select count(*) from tidelock_run where job = 'load'"), 2);
+  }
+}
+
+WORLD_TEST(Supervisor, IfWhatComesFirstWasStoppedItIsSaidAndOnlyAnOperatorContinuesIt) {
+  const auto jobs = noting("load", "schedule = \"@first\"") + noting("tick", "schedule = \"every 1s\"");
+  Bench bench(runtime, files, jobs);
+  bench.write("note.sql", "insert into nowhere values (1);");
+  bench.run_for(5s);
+  bench.state()->execute("update tidelock_run set status = 'stopped'");
+  bench.write("note.sql", "create table if not exists note (at text); insert into note values ($now);");
+  EXPECT_EQ(bench.run_for(10s).all().runs, 0U);
+  EXPECT_THAT(bench.said, Contains(HasSubstr("job load comes before all others, and was stopped; continue it by "
+                                             "`tidelock batch resume 1`")));
+  EXPECT_EQ(bench.resume(1).jobs.at("load").completed, 1U);
+  EXPECT_GT(bench.run_for(10s).jobs.at("tick").completed, 5U);
 }
 
 WORLD_TEST(Supervisor, TheSpyWritesDownWhatTheStoresAreTold) {
@@ -451,7 +493,7 @@ WORLD_TEST(Supervisor, AStandbyGoesOnWaitingWhileTheStateIsOutOfReach) {
   runtime.sleep_for(20s);
   two.first_dies();
   {
-    const auto state = bench.toolkit().database("sqlite:/p/work/state.db");
+    const auto state = bench.state();
     auto connection = state->connect();
     const auto locked = connection.begin();
     runtime.sleep_for(60s);
@@ -465,7 +507,7 @@ WORLD_TEST(Supervisor, AStandbyWaitsForAStateThatIsOutOfReachWhenItIsStarted) {
   Bench bench(runtime, files, noting("tick", "schedule = \"every 10s\""));
   files.create_folders("/p/work");
   const auto locking = runtime.spawn("locks the state", [&](const std::stop_token&) {
-    const auto state = bench.toolkit().database("sqlite:/p/work/state.db");
+    const auto state = bench.state();
     auto connection = state->connect();
     auto locked = connection.begin();
     locked.execute("create table foreign_one (a integer)");
