@@ -41,7 +41,7 @@ Execution::Execution(const Context& context, Runs& runs, const Job& job, RunRow 
 
 Execution::~Execution() = default;
 
-RunResult Execution::run() {
+std::optional<RunResult> Execution::run() {
   const std::stop_callback on_stop(stop_, [this] { gentle_.request_stop(); });
   const auto end_at_once = [this] {
     hard_.request_stop();
@@ -56,8 +56,12 @@ RunResult Execution::run() {
   RunResult result;
   auto slot = Slot::stopped;
   try {
-    record_.begun();
-    slot = take_slot();
+    if (!record_.begun()) return std::nullopt;
+    if (record_.run().stop_requested && !record_.run().by_operator) {
+      stopped_by_operator_ = true;  // Whoever was told so died before he did it.
+    } else {
+      slot = take_slot();
+    }
   } catch (const Error& error) {  // A hard stop ends the waits for the state and the arbiter.
     if (error.code() != Code::cancelled || !hard_.stop_requested()) throw;
   }

@@ -22,7 +22,7 @@ class Execution {
             const std::stop_token& stop);
   ~Execution();
 
-  RunResult run();
+  std::optional<RunResult> run();  // Empty: it was stopped before it began.
 
  private:
   enum class Slot { taken, skipped, stopped };

@@ -23,8 +23,8 @@ std::string run_key(std::string_view uuid) { return "run/" + std::string(uuid); 
 
 std::optional<RunRow> find_run(sql::Database& state, RunId id) {
   auto connection = state.connect();
-  auto rows =
-      connection.query("select uuid, job, status, cause, scheduled_us, executions from tidelock_run where id = ?", id);
+  auto rows = connection.query(
+      "select uuid, job, status, cause, scheduled_us, executions, stop_requested from tidelock_run where id = ?", id);
   if (!rows.next()) return std::nullopt;
   const auto row = rows.row();
   return RunRow{.id = id,
@@ -33,7 +33,8 @@ std::optional<RunRow> find_run(sql::Database& state, RunId id) {
                 .status = parse_run_status(row.get<std::string_view>(2)),
                 .cause = parse_cause(row.get<std::string_view>(3)),
                 .scheduled = from_us(row.get<std::int64_t>(4)),
-                .executions = row.get<int>(5)};
+                .executions = row.get<int>(5),
+                .stop_requested = row.get<int>(6) != 0};
 }
 
 std::optional<RunId> insert_run(sql::Executor& state, const NewRun& run, RunStatus status, std::string_view reason) {
@@ -108,13 +109,23 @@ std::string RunRecord::share() const {
 RunRecord::RunRecord(const Context& context, RunRow run, std::int64_t token, std::stop_token hard)
     : context_(context), run_(std::move(run)), token_(token), hard_(std::move(hard)) {}
 
-void RunRecord::begun() {
+bool RunRecord::begun() {
   const auto& self = context_.runtime.identity();
-  write(
+  const auto sql = fmt::format(
       "update tidelock_run set status = 'waiting', executions = executions + 1, started_us = coalesce(started_us, ?), "
-      "ended_us = null, reason = '', owner = ?, host = ?, pid = ?, token = ?, slot_key = '', slot_claim = '', "
-      "stop_requested = 0 where id = ? and token < ?",
-      in_us(now()), lock::current_owner(context_.runtime), self.host, self.pid, token_);
+      "ended_us = null, reason = '', owner = ?, host = ?, pid = ?, token = ?, slot_key = '', slot_claim = ''{} "
+      "where id = ? and token < ? and status in ('queued', 'waiting', 'running', 'interrupted'{})",
+      run_.by_operator ? ", stop_requested = 0" : "", run_.by_operator ? ", 'failed', 'stopped'" : "");
+  return patiently([&](sql::Connection& on) {
+    if (on.execute(sql, in_us(now()), lock::current_owner(context_.runtime), self.host, self.pid, token_, run_.id,
+                   token_) > 0) {
+      return true;
+    }
+    const auto token = on.maybe<std::int64_t>("select token from tidelock_run where id = ?", run_.id);
+    if (token && *token < token_) return false;
+    if (token != token_) throw continued_elsewhere(token_);
+    return true;  // An attempt whose answer was lost has done it.
+  });
 }
 
 void RunRecord::waits_since(base::WallTime moment) {
@@ -122,15 +133,17 @@ void RunRecord::waits_since(base::WallTime moment) {
 }
 
 void RunRecord::got_slot(std::string_view key, std::string_view claim) {
-  write("update tidelock_run set status = 'running', slot_key = ?, slot_claim = ? where id = ? and token = ?", key,
-        claim);
+  write(
+      "update tidelock_run set status = 'running', slot_key = ?, slot_claim = ? where id = ? and token = ? and "
+      "status in ('waiting', 'running')",
+      key, claim);
 }
 
 void RunRecord::ended(RunStatus status, const std::string& reason, bool leaves_checkpoints) {
   patiently([&](sql::Connection& on) {
     on.execute(
         "update tidelock_run set status = ?, ended_us = ?, reason = ?, slot_key = '', slot_claim = '', checkpoints = ? "
-        "where id = ? and token = ?",
+        "where id = ? and token = ? and status in ('waiting', 'running')",  // Not when it was stopped as a dead one's.
         name(status), in_us(now()), reason, leaves_checkpoints ? 1 : 0, run_.id, token_);
   });
 }

@@ -28,6 +28,8 @@ struct RunRow {
   Cause cause = Cause::hand;
   base::WallTime scheduled;
   int executions = 0;
+  bool stop_requested = false;
+  bool by_operator = false;  // Who executes it now does so for an operator: earlier requests to stop are over.
 };
 std::optional<RunRow> find_run(sql::Database& state, RunId id);
 // Empty when there is a run of its key already.
@@ -63,7 +65,7 @@ class RunRecord {
   const RunRow& run() const { return run_; }
   std::int64_t token() const { return token_; }
 
-  void begun();                             // Waiting for its slot.
+  bool begun();                             // Waiting for its slot. False: it was stopped just before, and stays so.
   void waits_since(base::WallTime moment);  // The slot is taken by somebody else.
   void got_slot(std::string_view key, std::string_view claim);
   void ended(RunStatus status, const std::string& reason, bool leaves_checkpoints);

@@ -24,6 +24,14 @@ Runner::Runner(Context context) : context_(std::move(context)), runs_(context_.s
 }
 
 std::optional<RunResult> Runner::execute(RunId id, const Job& job, const std::stop_token& stop) {
+  return take(id, job, false, stop);
+}
+
+std::optional<RunResult> Runner::resume(RunId id, const Job& job, const std::stop_token& stop) {
+  return take(id, job, true, stop);
+}
+
+std::optional<RunResult> Runner::take(RunId id, const Job& job, bool by_operator, const std::stop_token& stop) {
   const auto find = [&] {
     const auto run = find_run(context_.state, id);
     if (!run) throw Error(Code::not_found, fmt::format("there is no run {}", id));
@@ -41,7 +49,8 @@ std::optional<RunResult> Runner::execute(RunId id, const Job& job, const std::st
   if (!lease) return std::nullopt;
   const lock::Keeper keeper(mutex, *lease);
   auto run = find();  // It may have ended before it was ours.
-  if (is_over(run.status)) return std::nullopt;
+  if (is_over(run.status) || (waits_for_operator(run.status) && !by_operator)) return std::nullopt;
+  run.by_operator = by_operator;
   return Execution(context_, runs_, job, std::move(run), keeper, stop).run();
 }
 

@@ -36,14 +36,19 @@ class Runner {
   Runs& runs() { return runs_; }
   const Context& context() const { return context_; }
 
-  // Executes a run that was queued, or continues one that was interrupted, stopped, failed or whose process died: from
-  // the last chunk that was committed, completed steps left out. Waits for the slot, or skips, as the job says.
+  // Executes a run that was queued, or continues one that was interrupted or whose process died: from the last chunk
+  // that was committed, completed steps left out. Waits for the slot, or skips, as the job says.
   // `stop`: the run ends as interrupted after its chunk. Returns how it ended; what its steps throw is in the result.
-  // Empty when another process or task executes it, or it is over.
+  // Empty when another process or task executes it, it is over, or it failed or was stopped: whoever learned of it
+  // before may come too late. One that was asked to stop and whose process died before it did ends as stopped.
   // Errors: not_found for such a run or when it is of another job; those of the state database and the arbiter.
   std::optional<RunResult> execute(RunId id, const Job& job, const std::stop_token& stop = {});
+  // The same on behalf of an operator, who also continues a run that failed or was stopped.
+  std::optional<RunResult> resume(RunId id, const Job& job, const std::stop_token& stop = {});
 
  private:
+  std::optional<RunResult> take(RunId id, const Job& job, bool by_operator, const std::stop_token& stop);
+
   Context context_;
   Runs runs_;
 };

@@ -46,7 +46,27 @@ std::vector<Pending> Runs::pending(lock::Backend& locks, base::Deadline deadline
   return result;
 }
 
-bool Runs::request_stop(RunId id) {
+bool Runs::stop_if_dead(RunId id, lock::Backend& locks, base::Deadline deadline) {
+  std::string uuid;
+  std::int64_t token = 0;
+  {
+    auto connection = state_.connect();
+    auto rows =
+        connection.query("select uuid, token from tidelock_run where id = ? and status in ('waiting', 'running')", id);
+    if (!rows.next()) return false;
+    uuid = rows.row().get<std::string>(0);
+    token = rows.row().get<std::int64_t>(1);
+  }
+  if (held_keys(locks, deadline).contains(run_key(uuid))) return false;
+  // Whoever takes it over meanwhile writes his token.
+  return state_.execute(
+             "update tidelock_run set status = 'stopped', ended_us = ?, reason = 'stopped after its process had died' "
+             "where id = ? and token = ? and status in ('waiting', 'running')",
+             in_us(state_.runtime().wall_now()), id, token) > 0;
+}
+
+bool Runs::request_stop(RunId id, lock::Backend& locks, base::Deadline deadline) {
+  if (stop_if_dead(id, locks, deadline)) return true;
   return sql::transact(state_, [&](sql::Transaction& tx) {
     const auto status = tx.maybe<std::string>("select status from tidelock_run where id = ?", id);
     if (!status) throw Error(Code::not_found, fmt::format("there is no run {}", id));

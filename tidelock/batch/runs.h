@@ -37,9 +37,10 @@ class Runs {
   // their lease tells. Not those that failed or that an operator stopped.
   std::vector<Pending> pending(lock::Backend& locks, base::Deadline deadline);
 
-  // Asks a run to stop, in whichever process it is: it does so within a second, after its chunk. A queued run becomes
-  // stopped at once. False when it is over, failed or stopped already. Error: not_found.
-  bool request_stop(RunId id);
+  // Asks a run to stop, in whichever process it is: it does so within a second, after its chunk. A run that is queued
+  // or interrupted, or whose process died, becomes stopped at once. Only Runner::resume() continues it then.
+  // False when it is over, failed or stopped already. Error: not_found.
+  bool request_stop(RunId id, lock::Backend& locks, base::Deadline deadline);
 
   // Removes all that is known about runs of the job that were over before `before`, kForgetMost of them at most, in one
   // transaction. Returns how many. What later work relies on stays: runs that can be resumed, those whose checkpoints
@@ -48,6 +49,8 @@ class Runs {
   std::size_t forget(std::string_view job, base::WallTime before);
 
  private:
+  bool stop_if_dead(RunId id, lock::Backend& locks, base::Deadline deadline);
+
   sql::Database& state_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "tidelock/batch/testing/before.h"
 #include "tidelock/batch/testing/bench.h"
 #include "tidelock/lock/keeper.h"
 #include "tidelock/world/testing.h"
@@ -64,16 +65,49 @@ WORLD_TEST(Slots, ARunThatWaitsCanBeStoppedAndResumed) {
   std::optional<RunResult> result;
   auto task = runtime.spawn("run", [&](std::stop_token) { result = bench.runner().execute(id, job); });
   runtime.sleep_for(2s);
-  EXPECT_TRUE(bench.runs().request_stop(id));
+  EXPECT_TRUE(bench.request_stop(id));
   task.join();
   EXPECT_EQ(result->status, RunStatus::stopped);
-  EXPECT_FALSE(bench.runs().request_stop(id));
+  EXPECT_FALSE(bench.request_stop(id));
   EXPECT_THAT(bench.runs().pending(bench.locks(), runtime.in(1s)), IsEmpty());  // Only an operator continues it.
-  EXPECT_THROW_CODE(bench.runs().request_stop(99), Code::not_found);
+  EXPECT_THROW_CODE(bench.request_stop(99), Code::not_found);
 
   const auto queued = bench.queue(job);
-  EXPECT_TRUE(bench.runs().request_stop(queued));
+  EXPECT_TRUE(bench.request_stop(queued));
   EXPECT_EQ(bench.history().show(queued).run.status, RunStatus::stopped);
+}
+
+WORLD_TEST(Slots, WhoHasAStoppedRunInHandDoesNotExecuteItAndAnOperatorDoes) {
+  Bench bench(runtime, files);
+  const auto job = in_group(Overlap::wait);
+  const auto id = bench.queue(job);
+  EXPECT_TRUE(bench.request_stop(id));
+  EXPECT_FALSE(bench.runner().execute(id, job));
+  EXPECT_EQ(bench.history().find(id).status, RunStatus::stopped);
+  EXPECT_EQ(bench.runner().resume(id, job)->status, RunStatus::completed);
+  EXPECT_FALSE(bench.runner().resume(id, job));  // It is over.
+}
+
+WORLD_TEST(Slots, ARunThatIsStoppedJustBeforeItBeginsDoesNotBegin) {
+  Bench bench(runtime, files);
+  const auto job = in_group(Overlap::wait);
+  const auto id = bench.queue(job);
+  bench.state().observe(std::make_shared<testing::Before>(
+      "set status = 'waiting'", [&] { EXPECT_TRUE(Bench(runtime, files).request_stop(id)); }));
+  EXPECT_FALSE(bench.runner().execute(id, job));
+  const auto run = bench.history().find(id);
+  EXPECT_EQ(run.status, RunStatus::stopped);
+  EXPECT_EQ(run.executions, 0);
+  EXPECT_FALSE(run.held);
+}
+
+WORLD_TEST(Slots, ARunThatFailedWhereAnotherProcessTookItIsNotExecutedAgain) {
+  Bench bench(runtime, files);
+  auto job = job_of(SqlStep{"bad.sql", "select nothing"});
+  const auto id = bench.queue(job);
+  EXPECT_EQ(Bench(runtime, files).runner().execute(id, job)->status, RunStatus::failed);
+  EXPECT_FALSE(bench.runner().execute(id, job));
+  EXPECT_EQ(bench.history().find(id).executions, 1);
 }
 
 WORLD_TEST(Slots, ARunWhoseSlotIsTakenAwayCommitsNothingMore) {

@@ -87,7 +87,8 @@ Outcome show_run(const BatchShow& options, Outside outside) {
 
 Outcome stop_run(const BatchStop& options, Outside outside) {
   Opened opened(options, outside);
-  const bool asked = batch::Runs(*opened.state).request_stop(options.run);
+  const bool asked =
+      batch::Runs(*opened.state).request_stop(options.run, *opened.locks, outside.runtime.in(std::chrono::seconds(10)));
   if (options.json) {
     outside.out << fmt::format("{{\"run\":{},\"asked\":{}}}\n", options.run, asked);
   } else if (asked) {

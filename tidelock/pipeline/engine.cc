@@ -194,7 +194,7 @@ void Engine::continue_runs() {
   if (!unfinished || !unfinished->halted || unfinished->halted->status != batch::RunStatus::failed) return;
   const auto& run = *unfinished->halted;
   note(Progress::Kind::note, LogLevel::info, run.job, fmt::format("run {}, which failed, is continued", run.id));
-  lanes_->add(run.id, run.job, run.scheduled);
+  lanes_->resume(run.id, run.job, run.scheduled);
 }
 
 bool Engine::forget_old_runs() {

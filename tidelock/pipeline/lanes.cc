@@ -29,27 +29,27 @@ Lanes::~Lanes() {
   }
 }
 
-bool Lanes::add(batch::RunId run, std::string_view job, base::WallTime scheduled) {
+bool Lanes::put(std::string_view job, const Item& item) {
   forget_ended_asides();
   const batch::Job* aside = nullptr;
   {
     const base::LocalGuard guard(mutex_);
-    const auto is_it = [&](const Item& item) { return item.run == run; };
+    const auto is_it = [&](const Item& each) { return each.run == item.run; };
     const auto lane =
         std::find_if(lanes_.begin(), lanes_.end(), [&](const Lane& each) { return each.job->name == job; });
     if (lane == lanes_.end() || std::any_of(lane->queue.begin(), lane->queue.end(), is_it) ||
-        std::any_of(asides_.begin(), asides_.end(), [&](const Aside& each) { return each.item.run == run; })) {
+        std::any_of(asides_.begin(), asides_.end(), [&](const Aside& each) { return is_it(each.item); })) {
       return false;
     }
     const bool exclusive = !lane->job->group || lane->job->group->slots == 1;
     if (!lane->queue.empty() && exclusive && lane->job->overlap == batch::Overlap::skip) {
       aside = lane->job;
     } else {
-      lane->queue.push_back({run, scheduled});
+      lane->queue.push_back(item);
       lane->more->notify_all();
     }
   }
-  if (aside != nullptr) add_aside(*aside, {run, scheduled});
+  if (aside != nullptr) add_aside(*aside, item);
   return true;
 }
 
@@ -105,7 +105,7 @@ void Lanes::execute(const batch::Job& job, const Item& item, const std::stop_tok
   Executed executed{item.run, job, item.scheduled, {}, {}, {}};
   const auto began = runtime_.now();
   try {
-    executed.result = runner_.execute(item.run, job, stop);
+    executed.result = item.by_operator ? runner_.resume(item.run, job, stop) : runner_.execute(item.run, job, stop);
   } catch (const Error& error) {
     executed.error = error;
   }

@@ -39,8 +39,14 @@ class Lanes {
   Lanes(const Lanes&) = delete;
   Lanes& operator=(const Lanes&) = delete;
 
-  // False when it is here already, or its job is unknown.
-  bool add(batch::RunId run, std::string_view job, base::WallTime scheduled) TIDELOCK_EXCLUDES(mutex_);
+  // A run that Runs::pending() finds, or did. False when it is here already, or its job is unknown.
+  bool add(batch::RunId run, std::string_view job, base::WallTime scheduled) TIDELOCK_EXCLUDES(mutex_) {
+    return put(job, {run, scheduled, false});
+  }
+  // The same on behalf of an operator: also one that failed or was stopped.
+  bool resume(batch::RunId run, std::string_view job, base::WallTime scheduled) TIDELOCK_EXCLUDES(mutex_) {
+    return put(job, {run, scheduled, true});
+  }
   // No further run begins; those that go on end as interrupted after their chunk. Waits for that.
   void stop();
 
@@ -53,6 +59,7 @@ class Lanes {
   struct Item {
     batch::RunId run;
     base::WallTime scheduled;
+    bool by_operator;
   };
   struct Lane {
     const batch::Job* job = nullptr;
@@ -68,6 +75,7 @@ class Lanes {
     base::Task task{};
   };
 
+  bool put(std::string_view job, const Item& item) TIDELOCK_EXCLUDES(mutex_);
   void work(Lane& lane, const std::stop_token& stop);
   void execute(const batch::Job& job, const Item& item, const std::stop_token& stop);
   void add_aside(const batch::Job& job, const Item& item);

@@ -344,7 +344,7 @@ Summary Supervisor::resume(batch::RunId run, const std::stop_token& drain, const
                 fmt::format("run {} of {} is executed by {}", run, known.job,
                             begun ? fmt::format("process {} on {}", known.pid, known.host) : "another process"));
   }
-  if (!engine.lanes().add(run, known.job, known.scheduled)) {
+  if (!engine.lanes().resume(run, known.job, known.scheduled)) {
     throw Error(Code::not_found, fmt::format("run {} is one of {}, which the pipeline does not have any more", run,
                                              base::quoted(known.job)));
   }

@@ -343,6 +343,25 @@ WORLD_TEST(Supervisor, OneJobIsRunOnceWithWhatItTriggersAndNothingElse) {
   EXPECT_THROW_CODE(bench.run_once("clos"), Code::not_found);
 }
 
+WORLD_TEST(Supervisor, ARunThatIsStoppedWhileItWaitsBehindAnotherIsNotExecuted) {
+  Bench bench(runtime, files,
+              "\n[job.slow]\nschedule = \"every 10s\"\n[[job.slow.step]]\nname = \"p\"\npublish = \"shop\"\n");
+  bench.publishing_takes = 60s;  // Runs 2 and 3 are due meanwhile.
+  const auto operating = runtime.spawn("operator", [&](const std::stop_token&) {
+    runtime.sleep_for(45s);
+    const auto state = bench.state();
+    const auto locks = bench.toolkit().lock_backend("sqlite:/p/work/state.db");
+    for (const batch::RunId run : {2, 3}) {
+      EXPECT_TRUE(batch::Runs(*state).request_stop(run, *locks, runtime.in(1s)));
+    }
+  });
+  bench.run_for(200s);
+  const auto state = bench.state();
+  EXPECT_EQ(state->one<std::string>("select status from tidelock_run where id = 1"), "completed");
+  EXPECT_EQ(state->one<std::int64_t>("select count(*) from tidelock_run where id in (2, 3) and status = 'stopped'"), 2);
+  EXPECT_EQ(state->one<std::int64_t>("select executions from tidelock_run where id = 3"), 0);
+}
+
 WORLD_TEST(Supervisor, ARunThatAnotherProcessExecutesCannotBeResumedAndItIsSaidWhoHasIt) {
   const std::string jobs = "\n[job.slow]\n[[job.slow.step]]\nname = \"p\"\npublish = \"shop\"\n";
   auto& first = world.process(world.machine(), "first");

@@ -126,7 +126,7 @@ TEST_P(BatchRunner, FailsAtOneBadRowTooManyAndGoesOnWhenTheFileIsRepaired) {
     EXPECT_EQ(bench.history().show(id).skips.size(), 1);
 
     write_items(place, "id,price\n1,1\n2,2\n3,3\n4,4\n5,5\n");
-    const auto result = *bench.runner().execute(id, job);
+    const auto result = *bench.runner().resume(id, job);
     EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
     EXPECT_EQ(result.rows_written, 5);
     EXPECT_THAT(ids(bench.store()), ElementsAre(1, 2, 3, 4, 5));
@@ -144,7 +144,7 @@ TEST_P(BatchRunner, DoesNotGoOnInAFileThatChangedBeforeTheCheckpoint) {
     const auto id = bench.queue(job);
     bench.runner().execute(id, job);
     write_items(place, "id,price\n9,9\n1,1\n2,2\n3,3\n");
-    const auto result = *bench.runner().execute(id, job);
+    const auto result = *bench.runner().resume(id, job);
     EXPECT_EQ(result.status, RunStatus::failed);
     EXPECT_THAT(result.reason, HasSubstr("the first 2 rows of items.csv are not those that this run has committed"));
     EXPECT_THAT(ids(bench.store()), ElementsAre(1, 2));
@@ -570,7 +570,7 @@ TEST_P(BatchRunner, HistoryIsFilteredSummedUpAndForgotten) {
     EXPECT_EQ(totals.failed, 1);
     EXPECT_EQ(totals.rows_written, 2);
 
-    EXPECT_TRUE(bench.runs().request_stop(bench.queue(job_of(TriggerStep{"x"}))));
+    EXPECT_TRUE(bench.request_stop(bench.queue(job_of(TriggerStep{"x"}))));
     EXPECT_EQ(history.list({.status = RunStatus::stopped}).size(), 1);
 
     EXPECT_THAT(history.list({.died = true}), IsEmpty());

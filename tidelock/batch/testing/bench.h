@@ -60,6 +60,8 @@ class Bench {
   }
   RunResult run(const Job& job, const std::stop_token& stop = {}) { return *runner_->execute(queue(job), job, stop); }
 
+  bool request_stop(RunId id) { return runs().request_stop(id, *locks_, runtime_.in(std::chrono::seconds(10))); }
+
   sql::Database& store() { return *store_; }
   std::shared_ptr<sql::Database>& store_pointer() { return store_; }
   sql::Database& state() { return *state_; }
