@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <utility>
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
@@ -188,19 +189,22 @@ bool SqliteConsumer::must_refresh() {
 
 std::vector<Delivery> SqliteConsumer::fetch(std::size_t max) {
   std::vector<Delivery> deliveries;
+  std::vector<std::pair<Slot*, std::int64_t>> reached;  // What a later partition's error takes away was not delivered.
   auto connection = topics_->database().connect();
   for (std::size_t i = 0; i < slots_.size() && deliveries.size() < max; ++i) {
     auto& slot = slots_[(first_slot_ + i) % slots_.size()];
     if (!slot.owned || !slot.wanted) continue;
+    const auto before = deliveries.size();
     for (const auto row :
          connection.query("select " + std::string(kDeliveryColumns) +
                               " from tidelock_message "
                               "where topic = ? and part = ? and position >= ? order by position limit ?",
                           slot.subscription->topic.id, slot.partition, slot.position, max - deliveries.size())) {
-      const auto& delivery = deliveries.emplace_back(read_delivery(row, slot.subscription->name, slot.partition));
-      slot.position = delivery.place.offset + 1;
+      deliveries.push_back(read_delivery(row, slot.subscription->name, slot.partition));
     }
+    if (deliveries.size() > before) reached.emplace_back(&slot, deliveries.back().place.offset + 1);
   }
+  for (const auto& [slot, position] : reached) slot->position = position;
   first_slot_ = (first_slot_ + 1) % slots_.size();
   return deliveries;
 }
