@@ -13,6 +13,7 @@
 #include "tidelock/base/process.h"
 #include "tidelock/base/text.h"
 #include "tidelock/batch/step_run.h"
+#include "tidelock/lock/owner.h"
 #include "tidelock/sql/text_form.h"
 
 namespace tidelock::batch {
@@ -91,7 +92,9 @@ class Program {
     command.out = base::Stream::pipe();
     command.err = base::Stream::pipe();
     const auto text = [](const auto& formatted) { return std::string(formatted.view()); };
-    command.env = {{"TIDELOCK_JOB", run.job.name},
+    // Its own locks are below the task that holds the slot: what it waits for, the run waits for.
+    command.env = {{"TIDELOCK_OWNER", lock::current_owner(run.context.runtime)},
+                   {"TIDELOCK_JOB", run.job.name},
                    {"TIDELOCK_RUN", std::to_string(run.record.run().id)},
                    {"TIDELOCK_NOW", text(sql::format_timestamp(run.moment.now, 'T'))},
                    {"TIDELOCK_TODAY", text(sql::format_date(run.moment.today))},

@@ -68,7 +68,7 @@ struct PublishStep {
 // twice: when its end was not recorded.
 struct CommandStep {
   std::vector<std::string> argv{};
-  std::map<std::string, std::string> env{};  // Added. TIDELOCK_RUN, TIDELOCK_NOW and the like are there anyway.
+  std::map<std::string, std::string> env{};  // Added. TIDELOCK_RUN, TIDELOCK_OWNER and the like are there anyway.
   std::optional<base::Path> folder{};        // Working folder.
   base::Duration timeout = base::Duration::max();
 };

@@ -8,6 +8,7 @@
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/base/testing/temp_folder.h"
 #include "tidelock/batch/testing/bench.h"
+#include "tidelock/lock/owner.h"
 
 #if TIDELOCK_HAVE_SQLITE
 namespace tidelock::batch {
@@ -47,6 +48,12 @@ TEST_F(RealRunner, AProgramSeesTheRunAndItsOutputIsKept) {
   EXPECT_EQ(failed.status, RunStatus::failed);
   EXPECT_EQ(failed.reason, "\"sh\" ended with exit code 3");
   EXPECT_EQ(output(bench, 2).size(), 2);  // It ran once.
+}
+
+TEST_F(RealRunner, AProgramStandsBelowTheTaskThatHoldsTheSlot) {
+  Bench bench(runtime_, files_, temp_.path());
+  EXPECT_EQ(bench.run(job_of(CommandStep{.argv = {"sh", "-c", "echo $TIDELOCK_OWNER"}})).status, RunStatus::completed);
+  EXPECT_THAT(output(bench, 1), ::testing::ElementsAre(lock::current_owner(runtime_)));
 }
 
 TEST_F(RealRunner, AProgramThatTakesTooLongIsEnded) {

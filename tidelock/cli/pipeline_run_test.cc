@@ -319,6 +319,19 @@ TEST_F(PipelineRunTest, OneJobIsRunOnceAndItsEndIsTheExitCode) {
   EXPECT_THAT(none.err, HasSubstr("there is no job \"god\"; there are good and bad"));
 }
 
+TEST_F(PipelineRunTest, AStepThatWaitsForTheGroupOfItsOwnRunIsToldThatItWouldWaitForEver) {
+  write("pipeline.toml",
+        fmt::format("{}[group.books]\n[job.close]\ngroup = \"books\"\n[[job.close.step]]\nname = \"again\"\n"
+                    "command = [\"sh\", \"-c\", \"exec $TIDELOCK lock run --group books -- touch never\"]\n"
+                    "timeout = \"10s\"\n",
+                    kHead));
+  const auto ended = run_once({"--once", "close", "--verbose"});
+  EXPECT_EQ(ended.status.code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("[deadlock]"));
+  EXPECT_THAT(ended.err, HasSubstr("\"sh\" ended with exit code 75"));
+  EXPECT_FALSE(files_.info(folder_ / "never"));
+}
+
 #if TIDELOCK_HAVE_POSTGRES
 TEST_F(PipelineRunTest, AStoreWhoseServerCannotBeReachedIsWaitedFor) {
   write("one.sql", "select 1;");
