@@ -28,10 +28,11 @@ struct TopicOptions {
 struct Progress {
   std::string topic;
   std::uint32_t partition = 0;
-  std::int64_t first_offset = 0;          // The oldest message that is still there.
-  std::int64_t end_offset = 0;            // Where the next message will stand.
-  std::optional<std::int64_t> committed;  // The next message the group will read; empty when it never committed.
-  std::string member;                     // Who reads it now; empty for nobody.
+  std::int64_t first_offset = 0;  // The oldest message that is still there.
+  std::int64_t end_offset = 0;    // Where the next message will stand.
+  // The next message the group will read; empty when it never committed, and did not start at the end either.
+  std::optional<std::int64_t> committed;
+  std::string member;  // Who reads it now; empty for nobody.
 
   // How many messages that are still there it has not read.
   std::int64_t lag() const { return end_offset - std::max(first_offset, committed.value_or(first_offset)); }
@@ -50,7 +51,9 @@ class Producer {
 struct ConsumerOptions {
   // A member that does not poll for so long loses its partitions to the others.
   base::Duration session_timeout = std::chrono::seconds(30);
-  enum class Start { oldest, newest } start = Start::oldest;  // For a group without a committed offset.
+  // For a group without a committed offset. newest: at the end of a partition when a member reads it first; from then
+  // on the group stands there, whichever member goes on.
+  enum class Start { oldest, newest } start = Start::oldest;
 };
 
 // One member of a consumer group. Each partition of a topic is read by one of the members that asked for the topic;

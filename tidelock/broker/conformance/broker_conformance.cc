@@ -335,6 +335,46 @@ TEST_P(BrokerConformance, AGroupMayStartAtTheEnd) {
   });
 }
 
+TEST_P(BrokerConformance, AGroupThatStartedAtTheEndStandsThereBeforeItsFirstCommit) {
+  in_world([](world::World& world) {
+    auto& process = world.process();
+    auto broker = connect(process);
+    broker->create_topic("t", {.partitions = 1});
+    broker->producer()->publish("t", numbered("k", 0, 2));
+    const ConsumerOptions at_the_end{.start = ConsumerOptions::Start::newest};
+    EXPECT_TRUE(broker->consumer("g", {"t"}, at_the_end)->poll(9, process.now()).empty());  // And ends.
+    broker->producer()->publish("t", numbered("k", 2, 2));
+    EXPECT_EQ(broker->progress("g", "t").at(0).lag(), 2);
+    auto next = broker->consumer("g", {"t"}, at_the_end);
+    EXPECT_EQ(payloads(next->poll(1, process.in(1s))), (Texts{"2"}));
+    next.reset();  // Before it commits.
+    EXPECT_EQ(payloads(broker->consumer("g", {"t"}, at_the_end)->poll(9, process.in(1s))), (Texts{"2", "3"}));
+  });
+}
+
+TEST_P(BrokerConformance, NothingIsLostWhenAMemberThatStartedAtTheEndGivesAPartitionAway) {
+  in_world([](world::World& world) {
+    auto& process = world.process();
+    auto broker = connect(process);
+    broker->create_topic("t", {.partitions = 2});
+    const ConsumerOptions at_the_end{.start = ConsumerOptions::Start::newest};
+    auto first = broker->consumer("g", {"t"}, at_the_end);
+    first->poll(9, process.now());
+    auto second = broker->consumer("g", {"t"}, at_the_end);
+    second->poll(9, process.now());  // Joins: one of the two is to be its.
+    first->poll(9, process.now());   // Gives it away.
+    auto producer = broker->producer();
+    for (int i = 0; i < 4; ++i) producer->publish("t", std::vector<Message>{{"", std::to_string(i), {}}});
+    std::multiset<std::string> got;
+    for (int round = 0; round < 4; ++round) {
+      for (auto* consumer : {second.get(), first.get()}) {
+        for (const auto& delivery : consumer->poll(9, process.now())) got.insert(delivery.message.payload);
+      }
+    }
+    EXPECT_EQ(got, (std::multiset<std::string>{"0", "1", "2", "3"}));
+  });
+}
+
 TEST_P(BrokerConformance, TheNewestMessagesTellWhereAProducerLeftOff) {
   in_world([](world::World& world) {
     auto broker = connect(world.process());

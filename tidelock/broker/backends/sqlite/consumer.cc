@@ -161,6 +161,10 @@ bool SqliteConsumer::settle(sql::Transaction& tx, Slot& slot) const {
         member_, group_, topic, slot.partition);
     slot.owned = true;
     slot.position = committed ? *committed : start_position(tx, slot);
+    if (!committed && options_.start == ConsumerOptions::Start::newest) {  // What comes after it is the group's.
+      tx.execute("update tidelock_consumer_partition set committed = ? where group_name = ? and topic = ? and part = ?",
+                 slot.position, group_, topic, slot.partition);
+    }
     slot.committed = slot.position;
   }
   return false;
