@@ -42,7 +42,8 @@ struct Context {
   // Publishes a replica by the pipeline's name; returns what to say about it: "version 42". Throws Error.
   std::function<std::string(const std::string& replica, const std::stop_token& stop)> publish{};
 
-  // A run was queued (by a trigger step): whoever executes queued runs may look. Never blocks; may be empty.
+  // A run was queued (by a trigger step), or was so by an earlier execution of the step and is not over: whoever
+  // executes queued runs may look. Never blocks; may be empty.
   std::function<void(RunId run, const std::string& job)> queued{};
 
   std::function<void(const Progress&)> progress{};  // May be empty. Never throws.

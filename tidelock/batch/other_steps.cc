@@ -64,12 +64,15 @@ StepEnd execute_trigger(const StepRun& run, const TriggerStep& step) {
                          .scheduled = self.scheduled,
                          .caused_by = fmt::format("run {} of {}", self.id, self.job),
                          .key = trigger_key(step.job, self.uuid, run.place)};
+  const auto patiently = [&](auto&& ask) { return base::retry(run.context.runtime, kStatePatience, run.hard, ask); };
   // Its key makes it one run, however often it is asked for.
-  const auto id = base::retry(run.context.runtime, kStatePatience, run.hard, [&] { return run.runs.queue(triggered); });
+  auto id = patiently([&] { return run.runs.queue(triggered); });
   if (id) {
     run.event(base::LogLevel::info, fmt::format("queued run {} of {}", *id, step.job));
-    if (run.context.queued) run.context.queued(*id, step.job);
+  } else {  // By an execution that was killed before it could tell, or an attempt whose answer was lost.
+    id = patiently([&] { return run.runs.unfinished(*triggered.key); });
   }
+  if (id && run.context.queued) run.context.queued(*id, step.job);
   return StepEnd::complete;
 }
 

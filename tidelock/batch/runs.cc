@@ -19,6 +19,12 @@ std::optional<RunId> Runs::queue(const NewRun& run) {
   return insert_run(connection, run, RunStatus::queued, "");
 }
 
+std::optional<RunId> Runs::unfinished(std::string_view key) {
+  return state_.maybe<RunId>(
+      "select id from tidelock_run where once_key = ? and status in ('queued', 'waiting', 'running', 'interrupted')",
+      key);
+}
+
 std::optional<RunId> Runs::record(const NewRun& run, RunStatus status, const std::string& reason) {
   auto connection = state_.connect();
   return insert_run(connection, run, status, reason);

@@ -30,6 +30,8 @@ class Runs {
 
   // Empty when there is a run of this key already.
   std::optional<RunId> queue(const NewRun& run);
+  // The run of this key that is queued, interrupted or at work. Empty when there is none, or it has ended.
+  std::optional<RunId> unfinished(std::string_view key);
   // A run that did not take place: `status` is missed or skipped. Empty when there is a run of this key already.
   std::optional<RunId> record(const NewRun& run, RunStatus status, const std::string& reason);
 

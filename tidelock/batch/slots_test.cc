@@ -151,6 +151,56 @@ WORLD_TEST(Slots, ARunWhoseProcessDiedIsFoundByItsLease) {
   EXPECT_EQ(pending[0].id, 1);
   EXPECT_EQ(bench.runner().execute(1, job)->status, RunStatus::completed);
   EXPECT_EQ(bench.state().one<std::int64_t>("select count(*) from tidelock_run where job = 'report'"), 1);
+  EXPECT_THAT(bench.queued(), ElementsAre(2));  // Who died has told nobody who is still there.
+}
+
+// A process that is at run 1 for an hour, and is told by its lease to be there no more.
+class DeadRun {
+ public:
+  DeadRun(world::World& world, const Job& job) : victim_(world.process("victim")) {
+    Bench(world.runtime(), world.files()).queue(job);
+    victim_.start([job](world::Process& self) {
+      Bench bench(self, self.files());
+      auto context = bench.context();
+      context.queued = [&](RunId, const std::string&) { self.sleep_for(1h); };
+      Runner(context).execute(1, job);
+    });
+    world.runtime().sleep_for(300ms);  // Before it looks whether it is to stop.
+  }
+  void die(base::Runtime& runtime) {
+    victim_.crash();
+    runtime.sleep_for(6s);
+  }
+
+ private:
+  world::Process& victim_;
+};
+
+WORLD_TEST(Slots, ARunWhoseProcessDiedIsStoppedAtOnce) {
+  const auto job = in_group(Overlap::wait);
+  DeadRun dead(world, job);
+  dead.die(runtime);
+  Bench bench(runtime, files);
+  EXPECT_TRUE(bench.request_stop(1));
+  EXPECT_EQ(bench.history().find(1).status, RunStatus::stopped);
+  EXPECT_THAT(bench.history().find(1).reason, HasSubstr("stopped after its process had died"));
+  EXPECT_FALSE(bench.request_stop(1));
+  EXPECT_FALSE(bench.runner().execute(1, job));
+  EXPECT_EQ(bench.runner().resume(1, job)->status, RunStatus::completed);
+}
+
+WORLD_TEST(Slots, ARunWhoseProcessDiesBeforeItStopsAsToldIsStoppedByTheNext) {
+  const auto job = in_group(Overlap::wait);
+  DeadRun dead(world, job);
+  Bench bench(runtime, files);
+  EXPECT_TRUE(bench.request_stop(1));
+  dead.die(runtime);
+  const auto result = bench.runner().execute(1, job);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, RunStatus::stopped);
+  EXPECT_EQ(result->reason, "stopped by an operator");
+  EXPECT_EQ(bench.history().find(1).status, RunStatus::stopped);
+  EXPECT_EQ(bench.runner().resume(1, job)->status, RunStatus::completed);
 }
 
 // Its lease ends while it is paused in a step. Another process goes on and completes the run, and then it wakes up.

@@ -208,6 +208,7 @@ bool Engine::forget_old_runs() {
 
 void Engine::executed(const Executed& executed) {
   if (executed.result || executed.error) return report(executed);
+  counting_.count(executed);
   {
     const base::LocalGuard guard(mutex_);
     if (!follows_others_ || !others_.try_emplace(executed.run, runtime_.now()).second) return;
@@ -245,7 +246,7 @@ void Engine::note(Progress::Kind kind, LogLevel level, const std::string& about,
 }
 
 Summary Engine::summary() {
-  auto summary = counting_.so_far();
+  auto summary = counting_.at_end();
   const auto recent = history_.since(began_at_);
   summary.pipeline = pipeline_.settings.name;
   summary.missed = recent.missed;

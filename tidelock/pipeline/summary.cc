@@ -80,9 +80,14 @@ std::string Summary::to_text() const {
 }
 
 void Counting::count(const Executed& executed) {
+  const base::LocalGuard guard(mutex_);
+  if (executed.error) {
+    not_executed_.emplace(executed.run, executed.job.name);
+    return;
+  }
+  not_executed_.erase(executed.run);
   if (!executed.result) return;
   const auto& result = *executed.result;
-  const base::LocalGuard guard(mutex_);
   auto& job = summary_.jobs[executed.job.name];
   ++job.runs;
   switch (result.status) {
@@ -120,6 +125,17 @@ void Counting::count_publication() {
 Summary Counting::so_far() const {
   const base::LocalGuard guard(mutex_);
   return summary_;
+}
+
+Summary Counting::at_end() const {
+  const base::LocalGuard guard(mutex_);
+  auto summary = summary_;
+  for (const auto& [run, name] : not_executed_) {
+    auto& job = summary.jobs[name];
+    ++job.runs;
+    ++job.failed;
+  }
+  return summary;
 }
 
 }  // namespace tidelock::pipeline

@@ -16,7 +16,7 @@ namespace tidelock::pipeline {
 struct JobSummary {
   std::uint64_t runs = 0;  // The sum of the next five.
   std::uint64_t completed = 0;
-  std::uint64_t failed = 0;
+  std::uint64_t failed = 0;       // Or could not be executed: then the next process takes them up.
   std::uint64_t stopped = 0;      // By an operator.
   std::uint64_t interrupted = 0;  // Continued by the next process.
   std::uint64_t skipped = 0;
@@ -53,10 +53,13 @@ class Counting {
   void count(const Executed& executed) TIDELOCK_EXCLUDES(mutex_);
   void count_publication() TIDELOCK_EXCLUDES(mutex_);
   Summary so_far() const TIDELOCK_EXCLUDES(mutex_);
+  // The same with what could not be executed, and was not executed later, counted as failed.
+  Summary at_end() const TIDELOCK_EXCLUDES(mutex_);
 
  private:
   mutable base::LocalMutex mutex_;
   Summary summary_ TIDELOCK_GUARDED_BY(mutex_);
+  std::map<batch::RunId, std::string> not_executed_ TIDELOCK_GUARDED_BY(mutex_);  // With their jobs.
 };
 
 }  // namespace tidelock::pipeline

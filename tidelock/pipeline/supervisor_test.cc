@@ -343,6 +343,20 @@ WORLD_TEST(Supervisor, OneJobIsRunOnceWithWhatItTriggersAndNothingElse) {
   EXPECT_THROW_CODE(bench.run_once("clos"), Code::not_found);
 }
 
+WORLD_TEST(Supervisor, ATriggeredRunThatCannotBeExecutedIsCountedAsFailed) {
+  Bench bench(runtime, files,
+              "\n[job.close]\n[[job.close.step]]\nname = \"t\"\ntrigger = \"report\"\n" + noting("report", ""));
+  bench.when_said = [&](const Progress& progress) {
+    if (progress.text.find("queued run 2 of report") == progress.text.npos) return;
+    bench.state()->execute("delete from tidelock_run where id = 2");
+  };
+  const auto summary = bench.run_once("close");
+  EXPECT_THAT(bench.said, Contains(HasSubstr("report: run 2 could not be executed: ")));
+  EXPECT_EQ(summary.jobs.at("close").completed, 1U);
+  EXPECT_EQ(summary.all().failed, 1U);
+  EXPECT_EQ(summary.all().runs, 2U);
+}
+
 WORLD_TEST(Supervisor, ARunThatIsStoppedWhileItWaitsBehindAnotherIsNotExecuted) {
   Bench bench(runtime, files,
               "\n[job.slow]\nschedule = \"every 10s\"\n[[job.slow.step]]\nname = \"p\"\npublish = \"shop\"\n");
