@@ -32,16 +32,20 @@ std::string rounded(base::Duration duration) {
 }  // namespace
 
 Services::Services(base::Runtime& runtime, ServiceHost& host, std::span<const Service> services, Say say)
-    : runtime_(runtime), host_(host), services_(services), say_(std::move(say)) {}
+    : runtime_(runtime),
+      host_(host),
+      services_(services),
+      say_(std::move(say)),
+      next_(runtime.make_signal("the turn of the next service")) {}
 
 Services::~Services() {
   while (!running_.empty()) running_.pop_back();  // Not stop(): a destructor does not throw, and a Task's waits too.
 }
 
 void Services::start() {
-  for (const auto& service : services_) {
-    running_.push_back(runtime_.spawn("service " + service.name,
-                                      [this, &service](const std::stop_token& stop) { keep(service, stop); }));
+  for (std::size_t place = 0; place < services_.size(); ++place) {
+    running_.push_back(runtime_.spawn("service " + services_[place].name,
+                                      [this, place](const std::stop_token& stop) { keep(place, stop); }));
   }
 }
 
@@ -53,11 +57,28 @@ void Services::stop(const std::stop_token& hurry) {
   }
 }
 
-void Services::keep(const Service& service, const std::stop_token& stop) {
+bool Services::await_turn(std::size_t place, const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    const auto seen = next_->count();
+    if (may_start_.load() >= place) return true;
+    next_->wait(seen, base::Deadline::never(), stop);
+  }
+  return false;
+}
+
+void Services::pass_turn_on(std::size_t place) {
+  auto mine = place;
+  if (may_start_.compare_exchange_strong(mine, place + 1)) next_->notify_all();
+}
+
+void Services::keep(std::size_t place, const std::stop_token& stop) {
+  const auto& service = services_[place];
+  if (!await_turn(place, stop)) return;
   base::Backoff backoff(service.backoff);
   while (!stop.stop_requested()) {
     const auto began = runtime_.now();
-    const auto ended = run_once(service, stop);
+    const auto ended = run_once(place, stop);
+    pass_turn_on(place);
     if (stop.stop_requested()) return;
     if (!wants_restart(service.restart, ended)) return;
     if (runtime_.now() - began >= kSettled) backoff.reset();
@@ -68,12 +89,14 @@ void Services::keep(const Service& service, const std::stop_token& stop) {
   }
 }
 
-std::optional<base::ExitStatus> Services::run_once(const Service& service, const std::stop_token& stop) {
+std::optional<base::ExitStatus> Services::run_once(std::size_t place, const std::stop_token& stop) {
+  const auto& service = services_[place];
   try {
     const auto running = host_.start(service, [this, &service](std::string_view line) {
       say_({Progress::Kind::output, base::LogLevel::info, service.name, std::string(line)});
     });
     note(service, base::LogLevel::info, fmt::format("runs as process {}", running->pid()));
+    pass_turn_on(place);
     if (const auto ended = running->wait(base::Deadline::never(), stop)) {
       note(service, ended->ok() ? base::LogLevel::info : base::LogLevel::warning, "ended: " + ended->to_string());
       return ended;

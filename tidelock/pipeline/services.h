@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -27,6 +29,7 @@ class Services {
   Services(const Services&) = delete;
   Services& operator=(const Services&) = delete;
 
+  // Returns at once. Each is started when the one before it runs, or could not be started.
   void start();
   // Each gets SIGTERM and its stop_timeout, and the next one's turn comes when nothing of it is left. Once `hurry` is
   // requested the rest is ended at once.
@@ -35,15 +38,19 @@ class Services {
   std::uint64_t restarts() const { return restarts_.load(); }
 
  private:
-  void keep(const Service& service, const std::stop_token& stop);
+  void keep(std::size_t place, const std::stop_token& stop);
+  bool await_turn(std::size_t place, const std::stop_token& stop);  // False: stopped before.
+  void pass_turn_on(std::size_t place);
   // How it ended; empty when it was stopped, or could not be started.
-  std::optional<base::ExitStatus> run_once(const Service& service, const std::stop_token& stop);
+  std::optional<base::ExitStatus> run_once(std::size_t place, const std::stop_token& stop);
   void note(const Service& service, base::LogLevel level, std::string text) const;
 
   base::Runtime& runtime_;
   ServiceHost& host_;
   std::span<const Service> services_;
   Say say_;
+  std::unique_ptr<base::Signal> next_;     // Another one may be started.
+  std::atomic<std::size_t> may_start_{0};  // The service at this place, and those before it.
   std::stop_source hurry_;
   std::vector<base::Task> running_;
   std::atomic<std::uint64_t> restarts_{0};

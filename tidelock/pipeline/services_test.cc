@@ -62,6 +62,30 @@ WORLD_TEST(Services, AreStartedAndStoppedInReverseOrderOneAfterTheOther) {
   EXPECT_EQ(host.story.back().at, 3s);
 }
 
+WORLD_TEST(Services, EachIsStartedWhenTheOneBeforeItRunsOrCouldNotBeStarted) {
+  FakeHost host(runtime);
+  host.programs["a"] = {.lives = 1s, .starts_in = 3s};
+  host.programs["b"] = {.starts_in = 2s, .missing = true};
+  const std::vector all{service("a", Restart::never), service("b", Restart::never), service("c")};
+  Services services(runtime, host, all, [](const Progress&) {});
+  services.start();
+  runtime.sleep_for(10s);
+  EXPECT_THAT(host.whats(), ElementsAre("start a", "end a", "start c"));
+  EXPECT_THAT(starts(host, "c"), ElementsAre(5s));
+  services.stop();
+}
+
+WORLD_TEST(Services, OneWhoseTurnHasNotComeIsNotStartedAnyMoreWhenTheyAreStopped) {
+  FakeHost host(runtime);
+  host.programs["a"].starts_in = 3s;
+  const std::vector all{service("a"), service("b")};
+  Services services(runtime, host, all, [](const Progress&) {});
+  services.start();
+  runtime.sleep_for(1s);
+  services.stop();
+  EXPECT_THAT(host.whats(), ElementsAre("start a", "term a", "end a"));
+}
+
 WORLD_TEST(Services, OneThatEndsIsStartedAgainWithGrowingPauses) {
   FakeHost host(runtime);
   host.programs["a"].lives = 1s;

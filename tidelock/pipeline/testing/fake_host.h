@@ -23,7 +23,8 @@ class FakeHost final : public ServiceHost {
   struct Program {
     std::optional<base::Duration> lives{};  // Empty: until it is stopped.
     int code = 0;                           // It ends with.
-    base::Duration stops_in{};              // After SIGTERM; it is killed after its stop_timeout.
+    base::Duration starts_in{};
+    base::Duration stops_in{};  // After SIGTERM; it is killed after its stop_timeout.
     bool missing = false;
     std::vector<std::string> says{};
   };
@@ -46,6 +47,7 @@ class FakeHost final : public ServiceHost {
 
   std::unique_ptr<RunningService> start(const Service& service, Output output) override {
     const auto& program = programs[service.name];
+    runtime_.sleep_for(program.starts_in);
     if (program.missing) throw Error(Code::not_found, "there is no such program");
     note("start " + service.name);
     for (const auto& line : program.says) output(line);
