@@ -184,8 +184,8 @@ class Session {
       if (when > engine_.runtime().now()) return when;
       show(next);
       decide(next);
-      note_day(from, next);
       replay_state_.save(next);
+      note_day(from, next);  // After what may fail, and be done again.
     }
   }
 

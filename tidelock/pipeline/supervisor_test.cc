@@ -191,6 +191,30 @@ WORLD_TEST(Supervisor, AReplayThatWasStoppedGoesOnWhereItWas) {
   EXPECT_EQ(bench.notes().size(), 4U);
 }
 
+WORLD_TEST(Supervisor, ADayOfAReplayIsCountedOnceAlsoWhenTheStateIsLockedAtItsEnd) {
+  Bench bench(runtime, files, noting("close", "schedule = \"0 0 * * *\""));
+  base::Task locking;
+  std::vector<std::string> days;
+  bench.when_said = [&](const Progress& progress) {
+    if (progress.kind != Progress::Kind::day) return;
+    days.push_back(progress.text.substr(0, 10));
+    if (days.size() != 2) return;
+    const auto state = bench.state();
+    auto connection = std::make_shared<sql::Connection>(state->connect());
+    auto locked = std::make_shared<sql::Transaction>(connection->begin());
+    locking = runtime.spawn("locks the state", [&runtime, state, connection, locked](const std::stop_token&) mutable {
+      runtime.sleep_for(6s);
+      locked.reset();
+      connection.reset();
+    });
+  };
+  const auto began = runtime.now();
+  const auto summary = bench.replay("2018-01-03..2018-01-06");
+  EXPECT_GE(runtime.now() - began, 4 * 2s + 4s);  // It did wait for the state.
+  EXPECT_EQ(summary.days, 4U);
+  EXPECT_THAT(days, ElementsAre("2018-01-03", "2018-01-04", "2018-01-05", "2018-01-06"));
+}
+
 WORLD_TEST(Supervisor, AStateBelongsToOneReplayOrToTheRealTime) {
   Bench bench(runtime, files, noting("close", "schedule = \"0 0 * * *\""));
   bench.replay("2018-01-03..2018-01-04");
