@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Recomputes every table of the market database from the raw files, independently: plain loops and textbook formulas,
-nothing of the pipeline's SQL, nothing but the standard library (and zstd to unpack the bars).
+"""Recomputes every table of the market database, independently: plain loops and textbook formulas, nothing of the
+pipeline's SQL, nothing but the standard library (and zstd to unpack the bars). Bars, indicators, books and watchlists
+from the raw files; people and what they hold, who are in no file, as sql/people.sql says that it invents them.
 
 usage: verify.py EXPORT_DIR [--data DIR] [--json]
 
 EXPORT_DIR holds the tables as CSV, as DuckDB writes them: export database 'EXPORT_DIR' (format csv)
 
-Money must be equal to the last digit, estimates to 1e-9 of their size. Prints what was compared and every difference
-(the first few of a kind); exit status 0 when there is none, 1 when there are some, 2 for wrong usage.
+Not compared are texts for people (reason), the ids of the books' rows, what an open row of them is worth at the moment,
+and what indicators keep for the next day (run_*), which shows in that day's columns. Money must be equal to the last
+digit, estimates to 1e-9 of their size. Prints what was compared and every difference (the first few of a kind); exit
+status 0 when there is none, 1 when there are some, 2 for wrong usage.
 """
 
 import argparse
@@ -16,6 +19,7 @@ import collections
 import csv
 import datetime
 import decimal
+import hashlib
 import io
 import json
 import math
@@ -25,6 +29,9 @@ import sys
 
 Decimal = decimal.Decimal
 ONE_DAY = datetime.timedelta(days=1)
+GROUPS = ("Alder", "Ash", "Aspen", "Beech", "Birch", "Cedar", "Cherry", "Elm", "Fir", "Hazel", "Holly", "Larch",
+          "Linden", "Maple", "Oak", "Pine", "Poplar", "Rowan", "Spruce", "Willow")
+USERS = 2000
 SHOWN_OF_A_KIND = 5
 
 
@@ -63,6 +70,11 @@ def money(text):
     return Decimal(text)
 
 
+def midnight_after(day):
+    """As DuckDB writes it."""
+    return (datetime.datetime.combine(day, datetime.time()) + ONE_DAY).isoformat(" ")
+
+
 def optional(convert, text):
     return convert(text) if text else None
 
@@ -72,6 +84,7 @@ class Market:
 
     def __init__(self, data):
         rows = read_csv(data / "ohlcv.csv.zst")
+        self.sent = rows
         self.dirty = [r for r in rows if not all(r.values())]
         self.bars = collections.defaultdict(list)  # symbol -> [(date, open, high, low, close, volume)] by date
         for r in rows:
@@ -79,6 +92,7 @@ class Market:
                 self.bars[r["symbol"]].append((day_of(r["date"]), money(r["open"]), money(r["high"]), money(r["low"]),
                                                money(r["close"]), int(r["volume"])))
         self.dates = {symbol: [bar[0] for bar in bars] for symbol, bars in self.bars.items()}
+        self.listings = read_csv(data / "symbols.csv")
         self.holidays = {day_of(r["date"]) for r in read_csv(data / "holidays.csv")}
 
     def close_on(self, symbol, day):
@@ -186,7 +200,86 @@ def rules_met(bar, before, now, past):
     return {rule: min(weight, 3.0) for rule, weight in hits.items()}
 
 
+# --- people ----------------------------------------------------------------------------------------------------------
+
+
+def draw(what):
+    """The same number for the same words: the second half of their MD5, least byte first."""
+    return int.from_bytes(hashlib.md5(f"tidelock market: {what}".encode()).digest()[8:], "little")
+
+
+class People:
+    """Nobody has written them down: sql/people.sql says how they are invented."""
+
+    def __init__(self, market):
+        traded = [r for r in market.listings if int(r["ohlcv_rows"]) > 0]
+        sectors = sorted({r["sector"] for r in traded})
+        # {group: (name, the sector it likes best)}, {user: group}, {(user, symbol): shares}
+        self.groups = {number: (name, sectors[number % len(sectors)]) for number, name in enumerate(GROUPS, 1)}
+        self.users = {user: 1 + draw(f"group of {user}") % len(GROUPS) for user in range(1, USERS + 1)}
+        self.holdings = {}
+        for user, group in self.users.items():
+            liked = self.groups[group][1]
+            choices = sorted((draw(f"choice {user} {r['symbol']}") // (8 if r["sector"] == liked else 1), r["symbol"],
+                              float(r["last_price"])) for r in traded)
+            for _, symbol, price in choices[:3 + draw(f"positions of {user}") % 6]:
+                budget = 500 + (draw(f"budget {user} {symbol}") % 140) ** 2
+                self.holdings[user, symbol] = max(1, math.floor(budget / price))
+
+
 # --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def verify_rows(kind, stored, expected, differences):
+    """Two dictionaries: what is there, and what should be."""
+    differences.check(kind, "keys that should not be there", sorted(stored.keys() - expected.keys()), [])
+    for key, row in expected.items():
+        differences.check(kind, key, stored.get(key), row)
+
+
+def by_key(kind, rows, key, value, differences):
+    """{key: value} of rows; no key may come twice."""
+    result = {key(r): value(r) for r in rows}
+    differences.check(kind, "number of keys", len(result), len(rows))
+    return result
+
+
+def verify_listings(market, tables, differences):
+    def listing(r):
+        return (*(r[c] for c in ("company_name", "security_name", "market_category", "financial_status", "etf",
+                                 "sector")),
+                optional(money, r["last_price"]), optional(money, r["market_cap"]), int(r["ohlcv_rows"]))
+
+    stored = by_key("symbols", tables["symbols"], lambda r: r["symbol"], listing, differences)
+    verify_rows("symbols", stored, {r["symbol"]: listing(r) for r in market.listings}, differences)
+    differences.check("holidays", "days", sorted(day_of(r["date"]) for r in tables["holidays"]),
+                      sorted(market.holidays))
+
+
+def verify_feed(market, tables, differences):
+    """The bars from the first day of the books on, as they were sent."""
+    def bar(r):
+        return (*(optional(money, r[c]) for c in ("open", "high", "low", "close")), optional(int, r["volume"]))
+
+    def key(r):
+        return r["symbol"], day_of(r["date"])
+
+    first_day = min(day_of(r["day"]) for r in tables["group_stats"])
+    stored = by_key("feed", tables["feed"], key, bar, differences)
+    verify_rows("feed", stored, {key(r): bar(r) for r in market.sent if day_of(r["date"]) >= first_day}, differences)
+
+
+def verify_people(people, tables, differences):
+    def number(column):
+        return lambda r: int(r[column])
+
+    groups = by_key("groups", tables["groups"], number("group_id"), lambda r: (r["name"], r["leaning"]), differences)
+    users = by_key("users", tables["users"], number("user_id"), number("group_id"), differences)
+    holdings = by_key("holdings", tables["holdings"], lambda r: (int(r["user_id"]), r["symbol"]), number("shares"),
+                      differences)
+    verify_rows("groups", groups, people.groups, differences)
+    verify_rows("users", users, people.users, differences)
+    verify_rows("holdings", holdings, people.holdings, differences)
 
 
 def verify_bars(market, tables, differences):
@@ -219,14 +312,11 @@ def verify_indicators(market, tables, last_day, differences):
     return computed
 
 
-def verify_group_stats(market, tables, differences):
+def verify_group_stats(market, people, tables, differences):
     """Closed rows in full; of open rows what closing the day before has fixed. Returns the closed days."""
-    members, shares = collections.Counter(), collections.defaultdict(collections.Counter)
-    group_of = {r["user_id"]: int(r["group_id"]) for r in tables["users"]}
-    for group in group_of.values():
-        members[group] += 1
-    for r in tables["holdings"]:
-        shares[group_of[r["user_id"]]][r["symbol"]] += int(r["shares"])
+    members, shares = collections.Counter(people.users.values()), collections.defaultdict(collections.Counter)
+    for (user, symbol), count in people.holdings.items():
+        shares[people.users[user]][symbol] += count
 
     def value(group, day):
         closes = {symbol: market.close_on(symbol, day) for symbol in shares[group]}
@@ -251,12 +341,15 @@ def verify_group_stats(market, tables, differences):
     lost = 0
     for r in rows:
         group, day = int(r["group_id"]), day_of(r["day"])
-        previous = value(group, days[days.index(day) - 1] if day != days[0] else day - ONE_DAY)
+        day_before = days[days.index(day) - 1] if day != days[0] else None
+        previous = value(group, day_before or day - ONE_DAY)
         differences.check("group_stats", (group, day, "previous"), money(r["previous"]), previous)
+        if day_before:
+            differences.check("group_stats", (group, day, "opened_at"), r["opened_at"], midnight_after(day_before))
         if not r["closed_at"]:
             continue
         worth = value(group, day)
-        closed = (datetime.datetime.combine(day, datetime.time()) + ONE_DAY).isoformat(" ")
+        closed = midnight_after(day)
         actual = [money(r["value"]), money(r["change"]), int(r["members"]), r["best_symbol"], r["worst_symbol"],
                   r["closed_at"], r["as_of"]]
         expected = [worth, worth - previous, members[group], *extremes(group, day), closed, closed]
@@ -271,7 +364,7 @@ def verify_watchlist(market, computed, tables, days, differences):
         hits[day_of(r["day"])][r["symbol"], r["rule"]] = float(r["weight"])
     chosen = collections.defaultdict(dict)
     for r in tables["watchlist"]:
-        chosen[day_of(r["day"])][int(r["rank"])] = (r["symbol"], r["rules"])
+        chosen[day_of(r["day"])][int(r["rank"])] = (r["symbol"], r["rules"], float(r["score"]))
     differences.check("watchlist", "days that are not closed", sorted((set(hits) | set(chosen)) - set(days)), [])
     for day in days:
         expected = {}
@@ -280,16 +373,18 @@ def verify_watchlist(market, computed, tables, days, differences):
             if 0 < i < len(bars) and bars[i][0] == day:
                 met = rules_met(bars[i], bars[i - 1], computed[symbol][i], computed[symbol][i - 1])
                 expected.update({(symbol, rule): weight for rule, weight in met.items()})
-        differences.check("watchlist", (day, "hits"), sorted(hits[day]), sorted(expected))
+        differences.check("watch_hits", (day, "keys"), sorted(hits[day]), sorted(expected))
         for key, weight in expected.items():
-            differences.check("watchlist", (day, *key), hits[day].get(key), weight)
+            differences.check("watch_hits", (day, *key), hits[day].get(key), weight)
         scores, rules = collections.Counter(), collections.defaultdict(list)
         for (symbol, rule), weight in sorted(expected.items(), key=lambda item: (-item[1], item[0][1])):
             scores[symbol] += weight
             rules[symbol].append(rule)
         best = sorted(scores, key=lambda s: (-round(scores[s], 6), s))[:12]
-        differences.check("watchlist", (day, "chosen"), chosen[day],
+        differences.check("watchlist", (day, "chosen"), {rank: row[:2] for rank, row in chosen[day].items()},
                           {rank: (symbol, ", ".join(rules[symbol])) for rank, symbol in enumerate(best, 1)})
+        for rank, (symbol, _, score) in chosen[day].items():
+            differences.check("watchlist", (day, rank, "score"), score, round(float(scores[symbol]), 6))
 
 
 def main():
@@ -300,12 +395,17 @@ def main():
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
 
-    names = ("bars", "indicators", "users", "holdings", "group_stats", "watch_hits", "watchlist")
+    names = ("symbols", "holidays", "bars", "feed", "groups", "users", "holdings", "indicators", "group_stats",
+             "watch_hits", "watchlist")
     tables = {name: read_csv(arguments.export_dir / f"{name}.csv") for name in names}
     market, differences = Market(arguments.data), Differences()
+    verify_listings(market, tables, differences)
+    verify_feed(market, tables, differences)
+    people = People(market)
+    verify_people(people, tables, differences)
     last_day = verify_bars(market, tables, differences)
     computed = verify_indicators(market, tables, last_day, differences)
-    days, lost = verify_group_stats(market, tables, differences)
+    days, lost = verify_group_stats(market, people, tables, differences)
     verify_watchlist(market, computed, tables, days, differences)
 
     if arguments.json:

@@ -49,13 +49,22 @@ class TenDays(unittest.TestCase):
             self.assertGreater(self.counts[key], 0, key)
         self.assertGreaterEqual(self.counts["ticks_published"], 10 * 12 * 60)
 
-    def test_every_table_is_what_the_raw_files_say(self):
+    def test_every_table_is_what_the_raw_files_say_and_a_row_that_is_missing_in_one_is_found(self):
         tables = self.work / "tables"
         tidelock = pathlib.Path(BUILD) / "tidelock"
         subprocess.run([tidelock, "replica", "query", self.work / "final", f"export database '{tables}' (format csv)"],
                        check=True)
         verified = subprocess.run([sys.executable, MARKET / "verify.py", tables], stdout=subprocess.PIPE, text=True)
         self.assertEqual(verified.returncode, 0, verified.stdout)
+
+        own = [path for path in tables.glob("*.csv") if not path.name.startswith("tidelock_")]
+        for path in own:
+            path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+        damaged = subprocess.run([sys.executable, MARKET / "verify.py", tables, "--json"], stdout=subprocess.PIPE,
+                                 text=True)
+        self.assertEqual(damaged.returncode, 1)
+        different = json.loads(damaged.stdout)["different"]
+        self.assertEqual({kind for kind, count in different.items() if count > 0}, {path.stem for path in own})
 
     def test_the_report_shows_the_watchlist_with_its_charts(self):
         page = (self.work / "report.html").read_text(encoding="utf-8")

@@ -22,7 +22,8 @@ MARKET = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(MARKET.parents[1] / "scripts" / "lib"))
 import demo  # noqa: E402
 
-TABLES = ("bars", "indicators", "users", "holdings", "group_stats", "watch_hits", "watchlist", "symbols")
+TABLES = ("symbols", "holidays", "bars", "feed", "groups", "users", "holdings", "indicators", "group_stats",
+          "watch_hits", "watchlist")
 KILLS_A_ROUND = 12  # Then it may come to its end.
 # Whose death may make ticks come twice: that of the monitor, which is killed too when one of the others dies.
 RECEIVERS = ("market_monitor", "guard of market_monitor", "tidelock run")
