@@ -59,6 +59,12 @@ std::string bound(std::span<const std::string> columns, std::span<const Value> k
   return text + bound(columns.subspan(1), key.subspan(1), sign, included, values) + ")";
 }
 
+struct Chunk {
+  std::int64_t deleted = 0;
+  std::optional<Key> upper{};  // The key of its last row; empty when there is no key to go by.
+  std::string position{};      // The same as text.
+};
+
 class Deletion {
  public:
   Deletion(Database& database, std::string_view table, std::string_view condition, const DeleteOptions& options)
@@ -157,34 +163,55 @@ class Deletion {
     return key;
   }
 
-  // Deletes one chunk, trying again as long as that is right. False when there was none.
+  // Deletes one chunk, trying again as long as that is right. False when no row was left.
   bool chunk() {
-    std::int64_t deleted = 0;
-    std::optional<Key> upper;
+    std::optional<Chunk> done;
     base::retry(
-        database_.runtime(), options_.retry, options_.stop,
-        [&] {
-          auto connection = database_.connect(base::Deadline::never(), options_.stop);
-          if (!key_.columns.empty()) {
-            upper = next_bound(connection);
-            if (!upper) return;
-          }
-          auto transaction = connection.begin({.stop = options_.stop});
-          deleted = remove(transaction, upper);
-          transaction.commit();
-        },
+        database_.runtime(), options_.retry, options_.stop, [&] { done = attempt(); },
         [&](const base::FailedAttempt& failed) {
           if (failed.error.disposition() == Disposition::unknown) ++result_.uncertain_chunks;
         });
-    finished_ = key_.columns.empty() ? deleted < chunk_rows_ : !upper;
-    if (finished_ && deleted == 0) return false;
-    result_.done.deleted += deleted;
+    finished_ = !done;
+    if (finished_) return false;
+    result_.done.deleted += done->deleted;
     ++result_.done.chunks;
-    if (upper) {
-      result_.done.position = key_to_text(*upper);
-      last_ = std::move(upper);
+    if (done->upper) {
+      result_.done.position = std::move(done->position);
+      last_ = std::move(done->upper);
     }
     return true;
+  }
+
+  // Empty when no row is left.
+  std::optional<Chunk> attempt() {
+    auto connection = database_.connect(base::Deadline::never(), options_.stop);
+    Chunk chunk;
+    if (!key_.columns.empty()) {
+      chunk.upper = next_bound(connection);
+      if (!chunk.upper) return std::nullopt;
+      chunk.position = key_to_text(*chunk.upper);  // Before anything is deleted: a key may be of no use.
+    }
+    auto transaction = connection.begin({.stop = options_.stop});
+    chunk.deleted = remove(transaction, chunk.upper);
+    transaction.commit();
+    if (chunk.upper || chunk.deleted > 0) return chunk;
+    if (is_any_left(connection)) throw_rows_stay();
+    return std::nullopt;
+  }
+
+  // A server may drop from a chunk that it has chosen what somebody else changed meanwhile, and a trigger what it
+  // keeps: a chunk of fewer rows, or of none, is not the last for that.
+  bool is_any_left(Connection& connection) {
+    std::vector<ValueView> values;
+    const auto sql = "select 1" + rest(values) + " limit 1";
+    return connection.query_values(sql, values).next();
+  }
+  [[noreturn]] void throw_rows_stay() const {
+    throw Error(Code::serialization_failure,
+                fmt::format("rows of {} that meet the condition do not go: others change them all the time, or a "
+                            "trigger, rule or policy of the table keeps them; name columns to go by as the key, and "
+                            "what stays is passed over",
+                            table_.text));
   }
 
   std::int64_t remove(Transaction& transaction, const std::optional<Key>& upper) {

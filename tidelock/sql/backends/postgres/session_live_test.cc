@@ -11,7 +11,6 @@
 
 #include "tidelock/base/testing/table_resolver.h"
 #include "tidelock/sql/backends/postgres/testing/live.h"
-#include "tidelock/sql/delete_in_chunks.h"
 #include "tidelock/sql/testing/proxy.h"
 #include "tidelock/sql/text_form.h"
 
@@ -252,22 +251,6 @@ TEST_F(PostgresSessionLive, ABulkLoadGoesIntoASchemaAndSaysWhatItCannot) {
   EXPECT_THROW_CODE(connection.bulk("s.t", {"c"}), Code::unsupported);
   auto wrong = connection.bulk("s.t", {"a"});
   EXPECT_THROW_CODE(wrong.append("seven"), Code::statement_invalid);
-}
-
-// The first row of each partition has the same ctid.
-TEST_F(PostgresSessionLive, OfAPartitionedTableWithoutAKeyOnlyWhatMeetsTheConditionGoes) {
-  const auto db = open();
-  db->script(
-      "create table t (part integer, kind integer) partition by list (part);"
-      "create table t1 partition of t for values in (1); create table t2 partition of t for values in (2);"
-      "insert into t select 1 + n % 2, n % 2 from generate_series(1, 200) as n");
-  EXPECT_EQ(delete_in_chunks(*db, "t", "kind = 1", {.chunk_rows = 30}).done.deleted, 100);
-  EXPECT_EQ(db->one<int>("select count(*) from t where kind = 0"), 100);
-  db->script(
-      "create table parent (kind integer); create table child () inherits (parent);"
-      "insert into parent values (0); insert into child values (1)");
-  EXPECT_EQ(delete_in_chunks(*db, "parent", "kind = 1").done.deleted, 1);
-  EXPECT_EQ(db->one<int>("select count(*) from parent where kind = 0"), 1);
 }
 
 TEST_F(PostgresSessionLive, ThePositionOfACommitIsReachedByTheStandby) {
