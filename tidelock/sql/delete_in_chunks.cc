@@ -191,6 +191,7 @@ class Deletion {
       if (!chunk.upper) return std::nullopt;
       chunk.position = key_to_text(*chunk.upper);  // Before anything is deleted: a key may be of no use.
     }
+    const auto permission = allow(connection, options_.allow);
     auto transaction = connection.begin({.stop = options_.stop});
     chunk.deleted = remove(transaction, chunk.upper);
     transaction.commit();

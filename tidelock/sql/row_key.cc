@@ -121,9 +121,10 @@ Document to_json(const Value& value) {
       return tagged(format_timestamp(std::get<Timestamp>(value), 'T').view());
     case Kind::uuid:
       return tagged(format_uuid(std::get<base::Uuid>(value)).view());
+    case Kind::blob:
+      return tagged(format_blob(std::get<Blob>(value)));
     case Kind::null:
     case Kind::real:
-    case Kind::blob:
     case Kind::json:
       break;
   }
@@ -156,6 +157,7 @@ Value from_json(const Document& json, std::string_view text) {
   if (tag == name(Kind::time)) return made(parse_time(form));
   if (tag == name(Kind::timestamp)) return made(parse_timestamp(form));
   if (tag == name(Kind::uuid)) return made(base::Uuid::try_parse(form));
+  if (tag == name(Kind::blob)) return made(parse_blob(form));
   refuse_position(text);
 }
 

@@ -32,7 +32,7 @@ struct RowKey {
 RowKey find_row_key(Connection& connection, const TableName& table, const std::vector<std::string>& columns);
 
 // Values of a key as one line of JSON, and back. Errors: invalid_argument for a null, a number with a floating point,
-// or text that is none.
+// JSON itself, or text that is none.
 std::string key_to_text(const std::vector<Value>& key);
 std::vector<Value> key_from_text(std::string_view text, std::size_t columns);
 

@@ -202,4 +202,28 @@ std::optional<Timestamp> parse_timestamp(std::string_view text) {
   return Timestamp(std::chrono::microseconds(total));
 }
 
+std::string format_blob(BlobView blob) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  text.reserve(blob.size() * 2);
+  for (const auto byte : blob) {
+    text += kDigits[std::to_integer<unsigned>(byte) >> 4];
+    text += kDigits[std::to_integer<unsigned>(byte) & 15];
+  }
+  return text;
+}
+
+std::optional<Blob> parse_blob(std::string_view text) {
+  if (text.size() % 2 != 0) return std::nullopt;
+  Blob blob;
+  blob.reserve(text.size() / 2);
+  for (std::size_t at = 0; at < text.size(); at += 2) {
+    const int high = base::ascii::hex_value(text[at]);
+    const int low = base::ascii::hex_value(text[at + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    blob.push_back(static_cast<std::byte>(high * 16 + low));
+  }
+  return blob;
+}
+
 }  // namespace tidelock::sql

@@ -1,10 +1,12 @@
-// Dates and times as ISO 8601 text, and UUIDs, for engines that keep them as text and for people.
+// Dates and times as ISO 8601 text, UUIDs, and bytes as hexadecimal digits, for engines that keep them as text and for
+// people.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "tidelock/sql/value.h"
@@ -38,6 +40,7 @@ ShortText format_date(Date date);                                 // 2024-02-29
 ShortText format_time(TimeOfDay time);                            // 12:00:00.000001, always six decimals
 ShortText format_timestamp(Timestamp timestamp, char separator);  // 2024-02-29T12:00:00.000001 with 'T'; no zone
 ShortText format_uuid(const base::Uuid& uuid);                    // As Uuid::to_string().
+std::string format_blob(BlobView blob);                           // 00ff
 
 // Empty unless all of the text is one, within the range of the type. Years have four digits or more, and '-' before
 // year 0; seconds and their fraction (1 to 6 digits) may be left out; the separator is 'T' or ' '; the zone may be left
@@ -45,5 +48,7 @@ ShortText format_uuid(const base::Uuid& uuid);                    // As Uuid::to
 std::optional<Date> parse_date(std::string_view text);
 std::optional<TimeOfDay> parse_time(std::string_view text);
 std::optional<Timestamp> parse_timestamp(std::string_view text);
+// Empty unless all of the text is pairs of hexadecimal digits, in either case.
+std::optional<Blob> parse_blob(std::string_view text);
 
 }  // namespace tidelock::sql

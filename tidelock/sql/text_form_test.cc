@@ -78,5 +78,13 @@ TEST(TextForm, Uuids) {
   EXPECT_EQ(format_uuid(uuid).view(), uuid.to_string());
 }
 
+TEST(TextForm, Bytes) {
+  const Blob bytes{std::byte{0}, std::byte{0x7f}, std::byte{0xff}};
+  EXPECT_EQ(format_blob(bytes), "007fff");
+  EXPECT_EQ(parse_blob("007fFF"), bytes);
+  EXPECT_EQ(parse_blob(""), Blob());
+  for (const auto* const text : {"0", "0g", "00 ", "x'00'"}) EXPECT_FALSE(parse_blob(text)) << text;
+}
+
 }  // namespace
 }  // namespace tidelock::sql

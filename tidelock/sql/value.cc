@@ -49,16 +49,6 @@ std::string quoted_text(std::string_view text) {
   return out + '\'';
 }
 
-std::string hex_text(BlobView blob) {
-  std::string out = "x'";
-  out.reserve(2 * blob.size() + 3);
-  for (const auto byte : blob) {
-    out += "0123456789abcdef"[std::to_integer<unsigned>(byte) >> 4];
-    out += "0123456789abcdef"[std::to_integer<unsigned>(byte) & 15];
-  }
-  return out + '\'';
-}
-
 }  // namespace
 
 bool is_plain_decimal(std::string_view text) {
@@ -133,7 +123,8 @@ std::string to_text(const ValueView& value) {
       Overloaded{[](Null) -> std::string { return "NULL"; }, [](bool v) -> std::string { return v ? "true" : "false"; },
                  [](std::int64_t v) { return std::to_string(v); }, [](double v) { return fmt::format("{}", v); },
                  [](DecimalView v) { return std::string(v.text); }, [](std::string_view v) { return quoted_text(v); },
-                 [](BlobView v) { return hex_text(v); }, [](Date v) { return std::string(format_date(v).view()); },
+                 [](BlobView v) { return "x'" + format_blob(v) + "'"; },
+                 [](Date v) { return std::string(format_date(v).view()); },
                  [](TimeOfDay v) { return std::string(format_time(v).view()); },
                  [](Timestamp v) { return std::string(format_timestamp(v, 'T').view()) + 'Z'; },
                  [](const base::Uuid& v) { return v.to_string(); }, [](JsonView v) { return std::string(v.text); }},

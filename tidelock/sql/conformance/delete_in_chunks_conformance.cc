@@ -103,6 +103,37 @@ TEST_P(SqlDeleteInChunks, AKeyMayHaveSeveralColumnsOfAnyKind) {
   });
 }
 
+TEST_P(SqlDeleteInChunks, AKeyMayBeBytes) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script("create table t (k " + db->dialect().column_type(Kind::blob) + " not null, n integer)");
+    for (int i = 0; i < 30; ++i) {
+      db->execute("insert into t values (?, ?)", Blob{std::byte(i * 8), std::byte{0}, std::byte(255 - i)}, i);
+    }
+    const auto result = delete_in_chunks(*db, "t", "n <> 7", {.chunk_rows = 7, .key = {"k"}});
+    EXPECT_EQ(result.done.deleted, 29);
+    EXPECT_EQ(result.done.chunks, 5);
+    EXPECT_EQ(result.done.position, R"([{"blob":"e800e2"}])");
+    const auto delete_after = [&](const std::string& position) {
+      return delete_in_chunks(*db, "t", "true", {.key = {"k"}, .after = position}).done.deleted;
+    };
+    EXPECT_EQ(delete_after(result.done.position), 0);
+    EXPECT_THROW_CODE(delete_after(R"([{"blob":"3"}])"), Code::invalid_argument);
+    EXPECT_THROW_CODE(delete_after(R"([{"blob":"3x"}])"), Code::invalid_argument);
+    EXPECT_EQ(delete_after(R"([{"blob":"37ff"}])"), 1);
+  });
+}
+
+TEST_P(SqlDeleteInChunks, AKeyOfFloatingPointIsRefusedBeforeAnythingIsDeleted) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script("create table t (k " + db->dialect().column_type(Kind::real) + " not null)");
+    for (int i = 0; i < 3; ++i) db->execute("insert into t values (?)", i / 2.0);
+    EXPECT_THROW_CODE(delete_in_chunks(*db, "t", "true", {.chunk_rows = 2, .key = {"k"}}), Code::invalid_argument);
+    EXPECT_EQ(rows_of(*db), 3);
+  });
+}
+
 TEST_P(SqlDeleteInChunks, ATableWithoutAKeyIsEmptiedToo) {
   run([](const Place& place) {
     const auto db = place.open();
@@ -158,6 +189,9 @@ TEST_P(SqlDeleteInChunks, TheGuardWantsAConditionThatNamesAColumn) {
     EXPECT_EQ(delete_in_chunks(*db, "t", "id <= 10", {.chunk_rows = 3}).done.deleted, 10);
     EXPECT_THROW_CODE(delete_in_chunks(*db, "t", "true"), Code::permission_denied);
     EXPECT_EQ(delete_in_chunks(*db, "t", "true", {.allow = Rule::delete_without_where}).done.deleted, 20);
+    db->script("create table u (id integer); insert into u values (1), (2), (3)");  // Without a key.
+    EXPECT_THROW_CODE(delete_in_chunks(*db, "u", "true"), Code::permission_denied);
+    EXPECT_EQ(delete_in_chunks(*db, "u", "true", {.allow = Rule::delete_without_where}).done.deleted, 3);
   });
 }
 
