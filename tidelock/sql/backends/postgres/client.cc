@@ -67,7 +67,7 @@ bool another_may_do(const Error& error) {
 Client::Client(base::Runtime& runtime, const Settings& settings, base::Deadline deadline, const std::stop_token& stop)
     : runtime_(runtime), where_(settings.where), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), poll_(runtime) {
   if (!wake_) throw base::errno_error(errno, {}, "no event descriptor could be made");
-  connect(settings, std::min(deadline, base::Deadline(base::later(runtime.now(), settings.connect_timeout))), stop);
+  connect(settings, deadline, stop);
   socket_ = poll_.add(PQsocket(get()));
   woken_ = poll_.add(wake_.get());
 }
@@ -112,10 +112,7 @@ void Client::connect_to(const Settings& settings, const Host& host, const std::s
   while (state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
     base::Poll poll(runtime_);
     poll.add(PQsocket(get()), state == PGRES_POLLING_READING ? POLLIN : POLLOUT);
-    if (!poll.wait(deadline, stop)) {
-      if (stop.stop_requested()) throw Error(Code::cancelled, "stopped while it connected to " + where_);
-      throw Error(Code::timeout, "the server did not answer in time (" + where_ + ")");
-    }
+    if (!poll.wait(deadline, stop)) throw_not_open(stop);
     state = PQconnectPoll(get());
   }
   remember_cancel_key(trace.end(get()));
@@ -138,11 +135,17 @@ void Client::throw_lost(std::string_view why) {
   throw Error(Code::connection_lost, "the connection to " + where_ + " is lost", {.code = 0, .message = one_line(why)});
 }
 
+void Client::throw_not_open(const std::stop_token& stop) {
+  if (stop.stop_requested()) throw Error(Code::cancelled, "stopped while it connected to " + where_);
+  throw Error(Code::timeout, "the server did not answer in time (" + where_ + ")");
+}
+
 void Client::start(base::Deadline deadline, const std::stop_token& stop) {
   if (!is_good()) throw_lost("it was lost before");
   reason_ = Reason::none;
   deadline_ = deadline;
   cancellable_ = true;
+  opening_.reset();
   cancelled_.store(false, std::memory_order_relaxed);
   if (stop.stop_requested()) [[unlikely]]
     throw Error(Code::cancelled, "stopped on request");
@@ -151,6 +154,11 @@ void Client::start(base::Deadline deadline, const std::stop_token& stop) {
 void Client::start_uncancellable(base::Deadline deadline) {
   start(deadline);
   cancellable_ = false;
+}
+
+void Client::start_opening(base::Deadline deadline, const std::stop_token& stop) {
+  start_uncancellable(deadline);
+  opening_ = stop;
 }
 
 void Client::sent(int result) {
@@ -179,7 +187,9 @@ void Client::wait(short events) {
   for (;;) {
     look();
     const bool interrupted = reason_ != Reason::none;
-    if (!poll_.wait(interrupted ? std::min(patience_, base::Deadline(again_)) : deadline_)) {
+    if (!poll_.wait(interrupted ? std::min(patience_, base::Deadline(again_)) : deadline_,
+                    opening_.value_or(std::stop_token()))) {
+      if (opening_) throw_not_open(*opening_);
       if (!cancellable_ || (interrupted && patience_.passed(runtime_.now()))) {
         throw_lost("the server did not answer in time");
       }

@@ -24,7 +24,7 @@ namespace tidelock::sql::postgres {
 // Used by one task at a time, except cancel().
 class Client {
  public:
-  // Connects. Errors: those of connect_error() and base::Resolver; timeout; cancelled.
+  // Connects until the deadline. Errors: those of connect_error() and base::Resolver; timeout; cancelled.
   Client(base::Runtime& runtime, const Settings& settings, base::Deadline deadline, const std::stop_token& stop);
 
   PGconn* get() const { return connection_.get(); }
@@ -34,6 +34,9 @@ class Client {
   void start(base::Deadline deadline, const std::stop_token& stop = {});
   // The same for what is seen through once it was asked for: a commit, a rollback. After the deadline it is lost.
   void start_uncancellable(base::Deadline deadline);
+  // The same for what a connection is not ready without: at the deadline, and when `stop` is requested, it is of no
+  // use. Errors from here on: timeout, cancelled.
+  void start_opening(base::Deadline deadline, const std::stop_token& stop);
   // For the result of a PQsend… call. Error: connection_lost when it did not go out.
   void sent(int result);
   // The next result of the request; null after the last. Error: connection_lost.
@@ -88,6 +91,7 @@ class Client {
   void send_cancel_again();
   void send_cancel(base::Deadline deadline);
   [[noreturn]] void throw_lost(std::string_view why);
+  [[noreturn]] void throw_not_open(const std::stop_token& stop);
 
   base::Runtime& runtime_;
   const std::string where_;
@@ -99,6 +103,7 @@ class Client {
   std::size_t woken_ = 0;
   std::atomic<bool> cancelled_ = false;
   bool cancellable_ = true;
+  std::optional<std::stop_token> opening_;  // Empty once it is ready.
   bool lost_ = false;
   Reason reason_ = Reason::none;
   base::Deadline deadline_ = base::Deadline::never();

@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <optional>
@@ -108,23 +109,28 @@ class PostgresDriver final : public Driver {
   const Dialect& dialect() const override { return dialect_; }
   std::unique_ptr<Session> open(base::Deadline deadline, const std::stop_token& stop) override {
     try {
-      return std::make_unique<PostgresSession>(runtime_, settings_, deadline, stop);
+      return std::make_unique<PostgresSession>(runtime_, settings_, in_time(deadline), stop);
     } catch (const Error& error) {
       const bool missing = error.native() && error.native()->state == "3D000";
       if (!missing || settings_.must_exist || settings_.database.empty()) throw;
       make_database(error, deadline, stop);
     }
-    return std::make_unique<PostgresSession>(runtime_, settings_, deadline, stop);
+    return std::make_unique<PostgresSession>(runtime_, settings_, in_time(deadline), stop);
   }
 
  private:
+  // For each of the steps: a database that has to be made takes its time.
+  base::Deadline in_time(base::Deadline deadline) const {
+    return std::min(deadline, base::Deadline(base::later(runtime_.now(), settings_.connect_timeout)));
+  }
+
   // Whoever makes it first; `missing` is the error when it may not be made.
   void make_database(const Error& missing, base::Deadline deadline, const std::stop_token& stop) {
     try {
       const auto maintenance = for_maintenance(settings_);
-      PostgresSession session(runtime_, maintenance, deadline, stop);
+      PostgresSession session(runtime_, maintenance, in_time(deadline), stop);
       session.run_script("create database " + quoted_name(settings_.database) + " encoding 'UTF8' template template0",
-                         deadline);
+                         in_time(deadline));
     } catch (const Error& error) {
       const auto state = error.native() ? error.native()->state : std::string();
       if (state == "42P04" || state == "23505") return;  // Somebody else did, just now.

@@ -90,11 +90,13 @@ PostgresSession::PostgresSession(base::Runtime& runtime, const Settings& setting
     throw Error(Code::unsupported, "the database has the encoding SQL_ASCII, which does not say what its bytes mean (" +
                                        where_ + "): make one with `encoding 'UTF8'`");
   }
-  const auto backend = command("select pg_backend_pid()", deadline);
+  client_.start_opening(deadline, stop);
+  constexpr const char* kBackend = "select pg_backend_pid()";
+  const auto backend = client_.run(kBackend, kBackend);
   std::from_chars(value_of(backend, 0).data(), value_of(backend, 0).data() + value_of(backend, 0).size(), pid_);
   const bool by_a_pooler = pid_ != client_.handshake_pid() || settings.pooler != Pooler::detect;
   pooled_ = by_a_pooler && settings.pooler != Pooler::session;
-  if (by_a_pooler) command(settings.set_up(), deadline);
+  if (by_a_pooler) client_.run(settings.set_up(), "set up");
 }
 
 void PostgresSession::refuse_other_reading(std::string_view sql) const {

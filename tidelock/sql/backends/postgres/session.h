@@ -17,8 +17,8 @@ namespace tidelock::sql::postgres {
 
 class PostgresSession final : public Session {
  public:
-  // Connects. Borrows both. Errors: those of Client; unsupported for a database whose encoding says nothing about its
-  // text.
+  // Connects, until the deadline. Borrows both. Errors: those of Client; unsupported for a database whose encoding says
+  // nothing about its text.
   PostgresSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline,
                   const std::stop_token& stop = {});
 

@@ -400,6 +400,35 @@ TEST_F(PostgresOpenLive, HostsAreTriedInTheirOrderUntilOneAnswers) {
   url_.user = "postgres";
 }
 
+// It lets us in, and says no more.
+TEST_F(PostgresOpenLive, AServerThatFallsSilentWhenItHasLetUsInIsGivenUp) {
+  open();
+  std::atomic<bool> falls_silent = true;
+  std::atomic<bool> is_silent = false;
+  Proxy proxy(runtime_, "127.0.0.1", port());
+  proxy.edit([&](std::span<char> bytes) {
+    constexpr std::array<char, 6> kReady{'Z', 0, 0, 0, 5, 'I'};
+    if (!falls_silent || std::ranges::search(bytes, kReady).empty()) return;
+    proxy.freeze(true);
+    is_silent = true;
+  });
+  const auto url = by_port(proxy.port());
+  EXPECT_THROW_CODE(open_url(url, {{"sslmode", "disable"}, {"connect_timeout", "200ms"}}), Code::timeout);
+
+  proxy.heal();
+  falls_silent = is_silent = false;
+  const auto db = open_url(url, {{"sslmode", "disable"}, {"connect_timeout", "1h"}});
+  const auto held = db->connect();
+  falls_silent = true;
+  std::stop_source stop;
+  auto waiter = runtime_.spawn("waiter", [&](const std::stop_token&) {
+    EXPECT_THROW_CODE(db->connect(base::Deadline::never(), stop.get_token()), Code::cancelled);
+  });
+  wait_until([&] { return is_silent.load(); });
+  stop.request_stop();
+  waiter.join();
+}
+
 TEST_F(PostgresOpenLive, TlsIsAsTheUrlSays) {
   const auto suffix = std::to_string(runtime_.random());
   admin_->execute("create role tls_" + suffix + " login in role tls_only");
