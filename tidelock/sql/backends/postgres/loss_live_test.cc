@@ -2,16 +2,21 @@
 // servers see conformance/loss_conformance.cc.
 #include <sys/types.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tidelock/sql/backends/postgres/testing/live.h"
 #include "tidelock/sql/testing/ledger.h"
+#include "tidelock/sql/testing/proxy.h"
 #include "tidelock/sql/testing/turn.h"
 
 namespace tidelock::sql::postgres {
@@ -19,6 +24,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::Ledger;
+using testing::Proxy;
 using testing::Told;
 
 class PostgresLossLive : public PostgresLiveTest {
@@ -96,6 +102,57 @@ TEST_F(PostgresLossLive, ABackendIsEndedAtEveryStep) {
   EXPECT_EQ(runs, 2);
   EXPECT_EQ(direct_->one<std::string>("select string_agg(id::text, ' ' order by id) from t"), "1 5 6");
   EXPECT_EQ(direct_->one<int>("select count(*) from doomed"), 0);
+}
+
+// Where the commit stands is asked behind its answer: what goes wrong then says nothing about the commit.
+TEST_F(PostgresLossLive, ACommitOfWhatWasPreparedIsKnownOnceItWasAnswered) {
+  make_table();
+  Ledger ledger;
+  std::map<Told, int> seen;
+  std::int64_t id = 0;
+  const auto prepare = [&](Database& db) {
+    const auto xid = url_.path.substr(1) + ":" + std::to_string(++id);
+    auto connection = db.connect();
+    auto tx = connection.begin({.xid = xid});
+    tx.execute("insert into t values (?)", id);
+    tx.prepare_commit();
+    return xid;
+  };
+  const auto end = [&](const std::string& xid) {  // What nobody ended, so that the database can be dropped.
+    wait_until([&] {
+      try {
+        direct_->rollback_prepared(xid);
+        return true;
+      } catch (const Error& error) {
+        return error.code() == Code::not_found;
+      }
+    });
+  };
+  for (const bool to_server : {true, false}) {
+    bool through = false;
+    for (std::int64_t bytes = 0; !through; ++bytes) {
+      ASSERT_LT(bytes, 1000) << "it was never through";
+      Proxy proxy(runtime_, "127.0.0.1", port());
+      const auto db = open_url(by_port(proxy.port()), {{"sslmode", "disable"}, {"max_connections", "1"}});
+      const auto xid = prepare(*db);
+      to_server ? proxy.cut_after_to_server(bytes) : proxy.cut_after_to_client(bytes);
+      const auto told = ledger.note(id, [&] { through = !db->commit_prepared(xid).empty(); });
+      ++seen[told];
+      if (told == Told::unknown) end(xid);
+    }
+  }
+  EXPECT_EQ(seen[Told::not_applied], 0);
+  EXPECT_GT(seen[Told::unknown], 10);
+  EXPECT_GT(seen[Told::applied], 50);
+
+  Proxy proxy(runtime_, "127.0.0.1", port());
+  proxy.edit([&](std::span<char> bytes) {  // Silent from then on.
+    if (!std::ranges::search(bytes, std::string_view("COMMIT PREPARED")).empty()) proxy.freeze(true);
+  });
+  const auto db = open_url(by_port(proxy.port()), {{"sslmode", "disable"}, {"statement_timeout", "500ms"}});
+  const auto xid = prepare(*db);
+  EXPECT_EQ(ledger.note(id, [&] { EXPECT_TRUE(db->commit_prepared(xid).empty()); }), Told::applied);
+  ledger.expect_kept(*direct_);
 }
 
 // A server by itself, with the settings of a fresh installation, which tests crash and which comes back.

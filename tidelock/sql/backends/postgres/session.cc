@@ -1,5 +1,6 @@
 #include "tidelock/sql/backends/postgres/session.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -153,9 +154,9 @@ Error PostgresSession::outcome(const Error& error, bool may_write) {
       error.native().value_or(Error::Native{}));
 }
 
-ResultHandle PostgresSession::command(const std::string& sql, base::Deadline deadline, bool cancellable) {
+ResultHandle PostgresSession::command(const std::string& sql, base::Deadline deadline) {
   try {
-    cancellable ? start(deadline) : client_.start_uncancellable(deadline);
+    start(deadline);
     return client_.run(sql, sql);
   } catch (const Error& error) {
     if (error.code() == Code::connection_lost) client_.give_up();
@@ -284,10 +285,17 @@ Position PostgresSession::commit_with_position() {
   return wrote ? position : Position{};
 }
 
-Position PostgresSession::position_now() {
+// Behind a commit that stands: empty when the server does not say.
+Position PostgresSession::position_now(base::Deadline deadline) noexcept {
   if (pooled_) return {};
-  const auto result = command(kPositionSql, base::Deadline::never(), false);
-  return {std::string(value_of(result, 0))};
+  try {
+    client_.start_uncancellable(std::min(deadline, base::Deadline(base::later(client_.runtime().now(), kTidyWithin))));
+    const auto result = client_.run(kPositionSql, kPositionSql);
+    return {std::string(value_of(result, 0))};
+  } catch (const std::exception&) {
+    client_.give_up();
+    return {};
+  }
 }
 
 void PostgresSession::rollback() noexcept {
@@ -411,7 +419,7 @@ void PostgresSession::prepare_commit() {
   }
 }
 
-Position PostgresSession::resolve(const std::string& sql, std::string_view xid, base::Deadline deadline) {
+void PostgresSession::resolve(const std::string& sql, std::string_view xid, base::Deadline deadline) {
   try {
     client_.start_uncancellable(deadline);
     client_.run(sql, sql);
@@ -428,11 +436,11 @@ Position PostgresSession::resolve(const std::string& sql, std::string_view xid, 
     }
     throw outcome(error, true);
   }
-  return position_now();
 }
 
 Position PostgresSession::commit_prepared(std::string_view xid, base::Deadline deadline) {
-  return resolve("commit prepared " + quoted_text(xid), xid, deadline);
+  resolve("commit prepared " + quoted_text(xid), xid, deadline);
+  return position_now(deadline);
 }
 
 void PostgresSession::rollback_prepared(std::string_view xid, base::Deadline deadline) {

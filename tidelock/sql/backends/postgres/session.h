@@ -67,12 +67,12 @@ class PostgresSession final : public Session {
   std::vector<std::string> take_retired() { return std::exchange(retired_, {}); }
 
  private:
-  ResultHandle command(const std::string& sql, base::Deadline deadline, bool cancellable = true);
+  ResultHandle command(const std::string& sql, base::Deadline deadline);
   void prepare_own(const char* name, const char* sql);
   Position commit_alone();
   Position commit_with_position();
-  Position position_now();
-  Position resolve(const std::string& sql, std::string_view xid, base::Deadline deadline);
+  Position position_now(base::Deadline deadline) noexcept;
+  void resolve(const std::string& sql, std::string_view xid, base::Deadline deadline);
   void run_one(std::string_view sql, base::Deadline deadline);
   void end_transaction() noexcept;
   // Text is read as SQL has it. Error: unsupported, where the session reads this text in another way by now.
