@@ -22,13 +22,16 @@ using namespace std::chrono_literals;
 constexpr base::Duration kTidyWithin = 10s;
 
 // What is asked around a commit. Its position is as far as the log is on disk, which the commit is part of, unless it
-// does not wait for that.
+// does not wait for that: as the transaction itself may have said, so that it is asked in it.
 constexpr const char* kWrote = "tidelock_wrote";
-constexpr const char* kWroteSql = "select pg_current_xact_id_if_assigned() is not null";
+constexpr const char* kWroteSql =
+    "select pg_current_xact_id_if_assigned() is not null, current_setting('synchronous_commit') <> 'off'";
 constexpr const char* kPosition = "tidelock_position";
 constexpr const char* kPositionSql =
-    "select case when pg_is_in_recovery() then null when current_setting('synchronous_commit') = 'off' then "
-    "pg_current_wal_insert_lsn() else pg_current_wal_flush_lsn() end";
+    "select case when not pg_is_in_recovery() then pg_current_wal_insert_lsn() end, "
+    "case when not pg_is_in_recovery() then pg_current_wal_flush_lsn() end";
+constexpr int kWritten = 0;  // Columns of it.
+constexpr int kOnDisk = 1;
 
 // DISCARD ALL without DEALLOCATE ALL: the statements of the pool's cache stay. RESET ALL goes back to what the
 // connection was opened with.
@@ -263,6 +266,7 @@ Position PostgresSession::commit_with_position() {
   client_.sent(PQsendQueryPrepared(connection, kPosition, 0, nullptr, nullptr, nullptr, 0));
   client_.sent(PQpipelineSync(connection));
   bool wrote = false;
+  bool waits_for_disk = true;
   bool committed = false;
   Position position;
   std::optional<Error> failure;
@@ -275,9 +279,15 @@ Position PostgresSession::commit_with_position() {
     const auto status = PQresultStatus(result.get());
     if (status == PGRES_PIPELINE_SYNC) break;
     if (status == PGRES_FATAL_ERROR && !failure) failure = client_.error(result.get(), "commit");
-    if (status == PGRES_TUPLES_OK && step == 0) wrote = value_of(result, 0) == "t";
+    const bool is_row = PQntuples(result.get()) == 1;  // Alone, where libpq goes on as for the query before.
+    if (is_row && step == 0) {
+      wrote = value_of(result, 0) == "t";
+      waits_for_disk = value_of(result, 1) == "t";
+    }
     if (status == PGRES_COMMAND_OK && step == 1) committed = std::string_view(PQcmdStatus(result.get())) == "COMMIT";
-    if (status == PGRES_TUPLES_OK && step == 2) position.text = value_of(result, 0);
+    if (is_row && step == 2) {
+      position.text = value_of(result, waits_for_disk ? kOnDisk : kWritten);
+    }
   }
   PQexitPipelineMode(connection);
   if (!committed && failure) throw *failure;
@@ -285,13 +295,13 @@ Position PostgresSession::commit_with_position() {
   return wrote ? position : Position{};
 }
 
-// Behind a commit that stands: empty when the server does not say.
+// Behind a commit that stands, and waited for the disk. Empty when the server does not say.
 Position PostgresSession::position_now(base::Deadline deadline) noexcept {
   if (pooled_) return {};
   try {
     client_.start_uncancellable(std::min(deadline, base::Deadline(base::later(client_.runtime().now(), kTidyWithin))));
     const auto result = client_.run(kPositionSql, kPositionSql);
-    return {std::string(value_of(result, 0))};
+    return {std::string(value_of(result, kOnDisk))};
   } catch (const std::exception&) {
     client_.give_up();
     return {};

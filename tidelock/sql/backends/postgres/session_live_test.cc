@@ -287,6 +287,32 @@ TEST_F(PostgresSessionLive, ThePositionOfACommitIsReachedByTheStandby) {
   EXPECT_TRUE(reader.begin().commit().empty());
 }
 
+TEST_F(PostgresSessionLive, ACommitRightBehindAQueryHasItsPosition) {
+  const auto db = open();
+  db->script("create table t (a integer)");
+  auto connection = db->connect();
+  for (int i = 1; i <= 3; ++i) {
+    auto tx = connection.begin();
+    tx.execute("insert into t values (?)", i);
+    EXPECT_EQ(tx.one<int>("select count(*) from t"), i);
+    EXPECT_FALSE(tx.commit().empty()) << i;
+  }
+}
+
+TEST_F(PostgresSessionLive, ThePositionOfACommitThatDoesNotWaitForTheDiskIsNotBeforeIt) {
+  const auto db = open();
+  db->script("create table t (a integer)");
+  auto connection = db->connect();
+  for (int i = 0; i < 20; ++i) {
+    auto tx = connection.begin();
+    tx.execute("set local synchronous_commit = off");
+    tx.execute("insert into t values (?)", i);
+    const Position written{tx.one<std::string>("select pg_current_wal_insert_lsn()::text")};
+    const auto position = tx.commit();
+    EXPECT_TRUE(db->dialect().compare_positions(position, written) >= 0) << position.text << " " << written.text;
+  }
+}
+
 // The server has sent the count of rows and the rows by then.
 TEST_F(PostgresSessionLive, AStatementThatFailsWhenItCommitsIsNotTakenForDone) {
   const auto db = open();
