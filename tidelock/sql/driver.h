@@ -77,6 +77,9 @@ class Session {
   // Asked after a failed statement: false when the error ended the transaction by itself, so that only rollback() is
   // left.
   virtual bool transaction_alive() const noexcept { return true; }
+  // Asked after Prepared::finish() in a transaction: what the statement failed with while rows that nobody had read
+  // were dropped, once. Empty: nothing, or this engine makes a row only when it is asked for it.
+  virtual std::optional<Error> take_unread_failure() noexcept { return std::nullopt; }
   // Never throws: a session that cannot roll back becomes unhealthy and is closed.
   virtual void rollback() noexcept = 0;
   virtual void savepoint(std::string_view name) = 0;

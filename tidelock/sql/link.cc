@@ -287,7 +287,12 @@ void Link::failed(const Error* error) noexcept {
 
 void Link::end_cursor(const Error* error) noexcept {
   if (cursor_.execution == 0) return;
-  if (cursor_.prepared != nullptr) cursor_.prepared->finish();
+  if (cursor_.prepared != nullptr) {
+    cursor_.prepared->finish();
+    if (in_transaction()) {
+      if (auto unread = session_->take_unread_failure()) doom_after(*unread);
+    }
+  }
   cursor_ = {};
   if (observation_ != nullptr) [[unlikely]]
     observation_->end(rows_, error);

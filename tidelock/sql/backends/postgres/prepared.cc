@@ -326,10 +326,13 @@ void PostgresPrepared::finish() noexcept {
   if (!client.is_good()) return;
   try {
     int dropped = 0;
-    while (client.next_result() != nullptr) {
+    ResultHandle failure;
+    while (auto result = client.next_result()) {
+      if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR) failure = std::move(result);
       if (++dropped == kDroppedMost && !session_.begun() && !effects_.may_write) client.abandon();
     }
     client.drop_results();
+    if (failure != nullptr && session_.begun()) session_.note_unread_failure(client.error(failure.get(), about()));
   } catch (const std::exception&) {
     client.give_up();
   }

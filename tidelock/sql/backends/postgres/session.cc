@@ -201,13 +201,13 @@ void PostgresSession::end_transaction() noexcept {
   xid_.clear();
   deadline_ = base::Deadline::never();
   stop_ = {};
+  unread_failure_.reset();
 }
 
 Position PostgresSession::commit(bool want_position) {
   if (client_.is_good() && client_.has_failed_transaction()) {
     rollback();
-    throw Error(Code::serialization_failure,
-                "rolled back: a statement of the transaction was ended before its rows were read");
+    throw Error(Code::serialization_failure, "rolled back: something in the transaction had failed");
   }
   const auto deadline = deadline_;
   const bool reads_only = reads_only_;

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tidelock/sql/backends/postgres/client.h"
@@ -27,6 +28,7 @@ class PostgresSession final : public Session {
   void begin(const BeginOptions& options) override;
   Position commit(bool want_position) override;
   bool transaction_alive() const noexcept override { return client_.is_good() && client_.in_transaction(); }
+  std::optional<Error> take_unread_failure() noexcept override { return std::exchange(unread_failure_, std::nullopt); }
   void rollback() noexcept override;
   void savepoint(std::string_view name) override;
   void release_savepoint(std::string_view name) override;
@@ -62,6 +64,8 @@ class PostgresSession final : public Session {
   // The error as the caller meets it: what was lost may have been applied when it committed itself.
   Error outcome(const Error& error, bool may_write);
   std::string next_name() { return "t" + std::to_string(++names_); }
+  // Of the transaction, by a statement whose rows are dropped.
+  void note_unread_failure(Error error) { unread_failure_ = std::move(error); }
   // To be forgotten by the server when something is sent anyway.
   void retire(std::string name) { retired_.push_back(std::move(name)); }
   std::vector<std::string> take_retired() { return std::exchange(retired_, {}); }
@@ -89,6 +93,7 @@ class PostgresSession final : public Session {
   std::string xid_;
   base::Deadline deadline_ = base::Deadline::never();  // Of this transaction.
   std::stop_token stop_;
+  std::optional<Error> unread_failure_;
   bool leaves_state_ = false;
   bool own_prepared_ = false;
   std::uint64_t names_ = 0;

@@ -191,6 +191,37 @@ TEST_F(PostgresSessionLive, RowsThatNobodyReadsEndNoTransaction) {
   EXPECT_EQ(connection.one<int>("select count(*) from t"), 1);
 }
 
+TEST_F(PostgresSessionLive, AFailureAmongRowsThatNobodyReadEndsTheTransactionForWhatItWas) {
+  const auto db = open();
+  db->script(
+      "create table t (a integer); create sequence attempts;"
+      "create function late(n integer) returns integer language plpgsql as $$ begin "
+      "if n = 5000 and nextval('attempts') = 1 then raise exception 'again' using errcode = '40001'; end if; "
+      "return n; end $$");
+  int runs = 0;
+  transact(*db, [&](Transaction& tx) {
+    ++runs;
+    EXPECT_TRUE(tx.query("select late(n) from generate_series(1, 10000) as n").next());
+    tx.execute("insert into t values (1)");
+  });
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 1);
+
+  auto connection = db->connect();
+  auto tx = connection.begin();
+  {
+    auto inner = tx.savepoint();
+    tx.query("select 1 / (5000 - n) from generate_series(1, 10000) as n").next();
+    EXPECT_THROW_CODE(tx.execute("insert into t values (2)"), Code::statement_invalid);
+    inner.rollback();
+  }
+  tx.execute("insert into t values (3)");
+  tx.query("select 1 / (5000 - n) from generate_series(1, 10000) as n").next();
+  EXPECT_THROW_CODE(tx.commit(), Code::statement_invalid);
+  connection.query("select 1 / (5000 - n) from generate_series(1, 10000) as n").next();  // That is all it was.
+  EXPECT_EQ(connection.one<int>("select count(*) from t"), 1);
+}
+
 TEST_F(PostgresSessionLive, ParametersTakeTheTypesThatFit) {
   const auto db = open();
   db->script("create table t (a integer, s text, j jsonb, d date, i interval, e text[])");
