@@ -147,6 +147,20 @@ WORLD_TEST(SqlPool, ASessionThatWasIdleForLongIsAskedFirst) {
   EXPECT_EQ(script.opened, 2);
 }
 
+WORLD_TEST(SqlPool, NobodyWaitsForTheAnswerOfAnIdleSessionLongerThanForAConnection) {
+  Script script{.is_server = true};
+  const auto db = make_fake(runtime, script);
+  db->connect();
+  runtime.sleep_for(1min);
+  db->connect(runtime.in(20ms));
+  EXPECT_EQ(script.asked, 1);
+  EXPECT_EQ(script.asked_until, runtime.in(20ms));
+  runtime.sleep_for(1min);
+  db->connect(runtime.in(1h));
+  EXPECT_EQ(script.asked, 2);
+  EXPECT_LT(script.asked_until, runtime.in(1min));
+}
+
 WORLD_TEST(SqlPool, OldAndUnusedSessionsOfAServerAreClosed) {
   Script script{.is_server = true};
   const auto db = make_fake(runtime, script, {.max_connections = 3, .max_lifetime = 1h, .max_idle = 10min});

@@ -25,6 +25,7 @@ struct Script {
   bool hung_up = false;
   bool answers = true;
   int asked = 0;
+  base::Deadline asked_until = base::Deadline::never();
   bool is_server = false;
   bool prepare_ends_connection = false;
 };
@@ -49,8 +50,9 @@ class FakeSession final : public Session {
   void cancel() noexcept override { ++script_.cancels; }
   bool reset() noexcept override { return script_.on_reset(); }
   bool has_hung_up() noexcept override { return script_.hung_up; }
-  bool is_alive(base::Deadline) noexcept override {
+  bool is_alive(base::Deadline deadline) noexcept override {
     ++script_.asked;
+    script_.asked_until = deadline;
     return script_.answers;
   }
   void prepare_commit() override { script_.on_commit(); }
