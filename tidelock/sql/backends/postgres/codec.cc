@@ -232,6 +232,11 @@ bool is_text(Oid type) {
                                            base::quoted(column) + ": " + base::quoted(to_text(value)));
 }
 
+[[noreturn]] void refuse_range(const ValueView& value, std::string_view column) {
+  throw Error(Code::too_large, "a number is out of the range of the column " + base::quoted(column) + ": " +
+                                   base::quoted(to_text(value)));
+}
+
 // The value as the column's kind, read from its text where that is one; empty: it is none.
 std::optional<ValueView> converted(const ValueView& value, Oid type, std::string_view text) {
   switch (type) {
@@ -401,7 +406,8 @@ void append_column(std::string& out, const ValueView& value, Oid type, std::stri
     return append_numeric_binary(out, text);
   }
   const auto known = converted(value, type, text);
-  if (!known || !append_binary(out, *known, type)) refuse_column(value, column);
+  if (!known) refuse_column(value, column);
+  if (!append_binary(out, *known, type)) refuse_range(value, column);  // An integer that needs more bytes.
 }
 
 Oid type_hint(const ValueView& value) {
