@@ -328,7 +328,7 @@ TEST_F(PipelineRunTest, AStepThatWaitsForTheGroupOfItsOwnRunIsToldThatItWouldWai
   const auto ended = run_once({"--once", "close", "--verbose"});
   EXPECT_EQ(ended.status.code, 1);
   EXPECT_THAT(ended.err, HasSubstr("[deadlock]"));
-  EXPECT_THAT(ended.err, HasSubstr("\"sh\" ended with exit code 75"));
+  EXPECT_THAT(ended.err, HasSubstr("sh\" ended with exit code 75"));
   EXPECT_FALSE(files_.info(folder_ / "never"));
 }
 
