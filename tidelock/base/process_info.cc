@@ -67,4 +67,9 @@ std::string process_command_line(pid_t pid, std::size_t limit_bytes) {
   return safe.substr(1, safe.size() - 2);
 }
 
+std::string process_in_words(pid_t pid) {
+  const auto command = process_command_line(pid);
+  return fmt::format("process {} ({})", pid, command.empty() ? "another user's process" : base::quoted(command));
+}
+
 }  // namespace tidelock::base

@@ -20,4 +20,7 @@ bool process_alive(pid_t pid, std::uint64_t start_time);
 // empty when there is no such process or this one may not look.
 std::string process_command_line(pid_t pid, std::size_t limit_bytes = 200);
 
+// The process in a message: process 123 ("python3 job.py").
+std::string process_in_words(pid_t pid);
+
 }  // namespace tidelock::base

@@ -106,13 +106,7 @@ Error locked_error(const Fault& fault, const std::string& path) {
   auto error = to_error(fault);
   std::string message = base::quoted(path) + " is held by ";
   const int pid = lock_holder(fault);
-  if (pid == 0) {
-    message += "another process";
-  } else {
-    const auto command = base::process_command_line(pid);
-    message += "process " + std::to_string(pid) + " (" +
-               (command.empty() ? "another user's process" : base::quoted(command)) + ")";
-  }
+  message += pid == 0 ? "another process" : base::process_in_words(pid);
   message +=
       ": one process at a time may write a DuckDB file, and nobody else may read it meanwhile; wait for it to end "
       "or read a replica";

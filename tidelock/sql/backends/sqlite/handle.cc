@@ -13,6 +13,7 @@
 #include "tidelock/base/duration.h"
 #include "tidelock/base/text.h"
 #include "tidelock/sql/backends/sqlite/errors.h"
+#include "tidelock/sql/backends/sqlite/lock_holders.h"
 
 namespace tidelock::sql::sqlite {
 namespace {
@@ -164,6 +165,16 @@ Error Handle::error(int result, std::string_view sql) {
   }
   if (primary == SQLITE_BUSY && cancelled_) {
     return Error(Code::cancelled, "stopped while it waited for the lock of " + place_.path);
+  }
+  if (primary == SQLITE_BUSY && meaning(result).code == Code::database_locked) {
+    const Error::Native native{result, sqlite3_errmsg(db_)};
+    if (const auto holders = lock_holders(place_); !holders.empty()) {
+      return Error(Code::database_locked,
+                   fmt::format("{} is held by {}: one transaction at a time may write an SQLite file; wait for it to "
+                               "end, or give a longer busy_timeout",
+                               base::quoted(place_.path), holders),
+                   native, place_.path);
+    }
   }
   const bool file = sql.empty() || concerns_the_file(meaning(result).code);
   return error_of(result, sqlite3_errmsg(db_), file ? place_.path : statement);
