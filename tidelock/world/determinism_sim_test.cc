@@ -1,14 +1,19 @@
 // The same seed twice is the same run, on a workload that uses everything: processes that exchange messages and files
 // while they are killed, paused, cut off and lose their power.
 #include <chrono>
+#include <functional>
 #include <set>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tidelock/world/testing.h"
 
 namespace tidelock::world {
 namespace {
 
+using base::LockKind;
 using base::OpenMode;
 using base::Runtime;
 using namespace std::chrono_literals;
@@ -133,6 +138,48 @@ TEST(Determinism, TheSameSeedTwiceIsTheSameRunAndAnotherSeedIsAnother) {
   });
   EXPECT_EQ(hashes.size(), seeds);
   EXPECT_TRUE(journaled > 0 || seeds == 1);
+}
+
+TEST(Determinism, WhateverAProcessTellsTheWorldChangesTheTrace) {
+  using Act = std::function<void(World&, base::Files&, const std::string&)>;
+  const auto hash = [](const Act& act, const std::string& detail) {
+    World world(1);
+    world.run([&] {
+      auto& files = world.files();
+      files.open("/a", OpenMode::create);
+      files.open("/b", OpenMode::create);
+      act(world, files, detail);
+    });
+    return world.trace_hash();
+  };
+  const auto bytes = [](const std::string& text) { return std::as_bytes(std::span(text)); };
+  const std::vector<std::pair<std::string, Act>> acts = {
+      {"look at", [](auto&, auto& files, auto& x) { files.info("/" + x); }},
+      {"open", [](auto&, auto& files, auto& x) { files.open("/" + x, OpenMode::read); }},
+      {"remove", [](auto&, auto& files, auto& x) { files.remove("/" + x); }},
+      {"rename from", [](auto&, auto& files, auto& x) { files.rename("/" + x, "/c"); }},
+      {"rename to", [](auto&, auto& files, auto& x) { files.rename("/a", "/new " + x); }},
+      {"make folder", [](auto&, auto& files, auto& x) { files.create_folders("/new " + x); }},
+      {"make symlink", [](auto&, auto& files, auto& x) { files.create_symlink("a", "/new " + x); }},
+      {"target of a symlink", [](auto&, auto& files, auto& x) { files.create_symlink(x, "/c"); }},
+      {"change mode of", [](auto&, auto& files, auto& x) { files.set_mode("/" + x, 0444); }},
+      {"mode", [](auto&, auto& files, auto& x) { files.set_mode("/a", x == "a" ? 0444 : 0400); }},
+      {"write", [&](auto&, auto& files, auto& x) { files.open("/a", OpenMode::read_write)->write_at(0, bytes(x)); }},
+      {"lock", [](auto&, auto& files, auto& x) { files.open("/" + x, OpenMode::read)->try_lock(LockKind::shared); }},
+      {"kind of lock",
+       [](auto&, auto& files, auto& x) {
+         files.open("/a", OpenMode::read_write)->try_lock(x == "a" ? LockKind::shared : LockKind::exclusive);
+       }},
+      {"send from", [](auto& world, auto&, auto& x) { world.network().open(world.process(), x)->send("c", "text"); }},
+      {"send to", [](auto& world, auto&, auto& x) { world.network().open(world.process(), "c")->send(x, "text"); }},
+      {"message", [](auto& world, auto&, auto& x) { world.network().open(world.process(), "c")->send("c", x); }},
+      {"power cut", [](auto& world, auto&, auto& x) { world.machine(x).power_cut(); }},
+      {"crash", [](auto& world, auto&, auto& x) { world.process(x).crash(); }},
+  };
+  for (const auto& [name, act] : acts) {
+    EXPECT_EQ(hash(act, "a"), hash(act, "a")) << name;
+    EXPECT_NE(hash(act, "a"), hash(act, "b")) << name;
+  }
 }
 
 TEST(Determinism, AValueThatDiffersChangesTheTrace) {

@@ -14,6 +14,8 @@ Disk::~Disk() = default;
 
 void Disk::begin(Access access, const char* call, const base::Path& path, std::uint64_t detail) {
   auto& scheduler = world_.scheduler();
+  scheduler.trace().fold(call);
+  scheduler.trace().fold(path.native());
   scheduler.trace_event(detail, [&] { return std::string(call) + " " + path.string() + " " + std::to_string(detail); });
   if (options_.takes_time) {
     const bool slow = access == Access::sync && random_.chance(options_.slow_sync_rate);

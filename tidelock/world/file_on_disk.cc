@@ -31,9 +31,10 @@ void FileOnDisk::cut() {
   for (const auto& view : views_) FileContent::make_private(view.at, view.pages);
 }
 
-void FileOnDisk::begin(Disk::Access access, const char* call, std::uint64_t detail) {
+void FileOnDisk::begin(Disk::Access access, const char* call, std::uint64_t detail, std::span<const std::byte> data) {
   if (cut_) throw Crashed();
   files_.check_alive();
+  files_.trace({reinterpret_cast<const char*>(data.data()), data.size()});
   disk_.begin(access, call, path_, (node_->inode << 40) ^ detail);
   if (cut_) throw Crashed();
 }
@@ -51,7 +52,7 @@ std::size_t FileOnDisk::read_at(std::uint64_t offset, std::span<std::byte> out) 
 }
 
 void FileOnDisk::write_at(std::uint64_t offset, std::span<const std::byte> data) {
-  begin(Disk::Access::write, "write", offset ^ (data.size() << 32));
+  begin(Disk::Access::write, "write", offset ^ (data.size() << 32), data);
   check_reach(offset);
   if (!writable_) throw errno_error(EBADF, path_, "it could not be written");
   ++node_->change_stamp;
@@ -99,7 +100,8 @@ void FileOnDisk::sync() {
 }
 
 bool FileOnDisk::try_lock(base::LockKind kind, base::ByteRange range) {
-  begin(Disk::Access::look, "lock", range.offset ^ (range.length << 32));
+  begin(Disk::Access::look, kind == base::LockKind::exclusive ? "lock" : "lock shared",
+        range.offset ^ (range.length << 32));
   check_reach(range.offset);
   check_reach(range.length);
   if (kind == base::LockKind::exclusive && !writable_) {

@@ -1,7 +1,10 @@
 // One opening of a file of a Disk. Internal to the World.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "tidelock/base/files.h"
@@ -30,7 +33,7 @@ class FileOnDisk final : public base::File {
     std::size_t pages;
   };
 
-  void begin(Disk::Access access, const char* call, std::uint64_t detail);
+  void begin(Disk::Access access, const char* call, std::uint64_t detail, std::span<const std::byte> data = {});
   void check_reach(std::uint64_t end) const;
   void grow(std::uint64_t size_bytes, const char* what);
 

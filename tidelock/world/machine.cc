@@ -40,7 +40,7 @@ void Machine::boot() {
 }
 
 void Machine::power_cut() {
-  world_.scheduler().trace_event(boot_id_.size(), [&] { return "cuts the power of " + name_; });
+  world_.trace("cuts the power of " + name_);
   for (auto* process : processes_) process->kill();
   disk_->cut_power();
   rebase();

@@ -48,7 +48,9 @@ void Network::heal_all() {
 }
 
 void Network::send(const std::string& from, std::string_view to, std::string bytes) {
-  world_.scheduler().trace_event(bytes.size(), [&] {
+  auto& scheduler = world_.scheduler();
+  for (const auto part : {std::string_view(from), to, std::string_view(bytes)}) scheduler.trace().fold(part);
+  scheduler.trace_event(bytes.size(), [&] {
     return "sends " + std::to_string(bytes.size()) + " bytes from " + from + " to " + std::string(to);
   });
   const Route route(from, to);

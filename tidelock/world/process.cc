@@ -124,6 +124,7 @@ void Process::kill() noexcept {
   crashed_ = true;
   main_runs_ = false;
   auto& scheduler = world_.scheduler();
+  scheduler.trace().fold(group_->name);
   scheduler.trace_event(group_->incarnation, [&] { return "kills " + group_->name; });
   files_->cut();
   world_.network().kill_links_of(*this);

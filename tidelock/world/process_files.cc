@@ -16,6 +16,24 @@ using base::errno_error;
 using base::OpenMode;
 using base::Path;
 
+namespace {
+
+const char* open_mode_name(OpenMode mode) {
+  switch (mode) {
+    case OpenMode::read:
+      return "read";
+    case OpenMode::read_write:
+      return "read_write";
+    case OpenMode::create:
+      return "create";
+    case OpenMode::create_new:
+      return "create_new";
+  }
+  return "";
+}
+
+}  // namespace
+
 class WatchOnDisk final : public base::Watch, public Watcher {
  public:
   WatchOnDisk(FilesOfProcess& files, std::shared_ptr<Node> folder, std::string name, Path path)
@@ -68,12 +86,15 @@ void FilesOfProcess::check_alive() const {
   if (process_.crashed() || process_.world().scheduler().current().dying()) throw Crashed();
 }
 
+void FilesOfProcess::trace(std::string_view bytes) { process_.world().scheduler().trace().fold(bytes); }
+
 void FilesOfProcess::cut() {
   for (auto* file : std::exchange(open_, {})) file->cut();
 }
 
-void FilesOfProcess::begin(Disk::Access access, const char* call, const Path& path) {
+void FilesOfProcess::begin(Disk::Access access, const char* call, const Path& path, std::string_view more) {
   check_alive();
+  trace(more);
   disk_.begin(access, call, path, 0);
   check_alive();
 }
@@ -94,7 +115,7 @@ void FilesOfProcess::check_changeable(const Tree::Place& place, const Path& path
 std::unique_ptr<base::File> FilesOfProcess::open(const Path& path, OpenMode mode) {
   constexpr auto kWhat = "it could not be opened";
   const bool writable = mode != OpenMode::read;
-  begin(writable ? Disk::Access::change : Disk::Access::look, "open", path);
+  begin(writable ? Disk::Access::change : Disk::Access::look, "open", path, open_mode_name(mode));
   auto place = disk_.tree_.find(path, mode != OpenMode::create_new);
   if (place.error != 0) throw errno_error(place.error, path, kWhat);
   if (place.node == nullptr) {
@@ -120,7 +141,7 @@ std::optional<base::FileInfo> FilesOfProcess::info(const Path& path) {
 }
 
 void FilesOfProcess::rename(const Path& from, const Path& to) {
-  begin(Disk::Access::change, "rename", from);
+  begin(Disk::Access::change, "rename", from, to.native());
   const auto what = "it could not be renamed to " + to.string();
   const auto source = existing(from, false, what.c_str());
   const auto target = disk_.tree_.find(to, false);
@@ -178,7 +199,7 @@ std::vector<std::string> FilesOfProcess::list(const Path& folder) {
 
 void FilesOfProcess::create_symlink(const Path& target, const Path& link) {
   constexpr auto kWhat = "the symlink could not be made";
-  begin(Disk::Access::change, "make symlink", link);
+  begin(Disk::Access::change, "make symlink", link, target.native());
   const auto place = disk_.tree_.find(link, false);
   if (place.node != nullptr) throw errno_error(EEXIST, link, kWhat);
   check_changeable(place, link, kWhat);
@@ -194,7 +215,7 @@ Path FilesOfProcess::read_symlink(const Path& link) {
 }
 
 void FilesOfProcess::set_mode(const Path& path, unsigned permissions) {
-  begin(Disk::Access::change, "change mode of", path);
+  begin(Disk::Access::change, "change mode of", path, std::to_string(permissions));
   const auto place = existing(path, true, "its permissions could not be changed");
   place.node->permissions = permissions;
   Tree::touch(*place.node);

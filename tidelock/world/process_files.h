@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tidelock/base/files.h"
@@ -38,7 +39,9 @@ class FilesOfProcess final : public base::Files {
   friend class WatchOnDisk;
 
   void check_alive() const;
-  void begin(Disk::Access access, const char* call, const base::Path& path);
+  // `more`: what else the call says, beside the path.
+  void begin(Disk::Access access, const char* call, const base::Path& path, std::string_view more = {});
+  void trace(std::string_view bytes);
   Tree::Place existing(const base::Path& path, bool follow_last, const char* what);
   static void check_changeable(const Tree::Place& place, const base::Path& path, const char* what);
 

@@ -1,6 +1,8 @@
 #include "tidelock/world/trace.h"
 
+#define XXH_INLINE_ALL
 #include <fmt/format.h>
+#include <xxhash.h>
 
 namespace tidelock::world {
 
@@ -9,6 +11,11 @@ std::string format_time(Time time) {
   while (text.ends_with('0')) text.pop_back();
   if (text.ends_with('.')) text.pop_back();
   return text + "s";
+}
+
+void Trace::fold(std::string_view bytes) {
+  fold(bytes.size());
+  fold(std::uint64_t{XXH3_64bits(bytes.data(), bytes.size())});
 }
 
 void Trace::log(Time at, std::string line) {

@@ -17,10 +17,7 @@ class Trace {
 
   // Folds a value into the hash. Two runs agree on hash() only if they folded the same values in the same order.
   void fold(std::uint64_t value) { hash_ = (std::rotl(hash_, 23) ^ value) * 0x9fb21c651e98df25; }
-  void fold(std::string_view text) {
-    fold(text.size());
-    for (const char byte : text) fold(static_cast<unsigned char>(byte));
-  }
+  void fold(std::string_view bytes);
   std::uint64_t hash() const { return hash_ ^ (hash_ >> 32); }
 
   bool keeps_log() const { return keep_ != 0; }

@@ -121,6 +121,10 @@ std::unique_ptr<Driver> make_driver(base::Runtime& runtime, base::Files& files, 
   base::Files& on = in_memory ? static_cast<base::Files&>(*memory) : files;
   // SQLite knows the kernel better than we do; everything else is reached through Files.
   const bool by_kernel = dynamic_cast<base::RealFiles*>(&on) != nullptr;
+  const auto random = runtime.random();
+  // Its random numbers, as in random() and in the salts of a log, are of one generator for the whole of this process:
+  // they are to repeat as well where everything else does.
+  if (!by_kernel && !in_memory) sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, static_cast<int>(random | 1), nullptr);
   // A relative path that begins with "file:" would be a URI to SQLite.
   const auto path = in_memory                                 ? std::string("/memory")
                     : url.path.starts_with('/') || !by_kernel ? url.path
@@ -135,7 +139,7 @@ std::unique_ptr<Driver> make_driver(base::Runtime& runtime, base::Files& files, 
                                               .immutable = immutable,
                                               .busy_timeout = options.busy_timeout,
                                               .synchronous = synchronous,
-                                              .generations = std::make_unique<Generations>(runtime.random())});
+                                              .generations = std::make_unique<Generations>(random)});
 }
 
 }  // namespace tidelock::sql::sqlite
