@@ -348,7 +348,7 @@ WORLD_TEST(SqlBackend, WhoReadsAStateAtRestSeesWhatOthersDoToItLater) {
 
 // Each writer copies the log into the file when it leaves, while somebody reads that file without a lock.
 TEST(SqlBackend, WhoReadsAStateThatComesToRestAgainAndAgainSeesNeverHalfOfIt) {
-  world::for_seeds(world::long_seeds(30), [](world::World& world) {
+  world::for_seeds(world::long_seeds(10), [](world::World& world) {
     world.run([&] {
       { User setup(world, "setup"); }
       constexpr std::size_t kKeys = 40;
