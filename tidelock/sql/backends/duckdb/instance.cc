@@ -14,7 +14,11 @@
 namespace tidelock::sql::duckdb {
 namespace {
 
-using Cache = std::shared_ptr<CacheHandle>;
+// Where a file is open, or being opened. Held by who opens it and by the instance.
+struct Place {
+  CacheHandle own;  // Where the other files' cache has another file by this name.
+  duckdb_instance_cache cache;
+};
 
 // Empty when the path leads nowhere.
 std::optional<base::FileInfo::Id> file_at(base::Files& files, const std::string& path) {
@@ -22,47 +26,52 @@ std::optional<base::FileInfo::Id> file_at(base::Files& files, const std::string&
   return info ? std::optional(info->id()) : std::nullopt;
 }
 
-// The open files of this process: which file, not what it is called, makes them the same. Each has an instance cache of
-// the engine's for as long as it is open, which covers the moments that this list does not see: an instance that is
-// still closing is waited for, one that another task is opening is shared.
+// The open files of this process: which file, not what it is called, makes them the same. The engine's cache under it
+// covers the moments that this list does not see: an instance that is still closing is waited for, one that another
+// task is opening is shared; and a file that is open is not attached elsewhere.
 class OpenFiles {
  public:
-  explicit OpenFiles(const Api& api) : api_(api) {}
+  explicit OpenFiles(const Api& api) : api_(api), cache_(api, api.create_instance_cache()) {}
 
   // What is open, or else what to open it by.
   struct Found {
     std::shared_ptr<Instance> instance;
-    Cache cache;
+    std::shared_ptr<Place> place;
   };
 
   // `file`: what `path` leads to. Where it leads nowhere yet, or any more, whoever has a file of that name open shares
   // it. Error: unavailable when it is another file than the one of that name that is open, and one of them is for
-  // writing: their logs have one name. Of files that are only read both may be open.
+  // writing: their logs have one name. Of files that are only read both may be open, in caches of the engine's of which
+  // each knows one of them by that name.
   Found find(const std::string& path, std::optional<base::FileInfo::Id> file, bool read_only)
       TIDELOCK_EXCLUDES(mutex_) {
     const base::LocalGuard guard(mutex_);
-    std::erase_if(entries_, [](const Entry& entry) { return entry.cache.expired(); });
+    std::erase_if(entries_, [](const Entry& entry) { return entry.place.expired(); });
+    bool name_is_taken = false;
     for (const auto& entry : entries_) {
       const bool same_name = entry.path == path;
       const bool same_file = file && entry.file ? file == entry.file : same_name;
-      const auto cache = same_file ? entry.cache.lock() : nullptr;
-      if (cache != nullptr) return {entry.instance.lock(), cache};
+      auto place = same_file ? entry.place.lock() : nullptr;
+      if (place != nullptr) return {entry.instance.lock(), std::move(place)};
+      name_is_taken = name_is_taken || same_name;
       if (!same_name || same_file || (read_only && entry.read_only)) continue;
       throw Error(Code::unavailable, base::quoted(path) +
                                          " is another file now than the one of that name that is open in this process: "
                                          "it opens when that one is closed");
     }
-    auto cache = std::make_shared<CacheHandle>(api_, api_.create_instance_cache());
-    entries_.push_back({path, file, read_only, cache, {}});
-    return {nullptr, cache};
+    auto place = std::make_shared<Place>();
+    if (name_is_taken) place->own = CacheHandle(api_, api_.create_instance_cache());
+    place->cache = name_is_taken ? place->own.get() : cache_.get();
+    entries_.push_back({path, file, read_only, place, {}});
+    return {nullptr, place};
   }
 
   // The instance that all share from now on: `opened`, unless another task was quicker.
-  std::shared_ptr<Instance> add(const Cache& cache, std::optional<base::FileInfo::Id> file,
+  std::shared_ptr<Instance> add(const std::shared_ptr<Place>& place, std::optional<base::FileInfo::Id> file,
                                 std::shared_ptr<Instance> opened) TIDELOCK_EXCLUDES(mutex_) {
     const base::LocalGuard guard(mutex_);
     for (auto& entry : entries_) {
-      if (entry.cache.lock() != cache) continue;
+      if (entry.place.lock() != place) continue;
       if (auto quicker = entry.instance.lock()) return quicker;
       entry.file = file;
       entry.instance = opened;
@@ -75,11 +84,12 @@ class OpenFiles {
     std::string path;
     std::optional<base::FileInfo::Id> file;  // Empty while it is being made.
     bool read_only;
-    std::weak_ptr<CacheHandle> cache;  // Held by who opens the file, and by the instance.
+    std::weak_ptr<Place> place;
     std::weak_ptr<Instance> instance;
   };
 
   const Api& api_;
+  CacheHandle cache_;
   base::LocalMutex mutex_;
   std::vector<Entry> entries_ TIDELOCK_GUARDED_BY(mutex_);
 };
@@ -128,22 +138,22 @@ void run(const Api& api, duckdb_connection connection, const char* sql) {
   throw to_error({api.result_error_type(&result.get()), api.result_error(&result.get())});
 }
 
-// By `cache`, or in memory without one.
+// In memory without a place.
 std::shared_ptr<Instance> make_instance(base::Runtime& runtime, const Settings& settings, const std::string& path,
-                                        const Cache& cache) {
+                                        std::shared_ptr<Place> place) {
   const auto& api = duckdb::api();
   const auto config = make_config(api, settings);
   EngineHandle engine(api);
   char* text = nullptr;
-  const auto state = cache == nullptr
+  const auto state = place == nullptr
                          ? api.open_ext(nullptr, engine.out(), config.get(), &text)
-                         : api.get_or_create_from_cache(cache->get(), path.c_str(), engine.out(), config.get(), &text);
+                         : api.get_or_create_from_cache(place->cache, path.c_str(), engine.out(), config.get(), &text);
   if (state != DuckDBSuccess) {
     const std::string copy = text != nullptr ? text : "";
     api.free(text);
     throw_open_error(copy.c_str(), path, settings);
   }
-  auto instance = std::make_shared<Instance>(api, cache, std::move(engine), settings,
+  auto instance = std::make_shared<Instance>(api, std::move(place), std::move(engine), settings,
                                              runtime.wall_now().time_since_epoch().count());
   // A timestamp is UTC wherever the machine stands, also where the engine converts one with a zone to one without.
   run(api, instance->connect().get(), "set global TimeZone = 'UTC'");
@@ -198,22 +208,22 @@ std::shared_ptr<Instance> Instance::open(base::Runtime& runtime, base::Files& fi
   for (;;) {
     const auto path = base::real_path(files, settings.path).string();
     const auto before = file_at(files, path);
-    auto [instance, cache] = open_files().find(path, before, settings.read_only);
+    auto [instance, place] = open_files().find(path, before, settings.read_only);
     if (instance != nullptr) return use_open(std::move(instance), path, settings);
     check_file(files, path, settings);
-    instance = make_instance(runtime, settings, path, cache);
+    instance = make_instance(runtime, settings, path, place);
     const auto after = file_at(files, path);
     if (before && before != after) continue;  // Replaced meanwhile: nobody knows which of them was opened.
-    return use_open(open_files().add(cache, after, std::move(instance)), path, settings);
+    return use_open(open_files().add(place, after, std::move(instance)), path, settings);
   }
 }
 
-Instance::Instance(const Api& api, std::shared_ptr<CacheHandle> cache, EngineHandle engine, Settings settings,
+Instance::Instance(const Api& api, std::shared_ptr<void> place, EngineHandle engine, Settings settings,
                    std::int64_t opened_us)
     : api_(api),
       settings_(std::move(settings)),
       opened_us_(opened_us),
-      cache_(std::move(cache)),
+      place_(std::move(place)),
       engine_(std::move(engine)) {}
 
 ConnectionHandle Instance::connect() {

@@ -32,9 +32,8 @@ class Instance {
   // not yet closed by all).
   static std::shared_ptr<Instance> open(base::Runtime& runtime, base::Files& files, const Settings& settings);
 
-  // `cache`: which the engine came from; null in memory.
-  Instance(const Api& api, std::shared_ptr<CacheHandle> cache, EngineHandle engine, Settings settings,
-           std::int64_t opened_us);
+  // `place`: kept until the engine is closed.
+  Instance(const Api& api, std::shared_ptr<void> place, EngineHandle engine, Settings settings, std::int64_t opened_us);
 
   const Api& api() const { return api_; }
   const Settings& settings() const { return settings_; }
@@ -53,7 +52,7 @@ class Instance {
   const Api& api_;
   Settings settings_;
   std::int64_t opened_us_;
-  std::shared_ptr<CacheHandle> cache_;  // Outlives the engine's closing.
+  std::shared_ptr<void> place_;  // Goes after the engine.
   EngineHandle engine_;
   std::atomic<bool> broken_{false};
   base::LocalMutex commit_mutex_;

@@ -191,6 +191,13 @@ TEST_F(DuckDbInstance, AnotherFileOfTheSameNameIsAnotherDatabaseToRead) {
   EXPECT_EQ(Instance::open(runtime_, files_, read_only()), Instance::open(runtime_, files_, read_only()));
 }
 
+TEST_F(DuckDbInstance, AFileThatIsOpenIsNotAttachedToAnotherDatabaseOfTheProcess) {
+  const auto open_already = session();
+  const auto other = open(settings("other.duckdb"))->open(kNever, {});
+  const auto error = error_of([&] { run(*other, "attach '" + settings().path + "' as again"); });
+  EXPECT_THAT(error.what(), HasSubstr("already attached"));
+}
+
 // Both would have the log beside that name.
 TEST_F(DuckDbInstance, AnotherFileOfTheSameNameIsNotWrittenBesideTheOneThatIsOpen) {
   run(*session(), "create table t as select 7::bigint as i");
