@@ -61,7 +61,7 @@ class ServiceProcess final : public pipeline::RunningService {
       throw base::errno_error(errno, {}, "no socket pair could be made");
     }
     socket_.reset(ends[0]);
-    const base::Descriptor guard_end(ends[1]);
+    base::Descriptor guard_end(ends[1]);
     auto pipe = base::make_pipe();
     base::Command command;
     command.argv = {kSelf, kServiceGuardCommand,
@@ -75,6 +75,8 @@ class ServiceProcess final : public pipeline::RunningService {
     command.err = base::Stream::to(pipe.write_end);
     command.pass = {guard_end.get()};
     guard_.emplace(runtime, command);
+    guard_end.reset();  // The guard's alone from here on: its end is seen.
+    pipe.write_end.reset();
     read(std::move(pipe.read_end), std::move(output));
     order({.kind = GuardOrder::Kind::run, .signal = 0, .expires_ns = base::Instant::max().time_since_epoch().count()});
     await_start();
@@ -136,11 +138,13 @@ class ServiceProcess final : public pipeline::RunningService {
   void await_start() {
     base::Poll poll(runtime_);
     poll.add(socket_.get());
-    if (!poll.wait(runtime_.in(kStartPatience))) {
-      throw Error(Code::unavailable, fmt::format("{} did not start in time", program_));
+    const bool heard = poll.wait(runtime_.in(kStartPatience));
+    const auto report = heard ? read_report() : std::nullopt;
+    if (!report) {  // The program may have been started all the same.
+      kill_session();
+      throw Error(Code::unavailable, heard ? fmt::format("the guard of {} ended at once", program_)
+                                           : fmt::format("{} did not start in time", program_));
     }
-    const auto report = read_report();
-    if (!report) throw Error(Code::unavailable, fmt::format("the guard of {} ended at once", program_));
     pid_ = report->command;
     // Whether the process became the program, its end says.
     if (report->kind == GuardReport::Kind::ended) throw_not_started(*report);
