@@ -59,10 +59,14 @@ function(tidelock_plain_objects target)
   target_link_libraries(${target} PRIVATE ${TIDELOCK_LIBRARIES} ${TIDELOCK_ENGINE_LIBRARIES})
 endfunction()
 
-# tidelock_test(<target> PREFIX <prefix> LABELS <labels> SOURCES <files> LIBRARIES <targets>): a gtest program whose
-# tests ctest knows as <prefix>Suite.Test. Suites named *Soak run in scripts/soak only.
+# tidelock_test(<target> PREFIX <prefix> LABELS <labels> SOURCES <files> LIBRARIES <targets> [COST <cost>]): a gtest
+# program whose tests ctest knows as <prefix>Suite.Test. Suites named *Soak run in scripts/soak only. Those of a higher
+# cost begin first: they wait for processes and servers, and others can use that time.
 function(tidelock_test target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX" "LABELS;SOURCES;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX;COST" "LABELS;SOURCES;LIBRARIES")
+  if(NOT arg_COST)
+    set(arg_COST 0)
+  endif()
   tidelock_test_program(${target} ${arg_SOURCES})
   tidelock_use_precompiled(${target} tidelock_precompiled_tests)
   target_link_libraries(${target} PRIVATE ${arg_LIBRARIES} tidelock::tidelock GTest::gmock_main)
@@ -79,7 +83,8 @@ function(tidelock_test target)
     DISCOVERY_TIMEOUT 60
     TEST_PREFIX "${arg_PREFIX}"
     TEST_FILTER "-*Soak.*"
-    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${timeout_seconds} ENVIRONMENT "${TIDELOCK_TEST_ENVIRONMENT}")
+    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${timeout_seconds} COST ${arg_COST} ENVIRONMENT
+               "${TIDELOCK_TEST_ENVIRONMENT}")
 endfunction()
 
 function(tidelock_test_program target)
@@ -167,7 +172,8 @@ function(tidelock_program room)
   endif()
 
   if(TIDELOCK_TESTS AND ${room}_tests)
-    tidelock_test(${room}_test PREFIX ${room}/ LABELS unit SOURCES ${${room}_tests} ${part} LIBRARIES CLI11::CLI11)
+    tidelock_test(${room}_test PREFIX ${room}/ LABELS unit COST 10 SOURCES ${${room}_tests} ${part} LIBRARIES
+                  CLI11::CLI11)
     target_compile_definitions(${room}_test PRIVATE TIDELOCK_ENGINES="${engines}"
                                                     TIDELOCK_PROGRAM="${PROJECT_BINARY_DIR}/tidelock")
     if(TARGET tidelock_program)
