@@ -60,7 +60,7 @@ TEST(SpyTokens, FindThePlaceholdersThatTheLexerFinds) {
   using sql::testing::kDuckdb, sql::testing::kMariadb, sql::testing::kSqlite;
   using Offsets = std::vector<std::size_t>;
   std::uint64_t compared = 0;
-  world::for_seeds(world::long_seeds(20'000), [&](std::uint64_t seed) {
+  const auto seeds = world::for_seeds(world::long_seeds(20'000), [&](std::uint64_t seed) {
     world::Random random(seed);
     auto text = sql::testing::hard_text(random) + " ? ";
     for (int i = 0; i < 3; ++i) text += sql::testing::hard_text(random, 4) + (random.chance(0.2) ? "/*!50000 " : "?");
@@ -82,7 +82,7 @@ TEST(SpyTokens, FindThePlaceholdersThatTheLexerFinds) {
       ++compared;
     }
   });
-  EXPECT_GT(compared, 10'000U);
+  EXPECT_GT(compared, seeds / 2);
 }
 
 TEST(SpyTokens, SplitWhereAReaderWould) {
