@@ -94,9 +94,7 @@ std::uint64_t for_seeds(std::uint64_t count, Fn&& fn) {
 // does to memory, which most seeds do alike; or at what threads do to each other, of which a World has but one.
 // `at_least`: as many as something needs that does not happen in every World.
 constexpr std::uint64_t long_seeds(std::uint64_t count, std::uint64_t at_least = 1) {
-#if defined(TIDELOCK_ASAN)
-  return std::max((count + 9) / 10, at_least);
-#elif defined(TIDELOCK_TSAN)
+#if defined(TIDELOCK_ASAN) || defined(TIDELOCK_TSAN)
   return std::max((count + 19) / 20, at_least);
 #else
   return std::max(count, at_least);
