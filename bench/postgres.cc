@@ -174,7 +174,7 @@ BENCHMARK(Bulk)->Unit(benchmark::kMillisecond)->MinTime(3)->UseRealTime();
 // 16 tasks that share 4 connections, each taking one for each statement, against 4 tasks with one each.
 void Pool(benchmark::State& state) {
   Both both(4);
-  constexpr int kTotal = 1'600;
+  constexpr int kTotal = 8'000;
   const auto work = [&](int tasks, bool dedicated) {
     std::vector<base::Task> all;
     for (int task = 0; task < tasks; ++task) {

@@ -52,7 +52,7 @@ class Database {
   ~Database();
 
   // A connection of the pool, first come, first served; but a task that gives one back and comes straight back for
-  // another goes on for a turn of 1 ms before the first in line has it (docs/decisions/pool-in-turn.md). Errors:
+  // another goes on for a turn of 2 ms before the first in line has it (docs/decisions/pool-in-turn.md). Errors:
   // timeout when all are taken until the deadline (names the size of the pool and who has held one longest); those of
   // opening the database.
   Connection connect();  // Waits for checkout_timeout.

@@ -107,7 +107,7 @@ WORLD_TEST(SqlPool, WhoGaveAConnectionBackWaitsBehindThoseWhoWaitAlready) {
       for (int i = 0; i < 3; ++i) {
         const auto mine = db->connect();
         turns += who;
-        runtime.sleep_for(1ms);
+        runtime.sleep_for(2ms);
       }
     }));
     while (turns.size() + db->pool_state().waiting < tasks.size()) runtime.yield();

@@ -13,9 +13,9 @@ using namespace std::chrono_literals;
 
 // While others wait: how long a task may go on taking the connection that it gave back, how soon it has to come, and
 // how often it is looked whether it did.
-constexpr base::Duration kTurn = 1ms;
+constexpr base::Duration kTurn = 2ms;
 constexpr base::Duration kComeBack = 200us;
-constexpr base::Duration kLook = 500us;
+constexpr base::Duration kLook = 1ms;
 // What a task that was waited for in vain costs, in tasks that came, and how much those can earn.
 constexpr int kMistake = 16;
 constexpr int kCreditMost = 128;

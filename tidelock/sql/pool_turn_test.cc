@@ -17,9 +17,9 @@ using testing::make_fake;
 using testing::Script;
 
 // As docs/decisions/pool-in-turn.md has them.
-constexpr base::Duration kTurn = 1ms;
+constexpr base::Duration kTurn = 2ms;
 constexpr base::Duration kComeBack = 200us;
-constexpr base::Duration kLook = 500us;
+constexpr base::Duration kLook = 1ms;
 
 // Tasks that take the only connection `rounds` times for 100 us each and come straight back, the first of which has it
 // before the next one comes. Calls `used(who)` each time.
@@ -43,7 +43,7 @@ WORLD_TEST(SqlPoolTurn, WhoComesStraightBackIsServedForATurnAndThenTheFirstInLin
   Script script;
   const auto db = make_fake(runtime, script, {.max_connections = 1});
   std::string served;
-  auto tasks = hurry(runtime, *db, "abc", 31, [&](char who) { served += who; });
+  auto tasks = hurry(runtime, *db, "abc", 61, [&](char who) { served += who; });
   for (auto& task : tasks) task.join();
   // Nobody is known to come straight back at first.
   std::string expected = "abc";

@@ -104,25 +104,26 @@ void PostgresPrepared::describe(const PGresult* result) {
   }
 }
 
+// Whether the value is sent as what its parameter is now known to be: there is nothing better to say of it.
+bool PostgresPrepared::is_settled(std::size_t i, const ValueView& value, Oid hint) const {
+  const bool is_null = std::holds_alternative<Null>(value);
+  const bool same = hint == types_[i] || (hint != 0 && type_hint(value) == kInt8 && types_[i] == kInt4);
+  return hinted_[i] ? is_null || same : hint == 0 || same || !takes_any_text(types_[i]);
+}
+
 // Types for the parameters: as the server found them where that says more than text, else those of the values, whole
 // numbers in `whole`. Empty when there is nothing to try.
 std::vector<Oid> PostgresPrepared::hints(std::span<const ValueView> values, Oid whole) const {
-  std::vector<Oid> found(values.size(), 0);
-  bool differ = refused_.has_value();
+  std::vector<Oid> found;
   for (std::size_t i = 0; i < values.size(); ++i) {
     auto hint = type_hint(values[i]);
     if (hint == kInt8) hint = whole;
-    if (refused_) {
-      found[i] = hint;
-      continue;
-    }
-    const bool is_null = std::holds_alternative<Null>(values[i]);
-    const bool same = hint == types_[i] || (hint != 0 && type_hint(values[i]) == kInt8 && types_[i] == kInt4);
-    const bool settled = hinted_[i] ? is_null || same : hint == 0 || same || !takes_any_text(types_[i]);
-    found[i] = settled ? types_[i] : hint;
-    differ = differ || !settled;
+    const bool settled = !refused_ && is_settled(i, values[i], hint);
+    if (settled) continue;
+    if (found.empty()) found = refused_ ? std::vector<Oid>(values.size()) : types_;
+    found[i] = hint;
   }
-  return differ ? found : std::vector<Oid>();
+  return found;
 }
 
 // Prepares once more where the server took a parameter for text for want of anything better, or refused. Functions and

@@ -48,6 +48,7 @@ class PostgresPrepared final : public Prepared {
   };
 
   std::optional<Error> try_parse(const std::vector<Oid>& types);
+  bool is_settled(std::size_t i, const ValueView& value, Oid hint) const;
   std::vector<Oid> hints(std::span<const ValueView> values, Oid whole) const;
   void fit_types(std::span<const ValueView> values);
   void encode(std::span<const ValueView> values);
