@@ -52,22 +52,26 @@ class Splitter {
   void take(const sql::Token& token) {
     if (tokens_.empty()) current_.line = line_of(token.begin);
     tokens_.push_back(token);
-    if (token.is('$')) variable(token);
-    if (token.kind == sql::TokenKind::placeholder) {
-      refuse(token.begin, "a ? has no value here; use $now, $today or $yesterday");
+    if (token.is('$')) dollar(token);
+    if (token.kind != sql::TokenKind::placeholder) return;
+    if (!token.text.starts_with('$')) {
+      refuse(token.begin, fmt::format("a {} has no value here; use $now, $today or $yesterday", token.text));
     }
+    variable(token.begin, token.end());
   }
 
   // No dollar quote begins at `dollar`, or it would not be a token.
-  void variable(const sql::Token& dollar) {
+  void dollar(const sql::Token& dollar) {
     const auto word = next();
     const bool has_name = word && word->begin == dollar.end() && word->kind <= sql::TokenKind::number;
-    const auto name = text_.substr(dollar.begin, (has_name ? word->end() : dollar.end()) - dollar.begin);
-    current_.values.push_back(value_of(name, dollar.begin));
-    current_.sql += text_.substr(copied_, dollar.begin - copied_);
-    current_.sql += '?';
-    copied_ = word->end();
+    variable(dollar.begin, has_name ? word->end() : dollar.end());
     tokens_.back() = *word;
+  }
+  void variable(std::size_t begin, std::size_t end) {
+    current_.values.push_back(value_of(text_.substr(begin, end - begin), begin));
+    current_.sql += text_.substr(copied_, begin - copied_);
+    current_.sql += '?';
+    copied_ = end;
   }
   sql::ValueView value_of(std::string_view name, std::size_t at) const {
     if (name == "$now") return moment_.now;

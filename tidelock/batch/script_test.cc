@@ -61,12 +61,15 @@ TEST(Script, IsReadAsTheEngineReadsIt) {
   EXPECT_THAT(texts("select 1--1; select 2; -- a;\n/*!50000 select $today */; /* b; */", kMariadb),
               ElementsAre("select 1--1", "select 2", "-- a;\n/*!50000 select ? */"));
   EXPECT_THAT(texts("select a ?? 'b' from t"), ElementsAre("select a ?? 'b' from t"));
+  EXPECT_THAT(texts("insert into t values ($now, $today)", kSqlite), ElementsAre("insert into t values (?, ?)"));
 }
 
 TEST(Script, RefusesWhatItCannotBind) {
   const auto text_of = [](std::string_view text) { return error_text([&] { split(text); }); };
   EXPECT_THAT(text_of("select 1;\nselect $tomorrow"), HasSubstr("a.sql:2: \"$tomorrow\" is none of $now"));
   EXPECT_THAT(text_of("select ?"), HasSubstr("a.sql:1: a ? has no value here"));
+  EXPECT_THAT(error_text([&] { split("select :a", kSqlite); }), HasSubstr("a.sql:1: a :a has no value here"));
+  EXPECT_THAT(error_text([&] { split("select $now::a", kSqlite); }), HasSubstr("\"$now::a\" is none of $now"));
   EXPECT_THAT(text_of("select\n'x"), HasSubstr("a.sql:2: a string that does not end"));
   EXPECT_THAT(text_of("/* x"), HasSubstr("a.sql:1: a comment that does not end"));
 }

@@ -34,6 +34,8 @@ struct Lexis {
   bool at_variables = false;              // @name and @@name are variables of the session or the server.
   bool unicode_spaces = false;            // Spaces beyond ASCII separate words.
   bool byte_order_mark_is_space = false;  // U+FEFF where a token may begin
+  bool named_parameters = false;          // :name, @name, $name and #name stand for values, also :a::b and :a(text)
+  bool user_is_value = false;             // `user` without quotes is the session's user, never a column.
   bool trigger_bodies = false;            // create trigger … begin …; …; end: a statement with semicolons in it
 
   friend bool operator==(const Lexis&, const Lexis&) = default;

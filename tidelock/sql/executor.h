@@ -55,6 +55,7 @@ class Executor {
   Rows query_values(std::string_view sql, const Values& values);
   Statement prepare(std::string_view sql);
   // Several statements separated by ';', without values and rows. Outside a transaction those before a failed one stay.
+  // Error: statement_invalid for a parameter.
   void script(std::string_view sql);
   // Rows into one table by the engine's fastest way; see BulkWriter.
   BulkWriter bulk(std::string_view table, std::vector<std::string> columns);

@@ -38,6 +38,8 @@ constexpr std::string_view kUnicodeSpaces[] = {
     "\xe2\x80\x86", "\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a", "\xe2\x80\x8b", "\xe2\x80\x8c",
     "\xe2\x80\x8d", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe2\x81\xa0", "\xe3\x80\x80", kByteOrderMark};
 
+constexpr std::string_view kAsciiSpaces = " \t\n\v\f\r";
+
 constexpr std::string_view kUnendedString = "a string that does not end";
 constexpr std::string_view kUnendedName = "a quoted identifier that does not end";
 
@@ -83,6 +85,10 @@ void refuse_statement(std::string_view sql, std::size_t at, std::string_view wha
 bool Token::is(std::string_view keyword) const {
   return kind == TokenKind::word && text.size() == keyword.size() &&
          std::ranges::equal(text, keyword, {}, base::ascii::to_upper);
+}
+
+bool Token::is_any(std::initializer_list<std::string_view> keywords) const {
+  return std::ranges::any_of(keywords, [&](std::string_view keyword) { return is(keyword); });
 }
 
 std::optional<Token> Lexer::next() {
@@ -184,6 +190,11 @@ TokenKind Lexer::scan() {
       return TokenKind::quoted_name;
     case '$':
       if (lexis_.dollar_quotes && dollar_quote()) return TokenKind::string;
+      [[fallthrough]];
+    case ':':
+    case '@':
+    case '#':
+      if (lexis_.named_parameters && named_parameter()) return TokenKind::placeholder;
       break;
     case '?':
       if (peek() == '?') {
@@ -261,6 +272,31 @@ bool Lexer::dollar_quote() {
   while (end < sql_.size() && is_word(sql_[end])) ++end;
   if (end >= sql_.size() || sql_[end] != '$') return false;
   until(sql_.substr(at_, end + 1 - at_), end + 1 - at_, "a dollar quote that does not end");
+  return true;
+}
+
+// A name, in which `::` may stand, and behind it whatever is in brackets, without blanks: `$a(')` is one.
+bool Lexer::named_parameter() {
+  auto end = at_ + 1;
+  bool has_name = false;
+  for (; end < sql_.size(); ++end) {
+    if (is_word(sql_[end]) || sql_[end] == '$') {
+      has_name = true;
+    } else if (sql_.substr(end).starts_with("::")) {
+      ++end;
+    } else {
+      break;
+    }
+  }
+  if (!has_name) return false;
+  if (end < sql_.size() && sql_[end] == '(') {
+    end = sql_.find(')', end);
+    if (end == sql_.npos || sql_.substr(at_, end - at_).find_first_of(kAsciiSpaces) != sql_.npos) {
+      refuse(at_, "a parameter that does not end");
+    }
+    ++end;
+  }
+  at_ = end;
   return true;
 }
 

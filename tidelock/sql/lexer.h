@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string_view>
 
@@ -22,7 +23,7 @@ enum class TokenKind : std::uint8_t {
   number,       // Begins with a digit. 1.5e-3 is several tokens.
   quoted_name,  // "…", `…` or […]
   string,       // '…', E'…', $tag$…$tag$, or "…" where that is a string
-  placeholder,  // ?
+  placeholder,  // ?, or a named parameter (Lexis::named_parameters)
   symbol,       // One other character; `??` is one too.
 };
 
@@ -35,6 +36,7 @@ struct Token {
   std::size_t end() const { return begin + text.size(); }
   // A word, without regard to case. `keyword` is in upper case.
   bool is(std::string_view keyword) const;
+  bool is_any(std::initializer_list<std::string_view> keywords) const;
   bool is(char symbol) const { return kind == TokenKind::symbol && text.front() == symbol; }
 };
 
@@ -51,8 +53,8 @@ class Lexer {
   Lexer(std::string_view sql, const Lexis& lexis, std::uint64_t executed = ~std::uint64_t{0})
       : sql_(sql), lexis_(lexis), executed_(executed) {}
 
-  // Empty at the end. Error: statement_invalid for a string, quoted name, comment or dollar quote that does not end,
-  // with its position, in bytes from 1.
+  // Empty at the end. Error: statement_invalid for a string, quoted name, comment, dollar quote or named parameter that
+  // does not end, with its position, in bytes from 1.
   std::optional<Token> next();
 
   // After an error of next(): where that begins which does not end, in bytes.
@@ -76,6 +78,7 @@ class Lexer {
   void escape_string();
   bool continued_string();
   bool dollar_quote();
+  bool named_parameter();
   void until(std::string_view end, std::size_t skip, std::string_view unended);
   [[noreturn]] void refuse(std::size_t at, std::string_view unended);
 

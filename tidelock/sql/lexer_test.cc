@@ -91,6 +91,18 @@ TEST(Lexer, DollarsQuoteOnlyWhereTheyDoAndNotInNames) {
   EXPECT_EQ(tokens("$$'$$'", kPlain), "y<$>y<$>s<'$$'>");
 }
 
+TEST(Lexer, ANamedParameterIsOneTokenWhateverIsInItsBrackets) {
+  using testing::kSqlite;
+  EXPECT_EQ(tokens(":a @b1 $c$ #d ?", kSqlite), "?<:a>?<@b1>?<$c$>?<#d>?<?>");
+  EXPECT_EQ(tokens("$a('), b --')", kSqlite), "?<$a(')>y<,>w<b>");
+  EXPECT_EQ(tokens("$a::b::c(\")+1", kSqlite), "?<$a::b::c(\")>y<+>n<1>");
+  EXPECT_EQ(tokens(":a()", kSqlite), "?<:a()>");
+  EXPECT_EQ(tokens(": a(')'", kSqlite), "y<:>w<a>y<(>s<')'>");
+  EXPECT_THROW_CODE(tokens("$a(' ')", kSqlite), Code::statement_invalid);
+  EXPECT_THROW_CODE(tokens("$a(", kSqlite), Code::statement_invalid);
+  EXPECT_EQ(tokens(":a('b')", kPostgres), "y<:>w<a>y<(>s<'b'>y<)>");
+}
+
 TEST(Lexer, StringsOfMariadbMayStandInDoubleQuotes) {
   EXPECT_EQ(tokens(R"("a\"" 'b\'' `c\`)", kMariadb), R"(s<"a\"">s<'b\''>q<`c\`>)");
 }

@@ -9,6 +9,7 @@
 namespace tidelock::sql {
 namespace {
 
+constexpr std::string_view kNamed = "a named parameter (write a bare ? for each value, in order)";
 constexpr std::string_view kNumbered = "a numbered parameter (write a bare ? for each value, in order)";
 
 }  // namespace
@@ -35,6 +36,7 @@ Placeholders rewrite_placeholders(std::string_view sql, const Lexis& lexis) {
         result.first_word = base::ascii::upper(token->text);
     }
     const bool is_value = token->kind == TokenKind::placeholder;
+    if (is_value && token->text != "?") refuse_statement(sql, token->begin, kNamed);
     if (token->end() < sql.size() && base::ascii::is_digit(sql[token->end()]) &&
         (is_value || (lexis.dollar_quotes && token->is('$')))) {
       refuse_statement(sql, token->begin, kNumbered);

@@ -21,7 +21,8 @@ struct Placeholders {
 bool controls_transactions(std::string_view first_word);
 
 // Pure. Errors: statement_invalid for a string, quoted identifier, comment or dollar quote that does not end (with its
-// position, in bytes from 1), for a numbered parameter such as ?1, for a NUL byte and for text that is not UTF-8.
+// position, in bytes from 1), for a numbered or named parameter such as ?1 or :a, for a NUL byte and for text that is
+// not UTF-8.
 Placeholders rewrite_placeholders(std::string_view sql, const Lexis& lexis);
 
 }  // namespace tidelock::sql

@@ -33,6 +33,16 @@ TEST(Placeholders, TheyAreNumberedWhereTheEngineWantsThat) {
   EXPECT_EQ(rewrite_placeholders("select ?, '?', ? -- ?", numbered()).sql, "select $1, '?', $2 -- ?");
 }
 
+TEST(Placeholders, NamedOnesAreRefusedWhereTheEngineHasThem) {
+  Lexis named;
+  named.named_parameters = true;
+  for (const auto* const sql : {"select :a", "select ?, $a", "select @a", "select #a(')"}) {
+    EXPECT_THROW_CODE(rewrite_placeholders(sql, named), Code::statement_invalid) << sql;
+  }
+  EXPECT_EQ(rewrite_placeholders("select ?, ':a', \":b\" -- :c", named).count, 1U);
+  EXPECT_EQ(rewrite_placeholders("select a::text", kPlainLexis).count, 0U);
+}
+
 TEST(Placeholders, TwoQuestionMarksAreAnOperator) {
   const auto result = rewrite_placeholders("select a ?? ?, a ??| b, ???", numbered());
   EXPECT_EQ(result.sql, "select a ? $1, a ?| b, ?$2");

@@ -299,6 +299,8 @@ TEST_P(SqlStatements, AScriptRunsToItsFirstError) {
         Code::statement_invalid);
     EXPECT_EQ(db->one<int>("select count(*) from t"), 1);
     EXPECT_THROW_CODE(db->script("insert into t values ('"), Code::statement_invalid);
+    EXPECT_THROW_CODE(db->script("insert into t values (?)"), Code::statement_invalid) << "there is no value for it";
+    EXPECT_EQ(db->one<int>("select count(*) from t"), 1);
     db->script("");
     db->script("-- nothing to do");
   });

@@ -48,6 +48,7 @@ Dialect make_dialect(const std::string& version) {
   dialect.lexis.nested_comments = true;
   dialect.lexis.return_ends_comment = true;
   dialect.lexis.unicode_spaces = true;
+  dialect.lexis.user_is_value = true;
   dialect.lexis.numbered_placeholders = true;  // Its own ? count in the order of reading: the FROM of an UPDATE first.
   dialect.isolation_levels = {Isolation::snapshot};
   dialect.isolation_note =

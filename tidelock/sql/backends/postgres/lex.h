@@ -15,7 +15,8 @@ inline constexpr Lexis kLexis{.dollar_quotes = true,
                               .escape_strings = true,
                               .nested_comments = true,
                               .numbered_placeholders = true,
-                              .return_ends_comment = true};
+                              .return_ends_comment = true,
+                              .user_is_value = true};
 
 // Without blanks and comments. What does not end goes to the end of the text: the server refuses it.
 std::vector<Token> tokens(std::string_view sql);

@@ -16,6 +16,7 @@ namespace tidelock::sql::sqlite {
 inline constexpr Lexis kLexis{.backtick_identifiers = true,
                               .bracket_identifiers = true,
                               .byte_order_mark_is_space = true,
+                              .named_parameters = true,
                               .trigger_bodies = true};
 
 class SqliteSession final : public Session {

@@ -55,5 +55,21 @@ WORLD_TEST(SqliteSession, AScriptKnowsWhatIsAnIdentifierInsideATransactionToo) {
   session.rollback();
 }
 
+// SQLite takes null for a parameter that was given no value.
+WORLD_TEST(SqliteSession, AScriptHasNoValuesForParameters) {
+  const auto place = on_disk(runtime, files);
+  SqliteSession session(place, kNever);
+  session.run_script("create table t (a); insert into t values (1), (2)", kNever);
+  for (const auto* const sql :
+       {"insert into t values (?)", "insert into t values (?1)", "delete from t where :x is null",
+        "delete from t where $a(t) is null", "delete from t where @a::b is #c"}) {
+    EXPECT_THROW_CODE(session.run_script(sql, kNever), Code::statement_invalid) << sql;
+  }
+  const auto rows = session.prepare("select count(*) from t");
+  rows->start({}, kNever);
+  ASSERT_TRUE(rows->next());
+  EXPECT_EQ(std::get<std::int64_t>(rows->value(0)), 2);
+}
+
 }  // namespace
 }  // namespace tidelock::sql::sqlite
