@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
+#include "tidelock/sql/condition.h"
 #include "tidelock/sql/guard.h"
 #include "tidelock/sql/lexer.h"
 #include "tidelock/sql/split.h"
@@ -21,100 +23,14 @@ const Words kVerbs = {"SELECT", "INSERT", "UPDATE", "DELETE",   "MERGE", "REPLAC
                       "FROM",   "WITH",   "CREATE", "TRUNCATE", "DROP",  "ALTER",   "EXECUTE", "DO"};
 const Words kRoutines = {"TRIGGER", "FUNCTION", "PROCEDURE", "RULE", "MACRO", "PACKAGE", "VIEW"};
 const Words kHoldsData = {"TABLE", "SEQUENCE", "DATABASE", "SCHEMA", "TYPE"};
+// What may stand behind the BEGIN of a transaction. Anything else begins a block.
+const Words kBeginsTransaction = {"WORK",       "TRANSACTION", "DEFERRED", "IMMEDIATE", "EXCLUSIVE",
+                                  "CONCURRENT", "ISOLATION",   "READ",     "DEFERRABLE"};
 const Words kCompound = {"IF", "CASE", "LOOP", "WHILE", "REPEAT", "FOR"};
 const Words kEndsWhere = {"RETURNING", "ORDER", "LIMIT"};
-// Words of a condition that are values, join values, or ask for some.
-const Words kValueWords = {
-    "TRUE",         "FALSE",        "NULL",      "NOT",           "AND",          "OR",
-    "XOR",          "IS",           "IN",        "LIKE",          "DIV",          "MOD",
-    "BETWEEN",      "UNKNOWN",      "DISTINCT",  "FROM",          "TO",           "ISNULL",
-    "NOTNULL",      "CASE",         "WHEN",      "THEN",          "ELSE",         "SELECT",
-    "WHERE",        "AS",           "COLLATE",   "CURRENT_DATE",  "CURRENT_TIME", "CURRENT_TIMESTAMP",
-    "CURRENT_USER", "SESSION_USER", "LOCALTIME", "LOCALTIMESTAMP"};
-// Of a type of several words: double precision, timestamp with time zone.
-const Words kTypeWords = {"PRECISION", "VARYING", "WITH", "WITHOUT", "TIME", "ZONE", "UNSIGNED", "SIGNED"};
 
-bool is_any(const Token& token, Words words) {
-  return std::ranges::any_of(words, [&](std::string_view word) { return token.is(word); });
-}
-
-bool is_value(const Token& token) {
-  return token.kind == TokenKind::string || token.kind == TokenKind::number || token.kind == TokenKind::placeholder;
-}
-
-// What a row may be told by: a condition without such a name is the same for all of them. A `?` is a value, and so is
-// what a function, a cast or a variable of the session makes of values.
-class Condition {
- public:
-  Condition(Tokens tokens, const Lexis& lexis) : tokens_(tokens), lexis_(lexis) {}
-
-  bool names_something() {
-    while (at_ < tokens_.size()) {
-      if (!skip_type() && !skip_variable() && !skip_zone() && !skip_function()) {
-        if (is_name()) return true;
-        ++at_;
-      }
-    }
-    return false;
-  }
-
- private:
-  bool is(std::size_t ahead, char symbol) const {
-    return at_ + ahead < tokens_.size() && tokens_[at_ + ahead].is(symbol);
-  }
-  bool is(std::size_t ahead, std::string_view keyword) const {
-    return at_ + ahead < tokens_.size() && tokens_[at_ + ahead].is(keyword);
-  }
-
-  // Of a cast, or a collation: with its schema.
-  bool skip_type() {
-    const bool is_cast = is(0, ':') && is(1, ':');
-    if (!is_cast && !is(0, "AS") && !is(0, "COLLATE")) return false;
-    at_ += is_cast ? 3 : 2;
-    while (is(0, '.')) at_ += 2;
-    while (at_ < tokens_.size() && is_any(tokens_[at_], kTypeWords)) ++at_;
-    return true;
-  }
-  bool skip_variable() {
-    if (!lexis_.at_variables || !is(0, '@')) return false;
-    while (is(0, '@') || is(1, '.')) at_ += is(0, '@') ? 1 : 2;
-    ++at_;
-    return true;
-  }
-  bool skip_zone() {
-    if (!is(0, "AT") || !is(1, "TIME")) return false;
-    at_ += 3;
-    return true;
-  }
-  bool skip_function() {
-    const std::size_t name = is(1, '.') ? 2 : 0;
-    if (tokens_[at_].kind != TokenKind::word || !is(name + 1, '(')) return false;
-    at_ += name + 1;
-    return true;
-  }
-
-  // No name stands beside a value: x'00', U&'…', date '2024-02-29', interval 1 day.
-  bool is_name() const {
-    const auto& token = tokens_[at_];
-    if (token.kind != TokenKind::quoted_name && token.kind != TokenKind::word) return false;
-    if (is_any(token, kValueWords) || (token.is("END") && has_case())) return false;
-    const bool has_escapes =
-        token.is("U") && is(1, '&') && at_ + 2 < tokens_.size() && tokens_[at_ + 2].begin == token.end() + 1;
-    const auto next = at_ + (has_escapes ? 2 : 1);
-    return !(next < tokens_.size() && is_value(tokens_[next])) && !(at_ > 0 && is_value(tokens_[at_ - 1]));
-  }
-  bool has_case() const {
-    return std::ranges::any_of(tokens_, [](const Token& token) { return token.is("CASE"); });
-  }
-
-  Tokens tokens_;
-  const Lexis& lexis_;
-  std::size_t at_ = 0;
-};
-
-bool names_something(Tokens condition, const Lexis& lexis) { return Condition(condition, lexis).names_something(); }
-
-// The tokens of a statement that stand in no brackets, and what stands in them.
+// The tokens of a statement that stand in no brackets, and what stands in them. Behind a dot a word is no keyword but a
+// name: t.where.
 class Level {
  public:
   explicit Level(Tokens all) : all_(all) {
@@ -132,14 +48,17 @@ class Level {
 
   std::size_t size() const { return own_.size(); }
   const Token& operator[](std::size_t i) const { return all_[own_[i]]; }
-  bool is(std::size_t i, std::string_view keyword) const { return i < size() && (*this)[i].is(keyword); }
-  bool is_any_of(std::size_t i, Words words) const { return i < size() && is_any((*this)[i], words); }
+  bool is(std::size_t i, std::string_view keyword) const { return is_any_of(i, {keyword}); }
+  bool is(std::size_t i, char symbol) const { return i < size() && (*this)[i].is(symbol); }
+  bool is_any_of(std::size_t i, Words words) const {
+    return i < size() && (*this)[i].is_any(words) && !is_behind_dot(own_[i]);
+  }
   bool has_string() const {
     return std::ranges::any_of(own_, [&](std::size_t i) { return all_[i].kind == TokenKind::string; });
   }
   // The first at `from` or later; size() when there is none.
   std::size_t find(Words words, std::size_t from = 0) const {
-    while (from < size() && !is_any((*this)[from], words)) ++from;
+    while (from < size() && !is_any_of(from, words)) ++from;
     return from;
   }
   // Those at [from, to), with what stands in brackets there.
@@ -151,6 +70,12 @@ class Level {
   const std::vector<Tokens>& groups() const { return groups_; }
 
  private:
+  // The dot of a number is another: 1.where
+  bool is_behind_dot(std::size_t at) const {
+    if (at == 0 || !all_[at - 1].is('.')) return false;
+    return at == 1 || !std::ranges::all_of(all_[at - 2].text, base::ascii::is_digit);
+  }
+
   Tokens all_;
   std::vector<std::size_t> own_;  // A bracket that opens is there, what it holds and the one that closes are not.
   std::vector<Tokens> groups_;
@@ -188,6 +113,7 @@ class Finder {
   void statement(Tokens all) {
     if (all.empty()) return;
     const Level level(all);
+    behind_ = 0;
     if (!own(level)) return;
     for (const auto group : level.groups()) nested(group, 1);
   }
@@ -204,9 +130,9 @@ class Finder {
   // Statements that begin anywhere on this level, as behind the list of a WITH. The words may be names, too.
   void embedded(const Level& level) {
     for (std::size_t i = 0; i < level.size(); ++i) {
-      const bool is_part = (i > 0 && is_any(level[i - 1], {"DO", "FOR", "ON", "THEN"})) ||
+      const bool is_part = (i > 0 && level.is_any_of(i - 1, {"DO", "FOR", "ON", "THEN"})) ||
                            (i > 1 && level.is(i - 1, "KEY") && level.is(i - 2, "NO"));
-      const bool is_name = level.is(i + 1, "AS") || (i + 1 < level.size() && level[i + 1].is('('));
+      const bool is_name = level.is(i + 1, "AS") || level.is(i + 1, '(');
       if (is_part || is_name) continue;
       if (level.is(i, "DELETE") && level.find({"FROM"}, i) < level.size()) {
         without_where(level, i, Rule::delete_without_where, "DELETE without WHERE");
@@ -221,7 +147,7 @@ class Finder {
   // False when what stands in brackets is not executed.
   bool own(const Level& level) {
     const auto& first = level[0];
-    if (is_any(first, {"EXPLAIN", "DESCRIBE", "DESC", "ANALYZE"})) return explained(level);
+    if (first.is_any({"EXPLAIN", "DESCRIBE", "DESC", "ANALYZE"})) return explained(level);
     if (first.is("CREATE")) return create(level);
     if (first.is("SET") && level.is(1, "STATEMENT")) return behind(level, level.find({"FOR"}, 2) + 1);
     if (first.is("PREPARE")) return prepared(level);
@@ -233,7 +159,8 @@ class Finder {
     } else if (first.is("TRUNCATE")) {
       add(Rule::truncate, first, "TRUNCATE");
     } else if (first.is("ALTER")) {
-      if (const auto event = scheduled(level); event < level.size()) return behind(level, event);
+      const auto kind = created(level);
+      if (level.is(kind, "EVENT")) return scheduled(level, kind);
       alter(level);
     } else if (first.is("DELETE")) {
       without_where(level, 0, Rule::delete_without_where, "DELETE without WHERE");
@@ -249,7 +176,10 @@ class Finder {
 
   // The statement that begins there, behind others' words.
   bool behind(const Level& level, std::size_t at) {
-    return at >= level.size() || own(Level(level.between(at, level.size())));
+    if (at >= level.size()) return true;
+    if (++behind_ <= kDeepest) return own(Level(level.between(at, level.size())));
+    add(Rule::dynamic_sql, level[at], "statements in statements, too deep to be read");
+    return false;
   }
 
   // EXPLAIN only plans, with ANALYZE it executes.
@@ -263,7 +193,7 @@ class Finder {
   bool create(const Level& level) {
     const auto kind = created(level);
     if (level.is_any_of(kind, kRoutines)) return false;
-    if (const auto event = scheduled(level); event < level.size()) return behind(level, event);
+    if (level.is(kind, "EVENT")) return scheduled(level, kind);
     const bool replaces = level.is(1, "OR") && level.is(2, "REPLACE");
     const bool is_temporary = level.find({"TEMP", "TEMPORARY"}) < kind;
     if (replaces && !is_temporary && kind < level.size()) {
@@ -271,15 +201,29 @@ class Finder {
     }
     return true;
   }
+  // The word that says what is created, or altered; it stands before the name.
   static std::size_t created(const Level& level) {
     std::size_t at = 1;
-    while (at < level.size() && !is_any(level[at], kRoutines) && !is_any(level[at], kHoldsData)) ++at;
+    while (at < level.size() && !level.is(at, "EVENT") && !level.is_any_of(at, kRoutines) &&
+           !level.is_any_of(at, kHoldsData)) {
+      at = level.is(at, "DEFINER") ? behind_definer(level, at) : at + 1;
+    }
+    return std::min(at, level.size());
+  }
+  // definer = user@host: both may be called whatever they like.
+  static std::size_t behind_definer(const Level& level, std::size_t at) {
+    at += 3;
+    if (!level.is(at, '@')) return at;
+    at += 2;
+    while (level.is(at, '.')) at += 2;
     return at;
   }
 
-  // create event … do …, which the server does by itself, perhaps at once: where that begins, or size().
-  static std::size_t scheduled(const Level& level) {
-    return std::min(level.find({"DO"}, level.find({"EVENT"})) + 1, level.size());
+  // create event … do …, which the server does by itself, perhaps at once. It may be called DO, too.
+  bool scheduled(const Level& level, std::size_t event) {
+    auto at = level.find({"DO"}, event + (level.is(event + 1, "IF") ? 5 : 2));
+    while (level.is(at - 1, "TO")) at = level.find({"DO"}, at + 1);
+    return behind(level, at + 1);
   }
 
   bool prepared(const Level& level) {
@@ -309,11 +253,13 @@ class Finder {
   // merge … on … when [not] matched [by source] [and …] then delete …
   void merge(const Level& level, std::size_t at) {
     const auto on = level.find({"ON"}, at);
-    const auto first = level.find({"WHEN"}, at);
+    const auto first = clause_of_merge(level, at);
     const bool by_columns = level.find({"USING"}, level.find({"USING"}, at) + 1) < first;
     const bool is_joined = by_columns || names_something(level.between(on + 1, first), lexis_);
-    for (auto when = first; when < level.size(); when = level.find({"WHEN"}, when + 1)) {
-      const auto then = level.find({"THEN"}, when);
+    auto when = first;
+    auto next = clause_of_merge(level, when + 1);
+    for (auto then = level.find({"THEN"}, first); then < level.size(); then = level.find({"THEN"}, then + 1)) {
+      while (next < then) next = clause_of_merge(level, (when = next) + 1);
       const auto condition = level.find({"AND"}, when);
       const bool is_bounded = condition < then ? names_something(level.between(condition + 1, then), lexis_)
                                                : is_joined && level.find({"SOURCE"}, when) > then;
@@ -325,17 +271,29 @@ class Finder {
       }
     }
   }
+  // Where the next one begins: a CASE has a WHEN as well.
+  static std::size_t clause_of_merge(const Level& level, std::size_t from) {
+    const auto is_clause = [&](std::size_t when) {
+      return level.is(when + 1, "MATCHED") || (level.is(when + 1, "NOT") && level.is(when + 2, "MATCHED"));
+    };
+    auto when = level.find({"WHEN"}, from);
+    while (when < level.size() && !is_clause(when)) when = level.find({"WHEN"}, when + 1);
+    return when;
+  }
 
   void hidden(const Level& level) {
     const auto& first = level[0];
-    const bool is_label = level.size() > 2 && first.kind != TokenKind::symbol && level[1].is(':') && !level[2].is(':');
+    const bool is_label = first.is('<') || (level.size() > 2 && first.kind != TokenKind::symbol && level.is(1, ':') &&
+                                            !level.is(2, ':'));  // <<name>> or name:
     const bool is_do = first.is("DO") && (level.is(1, "LANGUAGE") || level.has_string());
-    const bool is_begin = first.is("BEGIN") && (level.is(1, "NOT") || level.is_any_of(1, kVerbs));
+    const bool is_begin = first.is("BEGIN") && level.size() > 1 && !level.is_any_of(1, kBeginsTransaction);
     const bool is_declare = first.is("DECLARE") && level.find({"CURSOR"}) == level.size();
-    if (is_label || is_do || is_begin || is_declare || is_any(first, kCompound)) {
+    if (is_label || is_do || is_begin || is_declare || first.is_any(kCompound)) {
       add(Rule::dynamic_sql, first, "a block of code");
     } else if (first.is("EXECUTE") && level.is(1, "IMMEDIATE")) {
       add(Rule::dynamic_sql, first, "EXECUTE IMMEDIATE");
+    } else if (first.is("BINLOG")) {
+      add(Rule::dynamic_sql, first, "BINLOG");
     } else if (first.is("IMPORT") || (first.is("PRAGMA") && level.is(1, "IMPORT_DATABASE"))) {
       add(Rule::dynamic_sql, first, "IMPORT");
     } else if (first.is("COPY") && level.find({"PROGRAM"}) < level.size()) {
@@ -347,6 +305,7 @@ class Finder {
 
   std::vector<Danger>& dangers_;
   const Lexis& lexis_;
+  std::size_t behind_ = 0;  // How deep the statement is that is looked at, in the one of text().
 };
 
 // A reading of the text; which executable comments are text is given by `executed`.

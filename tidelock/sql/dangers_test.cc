@@ -140,6 +140,134 @@ TEST(Dangers, DeleteAndUpdateNeedAConditionThatNamesSomething) {
   EXPECT_EQ(dangers("update t set a = 1 where id in (1, 2) or 1 = 1"), "") << "what a condition comes to is not known";
 }
 
+// Each is the same for all rows, though words stand in it that might be names elsewhere.
+TEST(Dangers, KeywordsAmongValuesAreNoNames) {
+  for (const auto* const condition :
+       {"extract(year from now()) > 2000",
+        "extract(epoch from timestamp '2000-01-01') > 1",
+        "timestamp with time zone '2000-01-01' < now()",
+        "timestamp(3) without time zone '2000-01-01' < now()",
+        "array[1] = array[1]",
+        "('a') similar to ('a')",
+        "('a') not similar to ('b')",
+        "current_schema is not null",
+        "current_catalog = current_role",
+        "user = session_user",
+        "trim(both from ' a') = 'a'",
+        "trim(leading 'x' from ' a') = 'a'",
+        "position(('a') in ('b')) = 0",
+        "overlay(('abc') placing ('x') from (1)) = 'xbc'",
+        "interval '1' day to second > interval '1' hour",
+        "cast('1' as interval day to second) is not null",
+        "'1'::interval year to month is not null",
+        "now() - interval '1 day' < now()",
+        "now() > timestamp '2000-01-01' + make_interval(days => 3)",
+        "normalize('a', nfc) = 'a'",
+        "'a' is nfc normalized",
+        "('a') is not normalized",
+        "xmlelement(name a) is document",
+        "1 operator(pg_catalog.=) 1",
+        "\"now\"() is not null",
+        "d.pg_catalog.\"now\"() is not null",
+        "(row(1)).f1 = 1",
+        "1 in (select 1 union all select 2)",
+        "exists (select distinct 1 order by 1 limit 1)",
+        "(select row_number() over (partition by 1 order by 1 rows between unbounded "
+        "preceding and current row)) = 1",
+        "(select sum(1) over (rows between unbounded preceding and current row exclude ties)) = 1",
+        "(select 1 for update) = 1",
+        "(with recursive x(a) as (select 1) select 1) = 1",
+        "(select 1 from (values (1)) x(a)) = 1",
+        "exists (select from rows from (generate_series(1, 1)))",
+        "cast(null as struct(a int, b int)) is null",
+        "1 between symmetric 0 and 2"}) {
+    EXPECT_EQ(dangers(std::string("delete from t where ") + condition), "delete_without_where") << condition;
+  }
+  for (const auto* const condition :
+       {"{'a': 1}.a = 1", "{a: 1}.a = 1", "map {'a': 1}['a'] = 1", "cast(null as map(int, int)) is null",
+        "struct_pack(a := 1).a = 1", "'a'.upper() = 'A'", "(select a: 1) = 1"}) {
+    EXPECT_EQ(dangers(std::string("delete from t where ") + condition, kDuckdb), "delete_without_where") << condition;
+  }
+  for (const auto* const condition :
+       {"timestampdiff(day, '2000-01-01', now()) > 3", "timestampadd(minute, 1, now()) > '2000-01-01'",
+        "now() > '2000-01-01' + interval -1 day", "now() > '2000-01-01' + interval @x day_hour",
+        "date_add(now(), interval (1) day) > '2000-01-01'", "convert(1, signed) = 1",
+        "convert('a' using utf8mb4) = 'a'", "convert('2000-01-01', date) < utc_date",
+        "cast('a' as char character set utf8mb4) = 'a'", "_binary x'00' = _latin1 0x00", "binary -1",
+        "(select 1 from dual) = 1", "get_format(date, 'USA') <> ''", "current_role is null"}) {
+    EXPECT_EQ(dangers(std::string("delete from t where ") + condition, kMariadb), "delete_without_where") << condition;
+  }
+  for (const auto* const condition : {":x is null", "$x = $x", "@x or #x", "$a(id) is null", ":a::b(id) = 1", "?1"}) {
+    EXPECT_EQ(dangers(std::string("delete from t where ") + condition, kSqlite), "delete_without_where") << condition;
+  }
+}
+
+TEST(Dangers, ColumnsMayBeCalledAsKeywordsAre) {
+  for (const auto* const condition : {"year < 2020",
+                                      "day = 1 and true",
+                                      "extract(year from day) = 1",
+                                      "extract(year from at) > 2000",
+                                      "not both",
+                                      "year = extract(year from now())",
+                                      "interval - 1 > 0",
+                                      "t.year = 1",
+                                      "t.limit > 5",
+                                      "t.order = 1 or t.where",
+                                      "timestamp < now()",
+                                      "current > 1",
+                                      "time is null",
+                                      "a is distinct from 1",
+                                      "1 is distinct from a",
+                                      "tags[1] = 'a'",
+                                      "(doc).field = 1",
+                                      "doc->>'a' = 'b'",
+                                      "doc @> '{}'",
+                                      "substring(a from 1 for 2) = 'ab'",
+                                      "trim(both from a) = 'a'",
+                                      "trim(a) = 'b'",
+                                      "(a, b) in ((1, 2))",
+                                      "a::int = 1",
+                                      "a similar to 'b'",
+                                      "a at time zone 'UTC' < now()",
+                                      "a operator(pg_catalog.=) 1",
+                                      "a like any (array['b'])",
+                                      "'b' = any (a)",
+                                      "exists (select from u)",
+                                      "1 in (table u)",
+                                      "exists (select 1 from only u)",
+                                      "exists (select 1 from u as x)",
+                                      "(a, b) overlaps (now(), now())",
+                                      "case a when 1 then true end",
+                                      "case when true then a else false end",
+                                      "now() > now() + interval a day",
+                                      "a between symmetric 1 and 2",
+                                      "convert(a, signed)",
+                                      "normalize(a, nfc) = 'a'",
+                                      "unknown",
+                                      "position(a in 'abc') = 1"}) {
+    EXPECT_EQ(dangers(std::string("delete from t where ") + condition), "") << condition;
+  }
+  for (const auto* const condition :
+       {"user = 'root'", "timestampdiff(day, at, now()) > 3", "date_add(at, interval 1 day) < now()",
+        "at < now() - interval 1 day", "convert(a using utf8mb4) = 'a'", "binary a = 'a'", "a sounds like 'b'",
+        "a regexp 'b'", "match (a) against ('b' in boolean mode)"}) {
+    EXPECT_EQ(dangers(std::string("delete from t where ") + condition, kMariadb), "") << condition;
+  }
+  for (const auto* const condition : {"user = ?", "[order] = ?", "offset > ?", "a glob '*'", "a match 'b'", "a is b"}) {
+    EXPECT_EQ(dangers(std::string("delete from t where ") + condition, kSqlite), "") << condition;
+  }
+}
+
+TEST(Dangers, BehindADotAWordIsAName) {
+  EXPECT_EQ(dangers("update w set b = w.where + b"), "update_without_where");
+  EXPECT_EQ(dangers("update w set b = w . where + b"), "update_without_where");
+  EXPECT_EQ(dangers("update w set b = (w).where + b"), "update_without_where");
+  EXPECT_EQ(dangers("update w set b = w.where + b where id = 1"), "");
+  EXPECT_EQ(dangers("update w set b = 1.where id = 1", kMariadb), "");
+  EXPECT_EQ(dangers("delete from w where 1.order by id", kMariadb), "delete_without_where");
+  EXPECT_EQ(dangers("select * from (select t.delete, u.update, u.set from t) as x"), "");
+}
+
 TEST(Dangers, CommonTableExpressionsHideNothing) {
   EXPECT_EQ(dangers("with x as (delete from t returning *) select * from x where id = 1"), "delete_without_where");
   EXPECT_EQ(dangers("with x as (select 1 where true) delete from t"), "delete_without_where");
@@ -172,6 +300,10 @@ TEST(Dangers, MergeIsJudgedByItsConditions) {
   EXPECT_EQ(dangers("merge into t using u on 1 = 1 when matched and u.gone then delete"), "");
   EXPECT_EQ(dangers("merge into t using u on true when matched then update set a = 1"), "update_without_where");
   EXPECT_EQ(dangers(merge + "when not matched by source then delete"), "delete_without_where");
+  EXPECT_EQ(dangers("merge into t using u on true when matched and case when 1 then 1 end = 1 then delete"),
+            "delete_without_where");
+  EXPECT_EQ(dangers("merge into t using u on case when t.id = u.id then true end when matched then delete"), "");
+  EXPECT_EQ(dangers(merge + "when matched and case when t.a then true end then update set a = 1"), "");
   EXPECT_EQ(dangers(merge + "when not matched by source and t.old then delete"), "");
 }
 
@@ -201,11 +333,15 @@ TEST(Dangers, CodeThatHidesStatementsIsRefusedAsAWhole) {
                                 "copy (select 1) to program 'rm -r x' with csv", "pragma import_database('dump')"}) {
     EXPECT_EQ(dangers(sql), "dynamic_sql") << sql;
   }
+  for (const auto* const sql : {"begin if 1 then delete from t; end if; end", "<<l>> begin delete from t; end",
+                                "binlog 'SOgWTg8BAAAAbgAAAHIAAAAAAAQANS41LjI='"}) {
+    EXPECT_EQ(dangers(sql, kMariadb), "dynamic_sql") << sql;
+  }
   EXPECT_EQ(dangers("copy t from 'program'"), "");
   EXPECT_EQ(dangers("prepare p (int) as delete from t"), "delete_without_where");
   EXPECT_EQ(dangers("set statement max_statement_time = replace('1', '1', '2') for drop table t", kMariadb), "drop");
   EXPECT_EQ(dangers("set statement max_statement_time = 1 for delete from t", kMariadb), "delete_without_where");
-  EXPECT_EQ(dangers("begin; commit; begin immediate; begin transaction"), "");
+  EXPECT_EQ(dangers("begin; commit; begin immediate; begin transaction; begin isolation level serializable"), "");
   EXPECT_EQ(dangers("select a::int; select x[1:2]; declare c cursor for select 1"), "");
 }
 
@@ -223,6 +359,35 @@ TEST(Dangers, AnEventIsExecutedWhenItIsMade) {
   }
   EXPECT_EQ(dangers("create event e on schedule every 1 day do begin delete from t; end", kMariadb, Extent::statement),
             "dynamic_sql");
+  for (const auto extent : {Extent::statement, Extent::script}) {
+    const std::string event = "create event e on schedule at current_timestamp do ";
+    EXPECT_EQ(dangers(event + "drop view v", kMariadb, extent), "drop");
+    EXPECT_EQ(dangers(event + "drop procedure p", kMariadb, extent), "drop");
+    EXPECT_EQ(dangers(event + "delete from rule", kMariadb, extent), "delete_without_where");
+    EXPECT_EQ(dangers(event + "delete from package", kMariadb, extent), "delete_without_where");
+    for (const auto* const name : {"do", "if not exists do", "d.do", "if not exists trigger", "view", "event"}) {
+      EXPECT_EQ(dangers("create event " + std::string(name) + " on schedule at now() do drop view v", kMariadb, extent),
+                "drop")
+          << name;
+    }
+    for (const auto* const user : {"function", "view@localhost", "root@db.package", "'procedure'@'%'", "current_user()",
+                                   "event@rule", "current_role"}) {
+      EXPECT_EQ(dangers("create definer = " + std::string(user) + " event e on schedule at now() do truncate t",
+                        kMariadb, extent),
+                "truncate")
+          << user;
+      EXPECT_EQ(dangers("alter definer = " + std::string(user) + " event e do drop view v", kMariadb, extent), "drop")
+          << user;
+      EXPECT_EQ(dangers("create definer = " + std::string(user) + " procedure p() delete from t", kMariadb, extent), "")
+          << user;
+    }
+    EXPECT_EQ(dangers("alter event e rename to do do drop view v", kMariadb, extent), "drop");
+    EXPECT_EQ(dangers("alter table event add column do int, drop column a", kMariadb, extent), "drop");
+    EXPECT_EQ(dangers("create event e on schedule at now() do create event f on schedule at now() do drop view v",
+                      kMariadb, extent),
+              "drop");
+  }
+  EXPECT_EQ(dangers("create event trigger e on ddl_command_start execute function do()"), "");
 }
 
 TEST(Dangers, ARoutineIsNotExecutedWhenItIsDefined) {
@@ -263,6 +428,11 @@ TEST(Dangers, NoTrickOfTheTextHidesThem) {
                     kSqlite),
             "drop");
   EXPECT_EQ(dangers("select [a;drop table t], `;drop table t`", kSqlite), "");
+  for (const auto* const sql :
+       {"select :a('); drop table t; --')", "select $a('); drop table t; --')", "select @a(\"); drop table t; --\")",
+        "select :a::b(`); drop table t; --`)", "select #a([); drop table t; --])", "select $a(--); drop table t"}) {
+    EXPECT_EQ(dangers(sql, kSqlite), "drop") << sql;
+  }
 }
 
 TEST(Dangers, SayWhereTheyAre) {
@@ -278,6 +448,15 @@ TEST(Dangers, BracketsWithoutEndAreReadInBoundedTime) {
   std::string with = "select 1";
   for (int i = 0; i < 40; ++i) with = "with a as (" + with + ") select (select a)";
   EXPECT_EQ(dangers("with x as (delete from t returning 1) " + with), "delete_without_where");
+}
+
+TEST(Dangers, StatementsInStatementsAreReadInBoundedSpace) {
+  std::string prepare;
+  for (int i = 0; i < 60; ++i) prepare += "prepare a as ";
+  EXPECT_EQ(dangers(prepare + "drop table t"), "drop");
+  for (int i = 0; i < 100'000; ++i) prepare += "prepare a as ";
+  EXPECT_EQ(dangers(prepare + "drop table t"), "dynamic_sql");
+  EXPECT_EQ(dangers("select 1; " + prepare.substr(0, 13 * 40) + "drop table t"), "drop");
 }
 
 TEST(Dangers, WhateverTheTextAStatementBehindItIsSeen) {

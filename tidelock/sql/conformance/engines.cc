@@ -95,6 +95,7 @@ Declared duckdb() {
   return {
       .nan = true,
       .numbers = [](std::int64_t count) { return "select n from range(1, " + std::to_string(count + 1) + ") as r(n)"; },
+      .keywords = "select distinct keyword_name from duckdb_keywords() order by 1",
       .decimals = {"0", "1.50", "-0.000000000000000001", "99999999999999999999.999999999999999999",
                    "-99999999999999999999.999999999999999999"},
       .dates = {date("-5877641-06-25"), date("5881580-07-10")},
@@ -124,6 +125,7 @@ Declared mariadb() {
       .waiting =
           "select count(*) from information_schema.innodb_trx as t join information_schema.processlist as p "
           "on p.id = t.trx_mysql_thread_id where t.trx_state = 'LOCK WAIT' and p.db = database()",
+      .keywords = "select distinct word from information_schema.keywords order by 1",
       .insert_unless_there = "insert ignore into t values (1)",
       .update_from = false,
       .decimals = {"0", "1.50", "-0.000000000000000000000000000001",
@@ -222,6 +224,7 @@ Declared postgres() {
       .schema = "select current_schema()",
       .waiting =
           "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      .keywords = "select word from pg_get_keywords() order by 1",
       .decimals = {"0", "1.50", "-0.000000000000000001", "12345678901234567890123456789012345678",
                    "-99999999999999999999.999999999999999999", "1234567890123456789012345678901234567890.5"},
       .dates = {date("-4713-11-24"), date("5874897-12-31")},

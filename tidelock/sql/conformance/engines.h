@@ -103,6 +103,7 @@ struct Declared {
   std::string schema = "select 'main'";  // A query of the schema that tables are made in, and found without its name.
   // A query of how many statements wait for a lock of another transaction; empty: none ever waits while it runs.
   std::string waiting{};
+  std::string keywords{};  // A query of all its keywords; empty: it does not tell.
   // Statements that engines write differently. A row that is there already is left as it is:
   std::string insert_unless_there = "insert into t values (1) on conflict do nothing";
   bool update_from = true;  // update t set … from (…) as x where …
