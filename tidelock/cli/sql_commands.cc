@@ -73,23 +73,11 @@ std::string standard_input() {
   return text;
 }
 
-// A routine or event with a body of statements, in a dialect that does not tell where it ends.
-bool is_open_ended(std::string_view statement, const sql::Lexis& lexis) {
-  if (lexis.trigger_bodies) return false;
-  bool has_body = sql::defines_routine(statement, lexis);
-  sql::Lexer lexer(statement, lexis);
-  while (const auto token = lexer.next()) {
-    has_body = has_body || token->is("EVENT");
-    if (token->is("BEGIN")) return has_body;
-  }
-  return false;
-}
-
 // All of them, before the first is run. What begins with an open-ended routine is taken for one statement.
 Statements checked_statements(std::string_view text, const sql::Database& database, const SqlOpen& open) {
   const auto& lexis = database.dialect().lexis;
   auto statements = sql::split_statements(text, lexis);
-  if (!statements.empty() && is_open_ended(statements.front(), lexis)) statements = {text};
+  if (!statements.empty() && sql::is_open_ended(statements.front(), lexis)) statements = {text};
   if (statements.empty()) throw UsageError("there is no statement in the SQL", "see `tidelock sql --help`");
   for (const auto& statement : statements) {
     const auto first = sql::rewrite_placeholders(statement, lexis).first_word;
