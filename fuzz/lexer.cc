@@ -53,6 +53,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   lexis.executable_comments = (bits & 1024) != 0;
   lexis.unicode_spaces = (bits & 2048) != 0;
   lexis.byte_order_mark_is_space = (bits & 4096) != 0;
+  lexis.at_variables = (bits & 8192) != 0;
+  lexis.trigger_bodies = (bits & 16384) != 0;
+  lexis.named_parameters = (bits & 32768) != 0;
+  lexis.user_is_value = lexis.dollar_quotes;
   const std::string_view text(reinterpret_cast<const char*>(data) + 3, size - 3);
   const auto found = tokens(text, lexis, data[2]);
   if (!found) return 0;
