@@ -1,10 +1,13 @@
 """Sets of throwaway servers: see scripts/services --help.
 
-A set is a folder in the system's temporary folder, with a file in it that says so, and a record of where it is and what
-its users must know. What runs is found by the folder's name, which no other set ever had.
+A set is a folder in the system's temporary folder, with a file in it that says so, and a record of where it is, what its
+users must know, and who they are. What runs is found by the folder's name, which no other set ever had. Only who has the
+lock beside the record starts and ends servers, so what lies in the folder and is not in the record was left by one who
+was killed while it started it.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import shlex
@@ -14,13 +17,28 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from servers import ALL
-from servers.place import StartError, processes_in, stop_processes
+from servers.place import StartError, processes_in, stop_processes, wait_until
 
 PREFIX = "tidelock-services-"
 MARK = "this-is-a-set-of-throwaway-servers"
+BACK_SECONDS = 20  # What others use and their tests crashed is back by then.
+
+
+def identity(process: int) -> str:
+    """Its number and when it began, which no process has that comes later. Empty when it has ended."""
+    try:
+        fields = Path("/proc", str(process), "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else f"{process} since {fields[19]}"
+
+
+def lives(user: str) -> bool:
+    return identity(int(user.split()[0])) == user
 
 
 class Set:
@@ -29,6 +47,14 @@ class Set:
     def __init__(self, folder: Path):
         self.record = folder / "set.json"
 
+    @contextmanager
+    def locked(self):
+        """Waits for who starts or ends servers of the set now."""
+        self.record.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.record.with_suffix(".lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def read(self) -> dict:
         try:
             return json.loads(self.record.read_text(encoding="utf-8"))
@@ -36,10 +62,13 @@ class Set:
             return {}
 
     def write(self, content: dict) -> None:
-        self.record.parent.mkdir(parents=True, exist_ok=True)
         new = self.record.with_suffix(".new")
         new.write_text(json.dumps(content, indent=2), encoding="utf-8")
         new.replace(self.record)
+
+    def servers(self) -> dict[str, dict]:
+        """By name; `kept`: until down(); `users`: who joined, some of whom may have been killed."""
+        return self.read().get("servers", {})
 
     def runs(self, names: list[str]) -> bool:
         """Whether all servers of these names are there, with all the processes that they began with."""
@@ -48,8 +77,12 @@ class Set:
         place = Path(known.get("place", "/nowhere"))
         return all(name in servers and len(processes_in(place / name)) >= servers[name]["processes"] for name in names)
 
-    def environment(self) -> dict[str, str]:
-        return {key: value for server in self.read().get("servers", {}).values()
+    def users(self, name: str) -> list[str]:
+        return [user for user in self.servers()[name].get("users", []) if lives(user)]
+
+    def environment(self, names: list[str] | None = None) -> dict[str, str]:
+        """Of these, or of all."""
+        return {key: value for name, server in self.servers().items() if names is None or name in names
                 for key, value in server["environment"].items()}
 
     def place(self) -> Path | None:
@@ -57,24 +90,65 @@ class Set:
         place = Path(self.read().get("place", ""))
         return place if place.name.startswith(PREFIX) and (place / MARK).exists() else None
 
-    def up(self, names: list[str]) -> list[str]:
-        """Starts those that do not run, beside those that do. Returns which."""
-        known = list(self.read().get("servers", {}))
-        self.stop([name for name in known if not self.runs([name])])  # What is left of them.
-        new = [name for name in names if name not in self.read().get("servers", {})]
+    def up(self, names: list[str]) -> None:
+        """They run until down(): starts those that do not, beside those that do."""
+        with self.locked():
+            self.start(names)
+            self.change(names, kept=True)
+
+    def join(self, names: list[str]) -> None:
+        """They run until this process, and whoever else joins, has left."""
+        with self.locked():
+            self.start(names)
+            for name in names:
+                self.change([name], users=[*self.users(name), identity(os.getpid())])
+
+    def leave(self, names: list[str]) -> None:
+        with self.locked():
+            for name in set(names) & set(self.servers()):
+                self.change([name], users=[user for user in self.users(name) if user != identity(os.getpid())])
+            self.stop([name for name in names if not self.is_needed(name)])
+
+    def down(self) -> list[str]:
+        """Ends what nobody uses now; the rest ends with its last user. Returns who these are."""
+        with self.locked():
+            self.change(list(self.servers()), kept=False)
+            self.stop([name for name in self.servers() if not self.is_needed(name)])
+            return sorted({user for name in self.servers() for user in self.users(name)})
+
+    # What follows is for who has the lock.
+
+    def change(self, names: list[str], **values) -> None:
+        content = self.read()
+        for name in names:
+            content["servers"][name].update(values)
+        if names:
+            self.write(content)
+
+    def is_needed(self, name: str) -> bool:
+        return name in self.servers() and (self.servers()[name].get("kept", True) or bool(self.users(name)))
+
+    def start(self, names: list[str]) -> None:
+        dead = [name for name in self.servers() if not self.runs([name])]
+        used = [name for name in dead if self.users(name)]
+        self.stop([name for name in dead if name not in used])  # What is left of them.
+        for name in set(used) & set(names):
+            wait_until(lambda one=name: self.runs([one]), f"the coming back of {name}, which others use", BACK_SECONDS)
         place = self.place() or self.make_place()
+        for left in {folder.name for folder in place.iterdir() if folder.is_dir()} - set(self.servers()):
+            remove(place / left)
+        new = [name for name in names if name not in self.servers()]
         content = self.read()
         try:
             with ThreadPoolExecutor() as pool:
                 started = {name: pool.submit(ALL[name].start, place / name) for name in new}
             for name, result in started.items():
-                content["servers"][name] = {"environment": result.result(),
+                content["servers"][name] = {"environment": result.result(), "kept": False, "users": [],
                                             "processes": len(processes_in(place / name))}
         except BaseException:
             self.stop(new)
             raise
         self.write(content)
-        return new
 
     def make_place(self) -> Path:
         place = Path(tempfile.mkdtemp(prefix=PREFIX))
@@ -88,19 +162,23 @@ class Set:
         content = self.read()
         left = {name: server for name, server in content.get("servers", {}).items() if name not in names}
         place = self.place()
-        if not left or place is None:
-            self.down()
+        if left and place is not None:
+            for name in names:
+                remove(place / name)
+            self.write(content | {"servers": left})
             return
-        for name in names:
-            stop_processes(place / name)
-            shutil.rmtree(place / name, ignore_errors=True)
-        self.write(content | {"servers": left})
-
-    def down(self) -> None:
-        if place := self.place():
-            stop_processes(place)
-            shutil.rmtree(place)
+        if place is not None:
+            remove(place)
         self.record.unlink(missing_ok=True)
+
+
+def remove(folder: Path) -> None:
+    """With the servers in it, and with what one that is being set up still writes."""
+    def gone() -> bool:
+        stop_processes(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
+    wait_until(gone, f"the removal of {folder}")
 
 
 def wanted(only: list[str]) -> list[str]:
@@ -118,9 +196,9 @@ def wanted(only: list[str]) -> list[str]:
 
 
 def run(servers: Set, names: list[str], command: list[str]) -> int:
-    new = servers.up(names)
     try:
-        process = subprocess.Popen(command, env=os.environ | servers.environment())
+        servers.join(names)
+        process = subprocess.Popen(command, env=os.environ | servers.environment(names))
         try:
             return process.wait()
         except BaseException:
@@ -128,7 +206,7 @@ def run(servers: Set, names: list[str], command: list[str]) -> int:
             process.wait()
             raise
     finally:
-        servers.stop(new)
+        servers.leave(names)
 
 
 def parse() -> argparse.Namespace:
@@ -155,7 +233,8 @@ def main() -> int:
     servers = Set(options.set)
     try:
         if options.action == "down":
-            servers.down()
+            for user in servers.down():
+                print(f"services: process {user.split()[0]} uses some: they end with it", file=sys.stderr)
             return 0
         if options.action == "run":
             return run(servers, wanted(options.only), options.command)

@@ -49,6 +49,7 @@ class Services(unittest.TestCase):
     def new_set(self, name: str) -> services.Set:
         made = services.Set(Path(self.folder.name) / name)
         self.addCleanup(made.down)
+        self.addCleanup(lambda: made.leave(list(made.servers())))
         return made
 
     def place(self, one: services.Set) -> Path:
@@ -142,6 +143,7 @@ class Services(unittest.TestCase):
     def test_a_folder_that_is_no_set_is_never_removed(self):
         kept = Path(self.folder.name) / (services.PREFIX + "mine")
         kept.mkdir()
+        self.set.record.parent.mkdir()
         self.set.write({"place": str(kept), "servers": {}})
         self.set.down()
         self.assertTrue(kept.exists())
@@ -206,6 +208,122 @@ class Services(unittest.TestCase):
         self.assertTrue(self.set.runs(["idle"]))
         self.assertEqual(self.place(self.set), place)
         self.assertEqual(processes_in(place / "bad"), [])
+
+    def other(self, what: str) -> subprocess.Popen:
+        """A process that does this with the set, and that the end of the test ends. It says what the code prints."""
+        code = ("import sys, time, types\nfrom pathlib import Path\nimport services\n"
+                "from tests.test_services import start, server\n"
+                "services.ALL['idle'] = server(start)\n"
+                f"one = services.Set(Path({str(self.set.record.parent)!r}))\n" + what)
+        made = subprocess.Popen([sys.executable, "-c", code], cwd=Path(services.__file__).parent, text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": "."})
+        self.addCleanup(made.stdin.close)
+        self.addCleanup(made.stdout.close)
+        self.addCleanup(made.wait)
+        self.addCleanup(made.kill)
+        return made
+
+    def test_two_who_start_a_set_at_once_get_the_same_servers(self):
+        up = [self.other("one.up(['idle']); print(one.environment()['TEST_SERVER'])") for _ in range(4)]
+        places = {one.stdout.readline().strip() for one in up}
+        self.assertEqual([one.wait() for one in up], [0] * 4)
+        self.assertEqual(places, {str(self.place(self.set) / "idle")})
+        self.assertEqual(len(processes_in(self.place(self.set))), 1)
+
+    def test_the_last_run_of_several_ends_the_servers(self):
+        first = self.other("services.run(one, ['idle'], ['sh', '-c', 'echo $TEST_SERVER; read line'])")
+        first.stdout.readline()
+        place = self.place(self.set)
+        self.assertEqual(services.run(self.set, ["idle"], ["sh", "-c", f"test $TEST_SERVER = {place}/idle"]), 0)
+        self.assertEqual(len(processes_in(place)), 1)
+        first.stdin.close()
+        self.set.join(["idle"])  # As one that comes while the first one is on its way out.
+        first.wait()
+        self.assertTrue(self.set.runs(["idle"]))
+        self.set.leave(["idle"])
+        self.assertEqual(processes_in(place), [])
+        self.assertEqual(self.set.read(), {})
+
+    def test_down_leaves_what_a_run_uses_to_its_end(self):
+        self.set.up(["idle"])
+        place = self.place(self.set)
+        self.set.join(["idle"])
+        self.assertEqual(self.set.down(), [services.identity(os.getpid())])
+        self.assertEqual(len(processes_in(place)), 1)
+        self.set.leave(["idle"])
+        self.assertEqual(processes_in(place), [])
+        self.assertFalse(place.exists())
+
+    def test_servers_of_a_run_that_was_killed_end_with_the_next(self):
+        killed = self.other("one.join(['idle']); print('ready', flush=True); time.sleep(1000)")
+        killed.stdout.readline()
+        place = self.place(self.set)
+        killed.kill()
+        killed.wait()
+        self.assertEqual(len(processes_in(place)), 1)
+        self.assertEqual(services.run(self.set, ["idle"], ["sh", "-c", f"test $TEST_SERVER = {place}/idle"]), 0)
+        self.assertEqual(processes_in(place), [])
+        self.assertFalse(place.exists())
+
+    def test_what_one_who_was_killed_was_starting_is_removed_first(self):
+        def start_anew(folder: Path) -> dict[str, str]:
+            self.assertFalse(folder.exists())
+            return start(folder)
+        for names in (["idle"], []):
+            self.set.up(names)
+            killed = self.other("def hang(folder):\n start(folder)\n print('there', flush=True)\n time.sleep(1000)\n"
+                                "services.ALL['slow'] = server(hang)\none.up(['slow'])")
+            killed.stdout.readline()
+            killed.kill()
+            killed.wait()
+            place = self.place(self.set)
+            self.assertEqual(len(processes_in(place)), 1 + len(names))
+            with mock.patch.dict(services.ALL, {"slow": server(start_anew)}):
+                self.set.up(["slow"])
+            place = self.place(self.set)
+            self.assertEqual(sorted(self.set.servers()), sorted([*names, "slow"]))
+            self.assertEqual(len(processes_in(place)), 1 + len(names))
+            self.set.down()
+
+    def test_who_comes_while_a_server_that_others_use_is_crashed_waits_for_it(self):
+        def keep(folder: Path) -> dict[str, str]:
+            place = Place(folder)
+            words = [sys.executable, "-c", "import time; time.sleep(1000)", str(folder / "x")]
+            process = place.spawn_always(words, "log")
+            place.wait(process, lambda: len(processes_in(folder)) == 2, "the server", "log")
+            return {}
+        with mock.patch.dict(services.ALL, {"kept": server(keep)}):
+            self.set.join(["kept"])
+            place = self.place(self.set)
+            keeper, child = sorted(processes_in(place))
+            os.kill(keeper, signal.SIGSTOP)
+            os.kill(child, signal.SIGKILL)
+            wait_until(lambda: processes_in(place) == [keeper], "its end")
+            def goes_on(*arguments):
+                os.kill(keeper, signal.SIGCONT)
+                wait_until(*arguments)
+            with mock.patch.object(services, "wait_until", goes_on):
+                self.set.up(["kept"])
+            self.assertEqual(self.place(self.set), place)
+            self.assertTrue(self.set.runs(["kept"]))
+            self.set.leave(["kept"])
+            self.set.down()
+        self.set.join(["idle"])
+        place = self.place(self.set)
+        os.kill(processes_in(place)[0], signal.SIGKILL)
+        wait_until(lambda: not processes_in(place), "its end")
+        with mock.patch.object(services, "BACK_SECONDS", 0), self.assertRaisesRegex(StartError, "which others use"):
+            self.set.up(["idle"])
+        self.set.leave(["idle"])
+
+    def test_a_process_is_told_from_a_later_one_of_the_same_number(self):
+        me = services.identity(os.getpid())
+        self.assertTrue(services.lives(me))
+        self.assertFalse(services.lives(me + "0"))
+        ended = subprocess.Popen(["true"])
+        wait_until(lambda: services.identity(ended.pid) == "", "its end")  # Although nobody has asked for its status.
+        ended.wait()
+        self.assertEqual(services.identity(ended.pid), "")
 
     def test_a_missing_server_is_left_out_and_fails_in_ci(self):
         with mock.patch.dict(os.environ, {"CI": ""}):
