@@ -50,12 +50,12 @@ Outcome interruptible(base::Runtime& runtime, Run run) {
   }
 }
 
-std::shared_ptr<sql::Database> open_database(Toolkit& toolkit, const SqlOpen& open) {
+std::shared_ptr<sql::Database> open_database(Toolkit& toolkit, const SqlOpen& open, const std::stop_token& stop) {
   sql::DatabaseOptions options{.max_connections = 2, .read_only = open.read_only, .guarded = true};
   options.must_exist = !open.create && !open.read_only && open.url.find(":memory:") == std::string::npos;
   if (open.timeout) options.statement_timeout = *open.timeout;
   try {
-    return toolkit.database(open.url, options);
+    return toolkit.database(open.url, options, {}, stop);
   } catch (const Error& error) {  // --timeout is of a statement: a server that lets nobody in has a time of its own.
     if (error.code() != Code::timeout) throw;
     throw AdvisedError(error, "look whether the server answers, or give a longer connect_timeout= in the URL");
@@ -154,7 +154,7 @@ Outcome run_sql(const SqlRun& options, Outside outside) {
   return interruptible(outside.runtime, [&](Interruption& interruption) {
     const auto text = options.text == "-" ? standard_input() : options.text;
     Toolkit toolkit(outside.runtime, outside.files);
-    const auto database = open_database(toolkit, options.open);
+    const auto database = open_database(toolkit, options.open, interruption.token());
     const auto statements = checked_statements(text, *database, options.open);
     auto connection = database->connect(base::Deadline::never(), interruption.token());
     const auto permission = sql::allow(connection, options.open.allow);
@@ -175,7 +175,7 @@ Outcome run_sql(const SqlRun& options, Outside outside) {
 Outcome delete_rows(const SqlDelete& options, Outside outside) {
   return interruptible(outside.runtime, [&](Interruption& interruption) {
     Toolkit toolkit(outside.runtime, outside.files);
-    const auto database = open_database(toolkit, options.open);
+    const auto database = open_database(toolkit, options.open, interruption.token());
     const auto statement = read_delete(options.statement, database->dialect().lexis);
     DeleteProgressView view(outside, options.open.json);
     try {

@@ -1,6 +1,7 @@
 // `tidelock sql` as people and scripts call it.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -10,6 +11,7 @@
 #include "tidelock/cli/delete_progress.h"
 #include "tidelock/cli/failure.h"
 #include "tidelock/cli/testing/program.h"
+#include "tidelock/sql/backends/all.h"
 #include "tidelock/sql/testing/silent_listener.h"
 
 namespace tidelock::cli {
@@ -181,6 +183,22 @@ TEST_F(SqlCommands, ASignalEndsAQuery) {
   while (!running.child().wait(runtime_.in(200ms))) running.child().signal(SIGINT);
   const auto ended = running.wait();
   EXPECT_EQ(ended.status.signal, SIGINT) << ended.err;
+}
+
+TEST_F(SqlCommands, ASignalEndsTheWaitForAServer) {
+  constexpr std::uint16_t kPort = 15432;
+  const sql::testing::SilentListener silent(runtime_, kPort, true);
+  for (const std::string scheme : {"postgres", "mariadb"}) {
+    const auto known = sql::engines();
+    if (std::ranges::find(known, scheme, &sql::Engine::scheme) == known.end()) continue;
+    const auto url = scheme + "://app@" + silent.address() + ":" + std::to_string(kPort) + "/shop?connect_timeout=60s";
+    const auto begin = runtime_.now();
+    auto running = start(tidelock({"sql", url, "select 1"}));
+    // The first signal may come before the program listens to signals.
+    while (!running.child().wait(runtime_.in(200ms))) running.child().signal(SIGINT);
+    EXPECT_EQ(running.wait().status.signal, SIGINT);
+    EXPECT_LT(runtime_.now() - begin, 30s) << scheme;
+  }
 }
 
 TEST_F(SqlCommands, ReadsStatementsFromTheStandardInput) {

@@ -40,8 +40,12 @@ void Connection::set_statement_timeout(base::Duration timeout) { link().set_stat
 Canceller Connection::canceller() const { return Canceller(pool_, link(), scope_); }
 std::uint64_t Connection::id() const { return link().id(); }
 std::int64_t Connection::session_id() const { return link().session_id(); }
-bool Connection::is_alive(base::Deadline deadline) { return link().is_alive(scope_, deadline); }
-void Connection::listen(std::string_view channel) { link().listen(scope_, channel); }
+bool Connection::is_alive(base::Deadline deadline, const std::stop_token& stop) {
+  return link().is_alive(scope_, deadline, stop);
+}
+void Connection::listen(std::string_view channel, base::Deadline deadline, const std::stop_token& stop) {
+  link().listen(scope_, channel, deadline, stop);
+}
 std::optional<Notification> Connection::wait_for_notification(base::Deadline deadline, const std::stop_token& stop) {
   return link().wait_for_notification(scope_, deadline, stop);
 }

@@ -37,13 +37,15 @@ class Connection : public Executor {
   // unsupported (Dialect::session_id; behind a pooler that lends its sessions anew for each transaction).
   std::int64_t session_id() const;
 
-  // Asks the engine for an answer. False when none came until the deadline: what is left is to give it back.
-  // Error: misuse while a transaction or query is on.
-  bool is_alive(base::Deadline deadline);
+  // Asks the engine for an answer. False when none came until the deadline, or until `stop` was requested: what is left
+  // is to give it back. Error: misuse while a transaction or query is on.
+  bool is_alive(base::Deadline deadline, const std::stop_token& stop = {});
 
-  // From now on, until the connection goes back, what is told on `channel` comes here. Error: misuse while a
-  // transaction is open, unsupported (Dialect::notifications).
-  void listen(std::string_view channel);
+  // From now on, until the connection goes back, what is told on `channel` comes here. Waits for the server's word
+  // until the deadline, for the statement timeout, or until `stop` is requested. Errors: misuse while a transaction is
+  // open, unsupported (Dialect::notifications); timeout, cancelled: what is left is to give it back.
+  void listen(std::string_view channel, base::Deadline deadline = base::Deadline::never(),
+              const std::stop_token& stop = {});
   // The oldest notification that was not taken yet; empty at the deadline, and when `stop` is requested. Something may
   // be told and not arrive (the server restarts): look at the truth as well from time to time.
   // Error: connection_lost.

@@ -28,8 +28,7 @@ Database::Database(base::Runtime& runtime, std::unique_ptr<Driver> driver, Datab
     : pool_(std::make_shared<Pool>(runtime, std::move(driver), std::move(options), std::move(name))) {}
 Database::~Database() = default;
 
-Connection Database::connect() { return Connection(pool_, pool_->checkout(std::nullopt, {})); }
-Connection Database::connect(base::Deadline deadline, const std::stop_token& stop) {
+Connection Database::connect(std::optional<base::Deadline> deadline, const std::stop_token& stop) {
   return Connection(pool_, pool_->checkout(deadline, stop));
 }
 

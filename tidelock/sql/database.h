@@ -54,10 +54,9 @@ class Database {
   // A connection of the pool, first come, first served; but a task that gives one back and comes straight back for
   // another goes on for a turn of 2 ms before the first in line has it (docs/decisions/pool-in-turn.md). Errors:
   // timeout when all are taken until the deadline (names the size of the pool and who has held one longest); those of
-  // opening the database.
-  Connection connect();  // Waits for checkout_timeout.
-  // Waits until then at most, or until `stop` is requested. Error: cancelled.
-  Connection connect(base::Deadline deadline, const std::stop_token& stop = {});
+  // opening the database; cancelled when `stop` is requested meanwhile. Without a deadline it waits for the
+  // checkout_timeout, and a new connection to a server has the time that its URL gives it.
+  Connection connect(std::optional<base::Deadline> deadline = {}, const std::stop_token& stop = {});
 
   // As on a Connection, committed by itself.
   template <typename... Args>

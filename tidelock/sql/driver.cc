@@ -16,7 +16,7 @@ std::vector<PreparedTransaction> Session::prepared_transactions(base::Deadline) 
   throw_not_implemented("prepared_transactions");
 }
 std::int64_t Session::session_id() { throw_not_implemented("session_id"); }
-void Session::listen(std::string_view, base::Deadline) { throw_not_implemented("listen"); }
+void Session::listen(std::string_view, base::Deadline, const std::stop_token&) { throw_not_implemented("listen"); }
 std::optional<Notification> Session::wait_for_notification(base::Deadline, const std::stop_token&) {
   throw_not_implemented("wait_for_notification");
 }

@@ -96,8 +96,9 @@ class Session {
 
   // Without asking the engine: its other end has gone. Called by who has the session, between two statements.
   virtual bool has_hung_up() noexcept { return false; }
-  // Asks the engine and waits for its answer.
-  virtual bool is_alive(base::Deadline) noexcept { return true; }
+  // Asks the engine and waits for its answer. False when none came until the deadline, or until `stop` was requested:
+  // then the session is of no use, as somebody's answer may still come.
+  virtual bool is_alive(base::Deadline, const std::stop_token& /*stop*/) noexcept { return true; }
 
   // The rest is called only where the Dialect declares it; the defaults throw `internal`.
 
@@ -113,8 +114,8 @@ class Session {
   // each transaction.
   virtual std::int64_t session_id();
 
-  // Dialect::notifications. Errors as above.
-  virtual void listen(std::string_view channel, base::Deadline deadline);
+  // Dialect::notifications. Errors as above; timeout and cancelled, after which the session is of no use.
+  virtual void listen(std::string_view channel, base::Deadline deadline, const std::stop_token& stop);
   // Empty at the deadline, and when `stop` is requested.
   virtual std::optional<Notification> wait_for_notification(base::Deadline deadline, const std::stop_token& stop);
 };

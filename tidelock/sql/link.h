@@ -40,7 +40,9 @@ class Link {
   void start_lease(std::uint64_t scope);
   bool end_lease() noexcept;  // Ends what runs and rolls back. False: close it.
   bool has_hung_up() noexcept { return session_->has_hung_up(); }
-  bool answers(base::Deadline deadline) noexcept { return session_->is_alive(deadline); }
+  bool answers(base::Deadline deadline, const std::stop_token& stop) noexcept {
+    return session_->is_alive(deadline, stop);
+  }
   void close() noexcept;
   void cancel() noexcept { session_->cancel(); }  // From any task; the Pool sees to it that the session lives.
 
@@ -74,8 +76,8 @@ class Link {
   void rollback_prepared(std::string_view xid);
   std::vector<PreparedTransaction> prepared_transactions();
   std::int64_t session_id();
-  bool is_alive(std::uint64_t scope, base::Deadline deadline);
-  void listen(std::uint64_t scope, std::string_view channel);
+  bool is_alive(std::uint64_t scope, base::Deadline deadline, const std::stop_token& stop);
+  void listen(std::uint64_t scope, std::string_view channel, base::Deadline deadline, const std::stop_token& stop);
   std::optional<Notification> wait_for_notification(std::uint64_t scope, base::Deadline deadline,
                                                     const std::stop_token& stop);
 

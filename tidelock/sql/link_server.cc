@@ -1,4 +1,5 @@
 // What only servers have: commit in two phases, sessions with a number, liveness, notifications.
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -62,20 +63,20 @@ std::int64_t Link::session_id() {
   return session_->session_id();
 }
 
-bool Link::is_alive(std::uint64_t scope, base::Deadline deadline) {
+bool Link::is_alive(std::uint64_t scope, base::Deadline deadline, const std::stop_token& stop) {
   const Use use(*this);
   check(scope);
-  return !broken_ && session_->is_alive(deadline);
+  return !broken_ && session_->is_alive(deadline, stop);
 }
 
-void Link::listen(std::uint64_t scope, std::string_view channel) {
+void Link::listen(std::uint64_t scope, std::string_view channel, base::Deadline deadline, const std::stop_token& stop) {
   const Use use(*this);
   check(scope);
   const auto& dialect = pool_.dialect();
   dialect.require(dialect.notifications, "notifications");
   if (channel.empty()) throw Error(Code::invalid_argument, "name the channel to listen on");
   check_values(std::array{ValueView(channel)});
-  session_->listen(channel, statement_deadline());
+  session_->listen(channel, std::min(deadline, statement_deadline()), stop);
 }
 
 std::optional<Notification> Link::wait_for_notification(std::uint64_t scope, base::Deadline deadline,

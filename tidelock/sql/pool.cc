@@ -198,7 +198,7 @@ void Pool::end_watch() noexcept {
 
 // A session that is worth handing out: the one it has, or a new one.
 void Pool::make_ready(Slot& slot, base::Deadline until, const std::stop_token& stop) {
-  close_if_spent(slot, until);
+  close_if_spent(slot, until, stop);
   if (slot.link.is_open()) return;
   try {
     open(slot, until, stop);
@@ -243,11 +243,11 @@ void Pool::open(Slot& slot, base::Deadline until, const std::stop_token& stop) {
 }
 
 // Sessions of a server: too old, hung up by the server, or idle for so long that it is asked.
-void Pool::close_if_spent(Slot& slot, base::Deadline until) noexcept {
+void Pool::close_if_spent(Slot& slot, base::Deadline until, const std::stop_token& stop) noexcept {
   if (!dialect_.is_server || !slot.link.is_open()) return;
   const auto now = runtime_.now();
   const auto answers = [&] {
-    return slot.link.answers(std::min(until, base::Deadline(base::later(now, kAnswerWithin))));
+    return slot.link.answers(std::min(until, base::Deadline(base::later(now, kAnswerWithin))), stop);
   };
   if (now >= slot.old_at) {
     count(&Measures::old);

@@ -105,7 +105,7 @@ class Pool {
   void make_ready(Slot& slot, base::Deadline until, const std::stop_token& stop) TIDELOCK_EXCLUDES(mutex_);
   void open(Slot& slot, base::Deadline until, const std::stop_token& stop);
   base::CircuitBreaker::Permit permit_to_open(base::Deadline until, const std::stop_token& stop);
-  void close_if_spent(Slot& slot, base::Deadline until) noexcept TIDELOCK_EXCLUDES(mutex_);
+  void close_if_spent(Slot& slot, base::Deadline until, const std::stop_token& stop) noexcept TIDELOCK_EXCLUDES(mutex_);
   void close_unused(Slot* slot, base::Instant now) noexcept TIDELOCK_EXCLUDES(mutex_);
   Slot* take_unused(base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
   void count(base::Counter Measures::*what) noexcept TIDELOCK_EXCLUDES(mutex_);

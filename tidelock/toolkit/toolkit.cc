@@ -9,12 +9,14 @@
 
 namespace tidelock {
 
-std::shared_ptr<sql::Database> Toolkit::database(std::string_view url, const sql::DatabaseOptions& options) {
-  return database(base::Url::parse(url), options);
+std::shared_ptr<sql::Database> Toolkit::database(std::string_view url, const sql::DatabaseOptions& options,
+                                                 std::optional<base::Deadline> deadline, const std::stop_token& stop) {
+  return database(base::Url::parse(url), options, deadline, stop);
 }
 
-std::shared_ptr<sql::Database> Toolkit::database(const base::Url& url, const sql::DatabaseOptions& options) {
-  return sql::open(runtime_, files_, url, options);
+std::shared_ptr<sql::Database> Toolkit::database(const base::Url& url, const sql::DatabaseOptions& options,
+                                                 std::optional<base::Deadline> deadline, const std::stop_token& stop) {
+  return sql::open(runtime_, files_, url, options, deadline, stop);
 }
 
 std::shared_ptr<lock::Backend> Toolkit::lock_backend(std::string_view text) {

@@ -7,6 +7,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -30,8 +32,12 @@ class Toolkit {
   Toolkit& operator=(const Toolkit&) = delete;
 
   // A pool of its own each time. Errors: those of sql::open().
-  std::shared_ptr<sql::Database> database(std::string_view url, const sql::DatabaseOptions& options = {});
-  std::shared_ptr<sql::Database> database(const base::Url& url, const sql::DatabaseOptions& options = {});
+  std::shared_ptr<sql::Database> database(std::string_view url, const sql::DatabaseOptions& options = {},
+                                          std::optional<base::Deadline> deadline = {},
+                                          const std::stop_token& stop = {});
+  std::shared_ptr<sql::Database> database(const base::Url& url, const sql::DatabaseOptions& options = {},
+                                          std::optional<base::Deadline> deadline = {},
+                                          const std::stop_token& stop = {});
 
   // One arbiter a URL, however it is spelled, for as long as this Toolkit lives: all who name memory: exclude each
   // other.

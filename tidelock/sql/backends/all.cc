@@ -89,7 +89,8 @@ base::Url with_password(base::Files& files, const base::Url& url, base::UrlParam
 std::unique_ptr<Driver> make_driver([[maybe_unused]] base::Runtime& runtime, [[maybe_unused]] base::Files& files,
                                     const base::Url& url, [[maybe_unused]] base::UrlParams& params,
                                     [[maybe_unused]] const DatabaseOptions& options,
-                                    [[maybe_unused]] base::Deadline deadline) {
+                                    [[maybe_unused]] base::Deadline deadline,
+                                    [[maybe_unused]] const std::stop_token& stop) {
 #if TIDELOCK_HAVE_SQLITE
   if (url.scheme == "sqlite") return sqlite::make_driver(runtime, files, url, params, options);
 #endif
@@ -98,7 +99,7 @@ std::unique_ptr<Driver> make_driver([[maybe_unused]] base::Runtime& runtime, [[m
 #endif
 #if TIDELOCK_HAVE_MARIADB
   if (engine_of(url.scheme) == "mariadb") {
-    return mariadb::make_driver(runtime, with_password(files, url, params), params, options, deadline);
+    return mariadb::make_driver(runtime, with_password(files, url, params), params, options, deadline, stop);
   }
 #endif
 #if TIDELOCK_HAVE_POSTGRES
@@ -155,17 +156,14 @@ Lexis lexis_of(const base::Url& url) {
 }
 
 std::unique_ptr<Database> open(base::Runtime& runtime, base::Files& files, const base::Url& url,
-                               const DatabaseOptions& options, std::optional<base::Deadline> deadline) {
+                               const DatabaseOptions& options, std::optional<base::Deadline> deadline,
+                               const std::stop_token& stop) {
   base::UrlParams params(url);
   auto merged = options;
   merged.read(params);
-  auto driver = make_driver(runtime, files, url, params, merged, deadline.value_or(base::Deadline::never()));
+  auto driver = make_driver(runtime, files, url, params, merged, deadline.value_or(base::Deadline::never()), stop);
   auto database = std::make_unique<Database>(runtime, std::move(driver), merged, url.to_string());
-  if (deadline) {
-    database->connect(*deadline);
-  } else {
-    database->connect();
-  }
+  database->connect(deadline, stop);
   return database;
 }
 
@@ -187,7 +185,7 @@ void check_url(base::Runtime& runtime, base::Files& files, const base::Url& url,
     return;
   }
 #endif
-  make_driver(runtime, files, url, params, merged, base::Deadline::never());
+  make_driver(runtime, files, url, params, merged, base::Deadline::never(), {});
 }
 
 }  // namespace tidelock::sql

@@ -30,12 +30,14 @@ std::string engine_of(std::string_view scheme);
 // How the database of this URL will read SQL; opens nothing. Error: invalid_argument, as open().
 Lexis lexis_of(const base::Url& url);
 
-// Opens one connection, so that a wrong path or a damaged file is found here; until the deadline, or for the
-// checkout_timeout. Borrows runtime and files.
+// Opens one connection, so that a wrong path or a damaged file is found here; deadline and `stop` as of
+// Database::connect(). Borrows runtime and files.
 // Errors: invalid_argument for an unknown scheme (lists the known ones) or parameter (names the nearest); not_found,
-// permission_denied, read_only, not_a_database, corrupt, newer_schema, database_locked, unsupported.
+// permission_denied, read_only, not_a_database, corrupt, newer_schema, database_locked, unsupported, timeout,
+// cancelled.
 std::unique_ptr<Database> open(base::Runtime& runtime, base::Files& files, const base::Url& url,
-                               const DatabaseOptions& options = {}, std::optional<base::Deadline> deadline = {});
+                               const DatabaseOptions& options = {}, std::optional<base::Deadline> deadline = {},
+                               const std::stop_token& stop = {});
 
 // Throws the invalid_argument that open() would throw for the URL alone. Touches no file and no server.
 void check_url(base::Runtime& runtime, base::Files& files, const base::Url& url, const DatabaseOptions& options = {});

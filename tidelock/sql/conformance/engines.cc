@@ -327,10 +327,11 @@ std::unique_ptr<Database> Place::open(const std::string& parameters) const {
   return sql::open(runtime, files, with(url_, parameters));
 }
 
-std::unique_ptr<Database> Place::open_at(std::uint16_t port, const std::string& parameters) const {
+std::unique_ptr<Database> Place::open_at(std::uint16_t port, const std::string& parameters,
+                                         const std::stop_token& stop) const {
   auto url = with(url_, parameters);
   url.hosts.front().port = port;
-  return sql::open(runtime, files, url);
+  return sql::open(runtime, files, url, {}, std::nullopt, stop);
 }
 
 std::unique_ptr<Database> Place::open_by(const std::string& host, std::shared_ptr<base::Resolver> resolver,

@@ -127,7 +127,8 @@ class Place {
   // As another user of the server, who needs no password. The database must exist.
   std::unique_ptr<Database> open_as(const std::string& user) const;
   // The same database through another port of this machine.
-  std::unique_ptr<Database> open_at(std::uint16_t port, const std::string& parameters) const;
+  std::unique_ptr<Database> open_at(std::uint16_t port, const std::string& parameters,
+                                    const std::stop_token& stop = {}) const;
   // The same database at a host of this name, as the resolver knows it.
   std::unique_ptr<Database> open_by(const std::string& host, std::shared_ptr<base::Resolver> resolver,
                                     const std::string& parameters = {}) const;

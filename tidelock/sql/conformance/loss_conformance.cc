@@ -157,6 +157,74 @@ TEST_P(SqlLosses, ASilentServerIsGivenUpAtTheDeadline) {
   });
 }
 
+// After each piece of what the server says until a session is ready it says no more.
+TEST_P(SqlLosses, ARequestToStopEndsAFirstConnectionAtEachOfItsSteps) {
+  run([&](const Place& place) {
+    bool opened = false;
+    for (int step = 0; !opened; ++step) {
+      Proxy proxy(place.runtime, "127.0.0.1", place.port());
+      std::stop_source stop;
+      int pieces = 0;
+      const auto goes_silent = [&] {
+        proxy.freeze(true);
+        stop.request_stop();
+      };
+      proxy.edit([&](std::span<char>) {
+        if (++pieces == step) goes_silent();
+      });
+      if (step == 0) goes_silent();
+      const auto begin = place.runtime.now();
+      try {
+        place.open_at(proxy.port(), "connect_timeout=60s&" + faults().by_proxy, stop.get_token());
+        opened = true;
+        EXPECT_GT(step, 2);
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::cancelled) << "step " << step << ": " << error.what();
+      }
+      ASSERT_LT(place.runtime.now() - begin, 30s) << "step " << step;
+      ASSERT_LT(step, 100);
+    }
+  });
+}
+
+TEST_P(SqlLosses, ARequestToStopEndsTheWaitForASignOfLife) {
+  run([&](const Place& place) {
+    Proxy proxy(place.runtime, "127.0.0.1", place.port());
+    const auto db = place.open_at(proxy.port(), faults().by_proxy);
+    auto connection = db->connect();
+    EXPECT_TRUE(connection.is_alive(place.runtime.in(60s)));
+    proxy.freeze(true);
+    std::stop_source stop;
+    auto stopper = place.runtime.spawn("stopper", [&](const std::stop_token&) { stop.request_stop(); });
+    const auto begin = place.runtime.now();
+    EXPECT_FALSE(connection.is_alive(place.runtime.in(60s), stop.get_token()));
+    EXPECT_LT(place.runtime.now() - begin, 30s);
+    proxy.freeze(false);
+    EXPECT_FALSE(connection.is_alive(place.runtime.in(60s))) << "its answer may still come";
+  });
+}
+
+TEST_P(SqlLosses, ListeningOnASilentServerEndsAtTheDeadlineAndOnRequest) {
+  run([&](const Place& place) {
+    Proxy proxy(place.runtime, "127.0.0.1", place.port());
+    const auto db = place.open_at(proxy.port(), faults().by_proxy);
+    if (!db->dialect().notifications) return;
+    for (const bool stopped : {false, true}) {
+      auto connection = db->connect();
+      EXPECT_EQ(connection.one<int>("select 1"), 1);
+      proxy.freeze(true);
+      std::stop_source stop;
+      if (stopped) stop.request_stop();
+      const auto begin = place.runtime.now();
+      EXPECT_THROW_CODE(connection.listen("c", place.runtime.in(stopped ? 60s : 50ms), stop.get_token()),
+                        stopped ? Code::cancelled : Code::timeout);
+      EXPECT_LT(place.runtime.now() - begin, 30s);
+      proxy.freeze(false);
+    }
+    db->connect().listen("c");
+  });
+}
+
 // Many tasks on few connections: sessions are ended, connections are cut, delayed and frozen, as the seed says.
 TEST_P(SqlLosses, UnderLoadAndRandomFailuresNoUnitIsLostAndNoneAppliedTwice) {
   run([&](const Place& place) {

@@ -24,6 +24,7 @@ struct Script {
   int cancels = 0;
   bool hung_up = false;
   bool answers = true;
+  std::function<void(base::Deadline, const std::stop_token&)> asking = [](auto, const auto&) {};
   int asked = 0;
   base::Deadline asked_until = base::Deadline::never();
   bool is_server = false;
@@ -50,10 +51,11 @@ class FakeSession final : public Session {
   void cancel() noexcept override { ++script_.cancels; }
   bool reset() noexcept override { return script_.on_reset(); }
   bool has_hung_up() noexcept override { return script_.hung_up; }
-  bool is_alive(base::Deadline deadline) noexcept override {
+  bool is_alive(base::Deadline deadline, const std::stop_token& stop) noexcept override {
     ++script_.asked;
     script_.asked_until = deadline;
-    return script_.answers;
+    script_.asking(deadline, stop);
+    return script_.answers && !stop.stop_requested();
   }
   void prepare_commit() override { script_.on_commit(); }
 
@@ -70,7 +72,8 @@ class FakeDriver final : public Driver {
     dialect_.prepare_ends_connection = script.prepare_ends_connection;
   }
   const Dialect& dialect() const override { return dialect_; }
-  std::unique_ptr<Session> open(base::Deadline, const std::stop_token&) override {
+  std::unique_ptr<Session> open(base::Deadline, const std::stop_token& stop) override {
+    if (stop.stop_requested()) throw Error(Code::cancelled, "stopped while it connected");
     script_.on_open();
     ++script_.opened;
     return std::make_unique<FakeSession>(script_);

@@ -22,6 +22,7 @@
 #include "tidelock/lock/mutex.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/sql/testing/needs.h"
+#include "tidelock/sql/testing/proxy.h"
 #include "tidelock/sql/testing/silent_listener.h"
 #include "tidelock/sql/testing/turn.h"
 #include "tidelock/world/testing.h"
@@ -194,6 +195,30 @@ TEST_P(ServerLocks, OpeningThemEndsInTimeWhereAServerSaysNothing) {
   const auto begin = runtime_.now();
   EXPECT_THROW_CODE(SqlBackend(runtime_, files_, url, {.patience = 200ms}), Code::timeout);
   EXPECT_LT(runtime_.now() - begin, 30s);
+}
+
+// The watch of locks ends with its backend, and looks for itself meanwhile.
+TEST_P(ServerLocks, ListeningEndsInTimeWhereAServerFallsSilentAndAtOnceOnRequest) {
+  auto url = place_->url();
+  sql::testing::Proxy proxy(runtime_, url.hosts.front().name, url.hosts.front().port.value());
+  url.hosts.front() = {"127.0.0.1", proxy.port()};
+  if (GetParam().name == "mariadb") url.params["sslmode"] = "disable";
+  StateServer source(runtime_, files_, url, {});
+  const auto state = source.get(soon());
+  if (!state->database().dialect().notifications) return;
+  EXPECT_NE(state->watch(soon(), {}), nullptr);
+  for (const bool stopped : {false, true}) {
+    state->database().connect();
+    proxy.freeze(true);
+    std::stop_source stop;
+    if (stopped) stop.request_stop();
+    const auto begin = runtime_.now();
+    EXPECT_THROW_CODE(state->watch(runtime_.in(stopped ? 60s : 100ms), stop.get_token()),
+                      stopped ? Code::cancelled : Code::timeout);
+    EXPECT_LT(runtime_.now() - begin, 30s);
+    proxy.freeze(false);
+  }
+  EXPECT_NE(state->watch(soon(), {}), nullptr);
 }
 
 // --- What is left behind ------------------------------------------------------------------------------------------

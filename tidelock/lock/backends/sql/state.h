@@ -33,7 +33,8 @@ class State {
   virtual sql::Database& database() const = 0;
   virtual const Tables& tables() const = 0;
   virtual Presence* presence() const { return nullptr; }  // Null: nobody is known to be gone.
-  virtual std::unique_ptr<Changes> watch() const = 0;     // Null: nothing can be heard here, only looked at.
+  // Null: nothing can be heard here, only looked at. Errors: any; timeout, cancelled.
+  virtual std::unique_ptr<Changes> watch(base::Deadline deadline, const std::stop_token& stop) const = 0;
   // False: it is read without a lock, and somebody wrote since it was opened. What was read may be half of this and
   // half of that.
   virtual bool still_holds() const { return true; }

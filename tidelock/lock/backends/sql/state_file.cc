@@ -51,7 +51,7 @@ FileState::FileState(base::Runtime& runtime, base::Files& watched_files, const b
       index(with_suffix(file, "-shm")),
       folder(runtime, watched_files, base::folder_of(file)) {}
 
-std::unique_ptr<Changes> FileState::watch() const {
+std::unique_ptr<Changes> FileState::watch(base::Deadline /*deadline*/, const std::stop_token& /*stop*/) const {
   if (path.empty()) return nullptr;
   for (const auto& place : {log, base::folder_of(path)}) {
     try {

@@ -31,7 +31,7 @@ struct FileState final : State {
   const Tables& tables() const override { return lock_tables; }
   Presence* presence() const override { return waiting.get(); }
   // Every commit writes to the log; the folder does where there is none yet.
-  std::unique_ptr<Changes> watch() const override;
+  std::unique_ptr<Changes> watch(base::Deadline deadline, const std::stop_token& stop) const override;
   bool still_holds() const override;
 
   base::Files& files;

@@ -29,8 +29,9 @@ const ServerStatements& statements_for(const sql::Dialect& dialect) {
 // What is told by the commits that free something.
 class Notifications final : public Changes {
  public:
-  explicit Notifications(sql::Connection connection) : connection_(std::move(connection)) {
-    connection_.listen(kChannel);
+  Notifications(sql::Connection connection, base::Deadline deadline, const std::stop_token& stop)
+      : connection_(std::move(connection)) {
+    connection_.listen(kChannel, deadline, stop);
   }
   std::optional<std::string> wait(base::Deadline deadline, const std::stop_token& stop) override {
     auto told = connection_.wait_for_notification(deadline, stop);
@@ -48,12 +49,12 @@ class ServerState final : public State {
 
   sql::Database& database() const override { return *database_; }
   const ServerTables& tables() const override { return tables_; }
-  std::unique_ptr<Changes> watch() const override {
+  std::unique_ptr<Changes> watch(base::Deadline deadline, const std::stop_token& stop) const override {
     // What hears keeps a connection; of one there is none to spare.
     const bool spare = database_->options().max_connections > 1;
     if (!database_->dialect().notifications || !spare || behind_pooler_) return nullptr;
     try {
-      return std::make_unique<Notifications>(database_->connect());
+      return std::make_unique<Notifications>(database_->connect(deadline, stop), deadline, stop);
     } catch (const Error& error) {
       if (error.code() != Code::unsupported) throw;
       behind_pooler_ = true;  // It lends its sessions anew for each transaction.

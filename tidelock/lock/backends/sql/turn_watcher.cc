@@ -19,8 +19,9 @@ constexpr base::Duration kBlindLook = 50ms;      // Where nothing can be heard, 
 constexpr base::Duration kBlindLookMax = 400ms;  // … and twice as long each time, up to this.
 constexpr base::Duration kRest = 1ms;            // After a look: of many commits in a row not each is looked at.
 constexpr base::Duration kKept = 10s;            // What is heard with, when nobody waits any more.
-constexpr base::Duration kPatience = 1s;         // With the database, for a watch.
-constexpr base::Duration kLookPatience = 5s;     // The same for one look, where nobody wants to be told sooner.
+constexpr base::Duration kPatience = 1s;         // With the state, until it is open.
+constexpr base::Duration kLookPatience = 5s;     // With the database, for a watch, and for one look where nobody wants
+                                                 // to be told sooner.
 
 }  // namespace
 
@@ -124,7 +125,7 @@ void TurnWatcher::run(const std::stop_token& stop) {
       if (state != watched || changes == nullptr) {
         changes = nullptr;
         watched = std::move(state);
-        changes = watched->watch();
+        changes = watched->watch(runtime_.in(kLookPatience), stop);
         if (changes != nullptr) {
           look_at_all(stop);  // At what was committed before there was a watch.
           next_look = in_about(kLookEvery);

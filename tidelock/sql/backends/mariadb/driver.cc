@@ -80,8 +80,9 @@ bool is_missing_database(const Error& error, const Settings& settings) {
   return error.code() == Code::not_found && !settings.database.empty();
 }
 
-void make_database(base::Runtime& runtime, const Settings& settings, base::Deadline deadline) {
-  Wire wire(runtime, settings, {}, deadline);
+void make_database(base::Runtime& runtime, const Settings& settings, base::Deadline deadline,
+                   const std::stop_token& stop) {
+  Wire wire(runtime, settings, {}, deadline, stop);
   wire.begin(deadline, false);
   if (!wire.query("create database if not exists " + quoted_identifier(settings.database) +
                   " character set utf8mb4 collate utf8mb4_nopad_bin")) {
@@ -92,18 +93,18 @@ void make_database(base::Runtime& runtime, const Settings& settings, base::Deadl
 
 class MariadbDriver final : public Driver {
  public:
-  MariadbDriver(base::Runtime& runtime, Settings settings, base::Deadline until)
+  MariadbDriver(base::Runtime& runtime, Settings settings, base::Deadline until, const std::stop_token& stop)
       : runtime_(runtime), settings_(std::move(settings)) {
     if (settings_.resolver == nullptr) settings_.resolver = std::make_shared<base::SystemResolver>(runtime_);
     const base::Deadline deadline = within_connect_timeout(until);
     auto first = [&] {
       try {
-        return std::make_unique<MariadbSession>(runtime_, settings_, deadline);
+        return std::make_unique<MariadbSession>(runtime_, settings_, deadline, stop);
       } catch (const Error& error) {
         if (settings_.must_exist || settings_.read_only || !is_missing_database(error, settings_)) throw;
       }
-      make_database(runtime_, settings_, deadline);
-      return std::make_unique<MariadbSession>(runtime_, settings_, deadline);
+      make_database(runtime_, settings_, deadline, stop);
+      return std::make_unique<MariadbSession>(runtime_, settings_, deadline, stop);
     }();
     dialect_ = make_dialect(settings_, first->facts());
     first_ = std::move(first);
@@ -143,8 +144,9 @@ Lexis lexis_of(const base::Url& url) {
 }
 
 std::unique_ptr<Driver> make_driver(base::Runtime& runtime, const base::Url& url, base::UrlParams& params,
-                                    const DatabaseOptions& options, base::Deadline deadline) {
-  return std::make_unique<MariadbDriver>(runtime, read_settings(url, params, options), deadline);
+                                    const DatabaseOptions& options, base::Deadline deadline,
+                                    const std::stop_token& stop) {
+  return std::make_unique<MariadbDriver>(runtime, read_settings(url, params, options), deadline, stop);
 }
 
 }  // namespace tidelock::sql::mariadb

@@ -19,6 +19,7 @@ Lexis lexis_of(const base::Url& url);
 // Connects once, to learn what the server can, until the deadline or for the connect_timeout. `params`: of `url`, with
 // those of DatabaseOptions taken out.
 std::unique_ptr<Driver> make_driver(base::Runtime& runtime, const base::Url& url, base::UrlParams& params,
-                                    const DatabaseOptions& options, base::Deadline deadline);
+                                    const DatabaseOptions& options, base::Deadline deadline,
+                                    const std::stop_token& stop);
 
 }  // namespace tidelock::sql::mariadb

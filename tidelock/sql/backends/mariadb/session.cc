@@ -75,7 +75,7 @@ MariadbSession::MariadbSession(base::Runtime& runtime, const Settings& settings,
     throw Error(Code::unsupported, "the server at " + settings.address() + " is no MariaDB (it says " +
                                        mysql_get_server_info(wire_.get()) + "): Tidelock knows MariaDB only");
   }
-  set_up(deadline);
+  set_up(deadline, stop);
 }
 
 std::string MariadbSession::set_up_text() const {
@@ -92,14 +92,18 @@ std::string MariadbSession::set_up_text() const {
   return text;
 }
 
-void MariadbSession::set_up(base::Deadline deadline) {
-  wire_.begin(deadline, false);
+void MariadbSession::set_up(base::Deadline deadline, const std::stop_token& stop) {
+  wire_.begin_opening(deadline, stop);
   const auto rows = wire_.rows(
       set_up_text() +
       "select connection_id(), version(), @@max_allowed_packet, @@log_bin, @@innodb_rollback_on_timeout, "
       "@@global.read_only, (select variable_value from information_schema.session_variables where variable_name = "
       "'innodb_snapshot_isolation'), database()");
   wire_.end();
+  if (const auto why = wire_.interrupted()) {
+    throw Error(*why, std::string(*why == Code::cancelled ? "stopped" : "no answer in time") +
+                          " while a session was set up at " + settings_.address());
+  }
   if (!rows || rows->size() != 1 || rows->front().size() != 8) {
     throw wire_.error("setting up a session at " + settings_.address());
   }
@@ -308,16 +312,16 @@ bool MariadbSession::reset() noexcept {
     if (!ok) return false;
     ++generation_;
     const auto database = facts_.database;
-    set_up(deadline);
+    set_up(deadline, {});
     return facts_.database == database;  // Where none was chosen, none can be again.
   } catch (const std::exception&) {
     return false;
   }
 }
 
-bool MariadbSession::is_alive(base::Deadline deadline) noexcept {
+bool MariadbSession::is_alive(base::Deadline deadline, const std::stop_token& stop) noexcept {
   if (wire_.broken()) return false;
-  wire_.begin(deadline, false);
+  wire_.begin_opening(deadline, stop);
   const bool answered = wire_.query("do 0");
   wire_.end();
   if (!answered) wire_.set_broken();

@@ -54,7 +54,7 @@ class MariadbSession final : public Session {
   void cancel() noexcept override { wire_.stop(); }
   bool reset() noexcept override;
   bool has_hung_up() noexcept override { return wire_.has_hung_up(); }
-  bool is_alive(base::Deadline deadline) noexcept override;
+  bool is_alive(base::Deadline deadline, const std::stop_token& stop) noexcept override;
   void prepare_commit() override;
   Position commit_prepared(std::string_view xid, base::Deadline deadline) override;
   void rollback_prepared(std::string_view xid, base::Deadline deadline) override;
@@ -88,7 +88,7 @@ class MariadbSession final : public Session {
   void check_size(std::size_t bytes) const;
 
  private:
-  void set_up(base::Deadline deadline);
+  void set_up(base::Deadline deadline, const std::stop_token& stop);
   std::string set_up_text() const;
   void check_allowed(const StatementKind& kind, std::string_view sql) const;
   void check_alive() const;  // Error: what ended the transaction.

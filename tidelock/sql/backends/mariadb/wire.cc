@@ -246,8 +246,14 @@ void Wire::begin(base::Deadline deadline, bool interruptible) {
   if (stop_.stop_requested()) request_.request();
 }
 
+void Wire::begin_opening(base::Deadline deadline, const std::stop_token& stop) {
+  begin(deadline, false);
+  opening_ = stop;
+}
+
 void Wire::end() noexcept {
   request_.end();
+  opening_ = {};
   deadline_ = base::Deadline::never();
 }
 
@@ -291,14 +297,14 @@ int Wire::wait_until(int events) {
   }
   auto& poll = (events & MYSQL_WAIT_WRITE) != 0 ? writing_ : reading_;
   while (!broken_) {
-    const bool woken = poll.wait(deadline_);
+    const bool woken = poll.wait(deadline_, opening_);
     if (woken && poll.ready(0)) return events & ~MYSQL_WAIT_TIMEOUT;
     if (woken) {
       request_.drain();
       if (!request_.requested()) continue;  // It was meant for an earlier statement.
       check_stop();
     } else if (!interruptible_ || interrupted_) {
-      interrupted_ = interrupted_.value_or(Code::timeout);
+      interrupted_ = interrupted_.value_or(opening_.stop_requested() ? Code::cancelled : Code::timeout);
       cut();
     } else {
       interrupt(Code::timeout);

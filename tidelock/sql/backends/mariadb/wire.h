@@ -69,6 +69,9 @@ class Wire {
   // From here to end() calls give up at the deadline. `interruptible`: by killing the statement, which stop() and the
   // deadline may do; else the connection is cut.
   void begin(base::Deadline deadline, bool interruptible);
+  // The same for what a session is not ready without: the connection is cut at the deadline, and when `stop` is
+  // requested.
+  void begin_opening(base::Deadline deadline, const std::stop_token& stop);
   void end() noexcept;
   // What stop() will be called for, so that a request from before begin() counts.
   void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
@@ -136,6 +139,7 @@ class Wire {
   bool broken_ = false;
   StopRequest request_;
   std::stop_token stop_;
+  std::stop_token opening_;       // As begin_opening() was told.
   base::Poll reading_, writing_;  // Each waits for the socket and for a request to stop.
   base::Deadline deadline_ = base::Deadline::never();
   bool interruptible_ = false;

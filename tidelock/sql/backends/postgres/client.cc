@@ -136,7 +136,7 @@ void Client::throw_lost(std::string_view why) {
 }
 
 void Client::throw_not_open(const std::stop_token& stop) {
-  if (stop.stop_requested()) throw Error(Code::cancelled, "stopped while it connected to " + where_);
+  if (stop.stop_requested()) throw Error(Code::cancelled, "stopped while it waited for the server (" + where_ + ")");
   throw Error(Code::timeout, "the server did not answer in time (" + where_ + ")");
 }
 

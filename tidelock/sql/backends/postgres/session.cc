@@ -359,9 +359,9 @@ bool PostgresSession::has_hung_up() noexcept {
   }
 }
 
-bool PostgresSession::is_alive(base::Deadline deadline) noexcept {
+bool PostgresSession::is_alive(base::Deadline deadline, const std::stop_token& stop) noexcept {
   try {
-    client_.start_uncancellable(deadline);
+    client_.start_opening(deadline, stop);
     client_.run("", "");
     return client_.is_good();
   } catch (const std::exception&) {
@@ -475,14 +475,21 @@ std::int64_t PostgresSession::session_id() {
   return pid_;
 }
 
-void PostgresSession::listen(std::string_view channel, base::Deadline deadline) {
+void PostgresSession::listen(std::string_view channel, base::Deadline deadline, const std::stop_token& stop) {
   constexpr std::size_t kLongest = 63;  // A longer name would be cut in silence.
   require_own_session("notifications");
   if (channel.size() > kLongest) {
     throw Error(Code::invalid_argument, "a channel of PostgreSQL has 63 bytes at most: " + base::quoted(channel));
   }
   leaves_state_ = true;
-  command("listen " + quoted_name(channel), deadline);
+  try {
+    client_.start_opening(deadline, stop);
+    client_.run("listen " + quoted_name(channel), "listen");
+  } catch (const Error& error) {
+    const auto code = error.code();
+    if (code == Code::timeout || code == Code::cancelled || code == Code::connection_lost) client_.give_up();
+    throw;
+  }
 }
 
 std::optional<Notification> PostgresSession::wait_for_notification(base::Deadline deadline,

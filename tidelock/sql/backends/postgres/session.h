@@ -37,14 +37,14 @@ class PostgresSession final : public Session {
   void cancel() noexcept override { client_.cancel(); }
   bool reset() noexcept override;
   bool has_hung_up() noexcept override;
-  bool is_alive(base::Deadline deadline) noexcept override;
+  bool is_alive(base::Deadline deadline, const std::stop_token& stop) noexcept override;
 
   void prepare_commit() override;
   Position commit_prepared(std::string_view xid, base::Deadline deadline) override;
   void rollback_prepared(std::string_view xid, base::Deadline deadline) override;
   std::vector<PreparedTransaction> prepared_transactions(base::Deadline deadline) override;
   std::int64_t session_id() override;
-  void listen(std::string_view channel, base::Deadline deadline) override;
+  void listen(std::string_view channel, base::Deadline deadline, const std::stop_token& stop) override;
   std::optional<Notification> wait_for_notification(base::Deadline deadline, const std::stop_token& stop) override;
 
   // For the statements and bulks of this session.
