@@ -42,3 +42,6 @@ set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${PROJECT_BINARY_DIR}/
 if(TARGET pipeline_test)
   target_compile_definitions(pipeline_test PRIVATE TIDELOCK_DOCS="${PROJECT_SOURCE_DIR}/docs")
 endif()
+# That of a pool's metrics; the property is of one source, so that the others of its program need not be compiled for it.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/tidelock/sql/pool_metrics_test.cc
+                            PROPERTIES COMPILE_DEFINITIONS TIDELOCK_DOCS="${PROJECT_SOURCE_DIR}/docs")

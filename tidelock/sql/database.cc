@@ -22,6 +22,14 @@ void DatabaseOptions::read(base::UrlParams& params) {
   const auto mode = params.choice("mode", read_only ? "ro" : must_exist ? "rw" : "rwc", {"ro", "rw", "rwc"});
   read_only = mode == "ro";
   must_exist = mode != "rwc";
+  const auto require = [](bool fits, const char* rule) {
+    if (!fits) throw Error(Code::invalid_argument, std::string("DatabaseOptions: ") + rule);
+  };
+  require(max_connections >= 1 && max_connections <= 10'000, "max_connections is from 1 to 10000");
+  require(statement_cache >= 1 && statement_cache <= 100'000, "statement_cache is from 1 to 100000");
+  require(checkout_timeout >= 0s && busy_timeout >= 0s && max_idle >= 0s, "no time is below 0");
+  require(statement_timeout > 0s, "statement_timeout is longer than 0, or kNoTimeout");
+  require(max_lifetime >= 1s, "max_lifetime is 1s at least");
 }
 
 Database::Database(base::Runtime& runtime, std::unique_ptr<Driver> driver, DatabaseOptions options, std::string name)
@@ -29,7 +37,9 @@ Database::Database(base::Runtime& runtime, std::unique_ptr<Driver> driver, Datab
 Database::~Database() = default;
 
 Connection Database::connect(std::optional<base::Deadline> deadline, const std::stop_token& stop) {
-  return Connection(pool_, pool_->checkout(deadline, stop));
+  auto pool = pool_;  // While it waits, the Database may go.
+  auto& link = pool->checkout(deadline, stop);
+  return Connection(std::move(pool), link);
 }
 
 Position Database::commit_prepared(std::string_view xid) {

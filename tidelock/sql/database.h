@@ -22,7 +22,7 @@
 namespace tidelock::sql {
 
 // A URL's parameters of the same names win; read_only and must_exist are `mode` there: rwc (the default), rw (must
-// exist), ro.
+// exist), ro. A value out of its range is refused when the database is opened (invalid_argument).
 struct DatabaseOptions {
   std::size_t max_connections = 8;                             // 1 to 10 000.
   base::Duration checkout_timeout = std::chrono::seconds(30);  // Waiting for one of them.
@@ -33,12 +33,12 @@ struct DatabaseOptions {
   bool must_exist = false;                                     // Refuse a missing database instead of making it.
   bool guarded = false;                                        // Refuse DROP, TRUNCATE and their like; see guard.h.
   // Of connections to a server, which are closed when they are older, or were idle for longer, and not in use.
-  base::Duration max_lifetime = std::chrono::minutes(30);
+  base::Duration max_lifetime = std::chrono::minutes(30);  // 1 s at least.
   base::Duration max_idle = std::chrono::minutes(10);
   std::shared_ptr<base::Resolver> resolver{};  // Of the names of hosts; null: the system's.
 
   // Takes the parameters above out of a URL; the engine reads its own from the same `params` and calls finish().
-  // Error: invalid_argument.
+  // Error: invalid_argument, for what no parameter replaces too.
   void read(base::UrlParams& params);
 };
 

@@ -152,13 +152,80 @@ WORLD_TEST(SqlPool, NobodyWaitsForTheAnswerOfAnIdleSessionLongerThanForAConnecti
   const auto db = make_fake(runtime, script);
   db->connect();
   runtime.sleep_for(1min);
-  db->connect(runtime.in(20ms));
+  db->connect(runtime.in(200ms));
   EXPECT_EQ(script.asked, 1);
-  EXPECT_EQ(script.asked_until, runtime.in(20ms));
+  EXPECT_EQ(script.asked_until, runtime.in(200ms));
   runtime.sleep_for(1min);
   db->connect(runtime.in(1h));
   EXPECT_EQ(script.asked, 2);
   EXPECT_LT(script.asked_until, runtime.in(1min));
+}
+
+WORLD_TEST(SqlPool, WhoHasNoTimeForAnAnswerTakesAnIdleSessionUnasked) {
+  Script script{.is_server = true};
+  const auto db = make_fake(runtime, script);
+  db->connect();
+  script.asking = [&](base::Deadline until, const auto&) { script.answers = until >= runtime.in(5ms); };
+  for (const auto patience : {0ms, 1ms, 50ms}) {
+    runtime.sleep_for(1min);
+    EXPECT_NO_THROW(db->connect(runtime.in(patience))) << patience.count() << " ms";
+  }
+  EXPECT_EQ(script.asked, 0);
+  EXPECT_EQ(script.opened, 1);
+}
+
+WORLD_TEST(SqlPool, ARequestToStopIsHeardWhileAnIdleSessionIsAsked) {
+  Script script{.is_server = true};
+  const auto db = make_fake(runtime, script);
+  db->connect();
+  runtime.sleep_for(1min);
+  std::stop_source stop;
+  script.asking = [&](base::Deadline until, const std::stop_token& token) {
+    stop.request_stop();
+    if (!token.stop_requested()) runtime.sleep_until(until.at());
+  };
+  const auto begin = runtime.now();
+  EXPECT_THROW_CODE(db->connect(base::Deadline::never(), stop.get_token()), Code::cancelled);
+  EXPECT_EQ(runtime.now(), begin);
+  EXPECT_EQ(script.open, 0) << "nobody waits for its answer, which may still come";
+  EXPECT_EQ(db->pool_state().in_use, 0U);
+}
+
+WORLD_TEST(SqlPool, WhoWaitsIsServedAlsoWhenTheDatabaseHasGone) {
+  Script script;
+  auto db = make_fake(runtime, script, {.max_connections = 1});
+  auto held = std::make_unique<Connection>(db->connect());
+  auto* const gone = db.get();
+  bool served = false;
+  auto waiter = runtime.spawn("waiter", [&](const std::stop_token&) {
+    const auto mine = gone->connect();
+    served = true;
+  });
+  while (db->pool_state().waiting == 0) runtime.yield();
+  db.reset();
+  held.reset();
+  waiter.join();
+  EXPECT_TRUE(served);
+  EXPECT_EQ(script.open, 0);
+}
+
+WORLD_TEST(SqlPool, OptionsOutOfTheirRangeAreRefused) {
+  const auto refused = [](const DatabaseOptions& options) {
+    auto read = options;
+    base::UrlParams none(base::Url::parse("memory:"));
+    EXPECT_THROW_CODE(read.read(none), Code::invalid_argument);
+  };
+  refused({.max_connections = 0});
+  refused({.max_connections = 10'001});
+  refused({.checkout_timeout = -1s});
+  refused({.statement_timeout = 0s});
+  refused({.busy_timeout = -1s});
+  refused({.statement_cache = 0});
+  refused({.max_lifetime = 0s});
+  refused({.max_idle = -1s});
+  DatabaseOptions fits{.max_connections = 10'000, .checkout_timeout = base::Duration::max(), .max_lifetime = 1s};
+  base::UrlParams none(base::Url::parse("memory:"));
+  EXPECT_NO_THROW(fits.read(none));
 }
 
 WORLD_TEST(SqlPool, OldAndUnusedSessionsOfAServerAreClosed) {
@@ -272,6 +339,178 @@ WORLD_TEST(SqlPool, IsMeasured) {
   EXPECT_TRUE(says("tidelock_sql_pool_connections{database=\"fake:\",state=\"in_use\"} 0"));
   EXPECT_TRUE(says("tidelock_sql_pool_connections{database=\"fake:\",state=\"idle\"} 2"));
   EXPECT_TRUE(says("tidelock_sql_pool_timeouts_total{database=\"fake:\"} 1"));
+}
+
+WORLD_TEST(SqlPool, WhatWasOpenedAndWhyItWasClosedIsMeasured) {
+  Script script{.is_server = true};
+  const auto db = make_fake(runtime, script, {.max_connections = 8, .max_lifetime = 1h, .max_idle = 10min});
+  base::Metrics metrics;
+  db->measure(metrics);
+  const auto value = [&](const std::string& name, const std::string& labels = {}) {
+    const auto line = name + "{database=\"fake:\"" + labels + "} ";
+    const auto text = metrics.text();
+    const auto at = text.find(line);
+    return at == text.npos ? -1 : std::stod(text.substr(at + line.size()));
+  };
+  const auto idle = [&] { return value("tidelock_sql_pool_connections", ",state=\"idle\""); };
+  const auto retired = [&](const std::string& why) {
+    return value("tidelock_sql_pool_retired_total", ",reason=\"" + why + "\"");
+  };
+  {
+    std::vector<Connection> burst;
+    for (int i = 0; i < 8; ++i) burst.push_back(db->connect());
+    auto waiter = runtime.spawn("waiter", [&](const std::stop_token&) { db->connect(); });
+    while (db->pool_state().waiting == 0) runtime.yield();
+    runtime.sleep_for(2s);
+    burst.pop_back();
+    waiter.join();
+  }
+  EXPECT_EQ(value("tidelock_sql_pool_opened_total"), 8);
+  EXPECT_EQ(value("tidelock_sql_pool_wait_seconds_count"), 1);
+  EXPECT_EQ(value("tidelock_sql_pool_wait_seconds_sum"), 2);
+  EXPECT_EQ(idle(), 8);
+  runtime.sleep_for(11min);
+  db->connect();
+  EXPECT_EQ(script.open, 1);
+  EXPECT_EQ(idle(), 1);
+  EXPECT_EQ(retired("unused"), 7);
+  runtime.sleep_for(1h);
+  db->connect();
+  EXPECT_EQ(retired("old"), 1);
+  EXPECT_EQ(retired("broken"), 0);
+  EXPECT_EQ(value("tidelock_sql_pool_opened_total"), 9);
+  EXPECT_EQ(idle(), 1);
+}
+
+// Also what is kept for tasks that are expected straight back, and what becomes of it when they stay away.
+TEST(SqlPool, WhatIsMeasuredIsSoAtAnyMoment) {
+  world::for_seeds(20, [](world::World& world) {
+    world.run([&](base::Runtime& runtime) {
+      Script script;
+      const auto db = make_fake(runtime, script, {.max_connections = 3});
+      base::Metrics metrics;
+      db->measure(metrics);
+      const auto shown = [&](const char* state) {
+        return metrics.gauge("tidelock_sql_pool_connections", "", {{"database", "fake:"}, {"state", state}}).value();
+      };
+      const auto check = [&] {
+        const auto state = db->pool_state();
+        EXPECT_EQ(shown("in_use"), static_cast<double>(state.in_use));
+        EXPECT_EQ(shown("idle"), static_cast<double>(state.open - state.in_use));
+      };
+      std::vector<base::Task> tasks;
+      for (int i = 0; i < 8; ++i) {
+        tasks.push_back(runtime.spawn("user", [&](const std::stop_token&) {
+          for (int k = 0; k < 100; ++k) {
+            try {
+              const auto mine = db->connect(runtime.in(std::chrono::microseconds(runtime.random() % 10'000)));
+              check();
+              runtime.sleep_for(std::chrono::microseconds(runtime.random() % 100));
+              check();
+            } catch (const Error& error) {
+              EXPECT_EQ(error.code(), Code::timeout) << error.what();
+            }
+            check();
+            if (runtime.random() % 16 == 0) runtime.sleep_for(std::chrono::microseconds(runtime.random() % 2000));
+            check();
+          }
+        }));
+      }
+      for (auto& task : tasks) task.join();
+      check();
+    });
+  });
+}
+
+// Servers that come and go, callers that are stopped, sessions that are asked, retired and cancelled.
+TEST(SqlPool, NoConnectionOfAServerIsLostOrLentTwice) {
+  world::for_seeds(30, [](world::World& world) {
+    world.run([&](base::Runtime& runtime) {
+      Script script{.is_server = true};
+      const auto lucky = [&] { return runtime.random() % 4 != 0; };
+      script.on_reset = lucky;
+      script.on_open = [&] {
+        runtime.sleep_for(std::chrono::milliseconds(runtime.random() % 50));
+        if (!lucky()) throw Error(Code::unavailable, "not now");
+      };
+      script.asking = [&](auto, const auto&) { script.answers = lucky(); };
+      const auto db = make_fake(runtime, script, {.max_connections = 3, .max_lifetime = 10s, .max_idle = 5s});
+      base::Metrics metrics;
+      db->measure(metrics);
+      int in_use = 0;
+      std::vector<base::Task> tasks;
+      for (int i = 0; i < 8; ++i) {
+        tasks.push_back(runtime.spawn("user", [&](const std::stop_token&) {
+          std::optional<Canceller> old;
+          for (int k = 0; k < 20; ++k) {
+            std::stop_source stop;
+            auto stopper = runtime.spawn("stopper", [&](const std::stop_token&) {
+              runtime.sleep_for(std::chrono::milliseconds(runtime.random() % 200));
+              stop.request_stop();
+            });
+            try {
+              const auto mine = runtime.random() % 2 == 0
+                                    ? db->connect({}, stop.get_token())
+                                    : db->connect(runtime.in(std::chrono::milliseconds(runtime.random() % 200)));
+              EXPECT_LE(++in_use, 3);
+              EXPECT_LE(script.open, 3);
+              const int cancels = script.cancels;
+              if (old) old->cancel();
+              EXPECT_EQ(script.cancels, cancels) << "of a use that is over";
+              old = mine.canceller();
+              old->cancel();
+              EXPECT_EQ(script.cancels, cancels + 1);
+              runtime.sleep_for(std::chrono::milliseconds(runtime.random() % 4));
+              --in_use;
+            } catch (const Error& error) {
+              EXPECT_TRUE(error.code() == Code::timeout || error.code() == Code::unavailable ||
+                          error.code() == Code::cancelled)
+                  << error.what();
+            }
+            if (runtime.random() % 8 == 0) runtime.sleep_for(std::chrono::seconds(runtime.random() % 60));
+            stopper.join();
+          }
+        }));
+      }
+      for (auto& task : tasks) task.join();
+      const auto state = db->pool_state();
+      EXPECT_EQ(state.in_use, 0U);
+      EXPECT_EQ(state.waiting, 0U);
+      EXPECT_EQ(state.open, static_cast<std::size_t>(script.open));
+      EXPECT_NE(metrics.text().find("state=\"idle\"} " + std::to_string(script.open)), std::string::npos)
+          << metrics.text();
+    });
+  });
+}
+
+WORLD_TEST(SqlPool, AProbeThatIsStoppedSaysNothingAboutTheServer) {
+  Script script{.is_server = true};
+  const auto db = make_fake(runtime, script, {.max_connections = 8});
+  script.on_open = [] { throw Error(Code::unavailable, "connection refused"); };
+  for (int i = 0; i < 5; ++i) EXPECT_THROW_CODE(db->connect(), Code::unavailable);
+  runtime.sleep_for(500ms);
+  std::stop_source stop;
+  bool hangs = true;
+  script.on_open = [&] {
+    if (!hangs) return;
+    runtime.sleep_for(1h, stop.get_token());
+    throw Error(Code::cancelled, "stopped");
+  };
+  std::vector<base::Task> tasks;
+  for (int i = 0; i < 8; ++i) {  // Two probes, and six who wait for them.
+    tasks.push_back(runtime.spawn("user", [&](const std::stop_token&) {
+      EXPECT_THROW_CODE(db->connect(base::Deadline::never(), stop.get_token()), Code::cancelled);
+    }));
+  }
+  while (db->pool_state().in_use < 8) runtime.yield();
+  runtime.sleep_for(20ms);
+  const auto begin = runtime.now();
+  stop.request_stop();
+  for (auto& task : tasks) task.join();
+  EXPECT_LE(runtime.now() - begin, 5ms);
+  hangs = false;
+  db->connect();  // At once: there are probes left.
+  EXPECT_EQ(script.open, 1);
 }
 
 TEST(SqlPool, NoConnectionIsLostOrLentTwice) {

@@ -23,6 +23,8 @@ constexpr int kCreditMost = 128;
 // A session of a server that was idle for so long is asked before it is handed out, and answers within this time.
 constexpr base::Duration kAskAfter = 30s;
 constexpr base::Duration kAnswerWithin = 5s;
+// Who has less time than this takes it as it is: no answer would say only that there was no time for one.
+constexpr base::Duration kTimeToAnswer = 100ms;
 
 // A session that was not opened in time counts against the server when it had this long.
 constexpr base::Duration kPatience = 1s;
@@ -194,6 +196,8 @@ void Pool::end_watch() noexcept {
     if (auto* const woken = pass_on(*slot)) woken->notify_all();
   }
   kept_.clear();
+  if (measures_) [[unlikely]]
+    report();
 }
 
 // A session that is worth handing out: the one it has, or a new one.
@@ -249,9 +253,10 @@ void Pool::close_if_spent(Slot& slot, base::Deadline until, const std::stop_toke
   const auto answers = [&] {
     return slot.link.answers(std::min(until, base::Deadline(base::later(now, kAnswerWithin))), stop);
   };
+  const auto ask = [&] { return now - slot.idle_since >= kAskAfter && !until.passed(base::later(now, kTimeToAnswer)); };
   if (now >= slot.old_at) {
     count(&Measures::old);
-  } else if (slot.link.has_hung_up() || (now - slot.idle_since >= kAskAfter && !answers())) {
+  } else if (slot.link.has_hung_up() || (ask() && !answers())) {
     count(&Measures::broken);
   } else {
     return;
@@ -282,6 +287,7 @@ void Pool::close_unused(Slot* slot, base::Instant now) noexcept {
       if (measures_) measures_->unused.add();
       woken = pass_on(*slot);
       slot = take_unused(now);
+      if (measures_) report();
     }
     if (woken != nullptr) woken->notify_all();
   }
