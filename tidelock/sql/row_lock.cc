@@ -1,5 +1,7 @@
 #include "tidelock/sql/row_lock.h"
 
+#include "tidelock/sql/row_key.h"
+
 namespace tidelock::sql {
 namespace {
 
@@ -26,7 +28,7 @@ void lock_table(Transaction& transaction, std::string_view table) {
   const auto& dialect = transaction.dialect();
   auto statement = dialect.require(dialect.row_locks.lock_table, "lock of a table");
   const auto at = statement.find("{}");
-  if (at != statement.npos) statement.replace(at, 2, dialect.quote(table));
+  if (at != statement.npos) statement.replace(at, 2, quoted_table_name(table, dialect));
   transaction.execute(statement);
 }
 

@@ -29,7 +29,8 @@ std::string for_update(const Executor& on, IfLocked if_locked = IfLocked::wait);
 // As above, but others may hold the same lock: the rows stay as they are for all of them.
 std::string for_share(const Executor& on, IfLocked if_locked = IfLocked::wait);
 
-// Until the end of the transaction nobody else writes the table. Errors: unsupported, database_locked.
+// Until the end of the transaction nobody else writes the table: a name, or schema.name, quoted where a statement wants
+// that. Errors: unsupported, database_locked, invalid_argument for what is no name.
 void lock_table(Transaction& transaction, std::string_view table);
 
 }  // namespace tidelock::sql

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tidelock/base/text.h"
+#include "tidelock/sql/row_key.h"
 
 namespace tidelock::sql {
 namespace {
@@ -34,7 +35,7 @@ void update_if_unchanged(Executor& on, std::string_view table, ColumnValues key,
   if (key.size() == 0) throw Error(Code::invalid_argument, "name the key of the row of " + base::quoted(table));
   const auto& dialect = on.dialect();
   std::vector<ValueView> values;
-  std::string sql = "update " + dialect.quote(table) + " set ";
+  std::string sql = "update " + quoted_table_name(table, dialect) + " set ";
   for (const auto& [column, value] : set) {
     sql += dialect.quote(column) + " = ?, ";
     values.push_back(value);
@@ -51,7 +52,8 @@ void update_if_unchanged(Executor& on, std::string_view table, ColumnValues key,
                                             key_text(key) + ": name all of it, and roll back");
   }
   values.clear();
-  const auto exists = "select 1 from " + dialect.quote(table) + " where " + condition(dialect, key, values);
+  const auto exists =
+      "select 1 from " + quoted_table_name(table, dialect) + " where " + condition(dialect, key, values);
   const bool there = on.query_values(exists, values).next();
   const auto row = "the row of " + base::quoted(table) + " with " + key_text(key);
   if (!there) throw Error(Code::not_found, row + " is not there");

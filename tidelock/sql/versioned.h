@@ -29,9 +29,10 @@ struct ColumnValue {
 using ColumnValues = std::initializer_list<ColumnValue>;
 
 // Sets the columns of the row with this key, and counts its version up by one, if the version is still `seen`. Returns
-// the new version. The column is an integer.
-// Errors: stale_version when another won, not_found when there is no such row (any more), invalid_argument when the key
-// is that of several rows: none is changed then, if this runs in a transaction that is rolled back.
+// the new version. The column is an integer. `table`: a name, or schema.name, quoted where a statement wants that.
+// Errors: stale_version when another won, not_found when there is no such row (any more), invalid_argument for what is
+// no name, and when the key is that of several rows: none is changed then, if this runs in a transaction that is rolled
+// back.
 std::int64_t update_versioned(Executor& on, std::string_view table, ColumnValues key, std::int64_t seen,
                               ColumnValues set, std::string_view version_column = "version");
 

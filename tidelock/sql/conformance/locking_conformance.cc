@@ -89,8 +89,24 @@ TEST_P(SqlLocking, NamesAreQuoted) {
     db->script("create table " + table + " (id integer primary key, \"select\" integer, version integer)");
     db->execute("insert into " + table + " values (1, 0, 1)");
     auto connection = db->connect();
-    EXPECT_EQ(update_versioned(connection, "order \"of\" `the` day", {{"id", 1}}, 1, {{"select", 5}}), 2);
+    EXPECT_EQ(update_versioned(connection, table, {{"id", 1}}, 1, {{"select", 5}}), 2);
     EXPECT_EQ(connection.one<int>("select \"select\" from " + table), 5);
+    EXPECT_THROW_CODE(update_versioned(connection, "order of the day", {{"id", 1}}, 2, {{"select", 6}}),
+                      Code::invalid_argument);
+  });
+}
+
+TEST_P(SqlLocking, ATableMayBeNamedWithItsSchema) {
+  run([&](const Place& place) {
+    const auto db = with_items(place);
+    auto connection = db->connect();
+    const auto table = connection.one<std::string>(declared().schema) + ".items";
+    EXPECT_EQ(update_versioned(connection, table, {{"id", 1}}, 1, {{"stock", 9}}), 2);
+    EXPECT_THROW_CODE(update_versioned(connection, table, {{"id", 1}}, 1, {{"stock", 8}}), Code::stale_version);
+    if (!db->dialect().row_locks.lock_table) return;
+    auto tx = connection.begin();
+    lock_table(tx, table);
+    tx.commit();
   });
 }
 
