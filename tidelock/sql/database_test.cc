@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <string_view>
+#include <utility>
 
 #include "tidelock/sql/testing/fake_engine.h"
 #include "tidelock/sql/transact.h"
@@ -673,6 +675,85 @@ WORLD_TEST(SqlCommit, ACancellerOfAnEarlierUseHarmsNobody) {
   EXPECT_EQ(script.cancels, 1);
   second.canceller().cancel();
   EXPECT_EQ(script.cancels, 2);
+}
+
+// The engine refuses `command` once, in the inner of two savepoints, and `body` goes on from there.
+template <typename Body>
+void with_failing(base::Runtime& runtime, std::string_view command, bool poisoned, Body&& body) {
+  Script script;
+  script.poisoned_by_error = poisoned;
+  const auto db = make_fake(runtime, script);
+  auto connection = db->connect();
+  auto tx = connection.begin();
+  auto outer = tx.savepoint();
+  bool failed = false;
+  script.on_savepoint = [&](std::string_view given) {
+    if (given == command && !std::exchange(failed, true)) throw Error(Code::timeout, "too slow");
+  };
+  body(tx, outer);
+  tx.rollback();
+  EXPECT_TRUE(failed);
+}
+
+WORLD_TEST(SqlSavepoints, OneThatFailsDoomsWhereAnyErrorDoes) {
+  with_failing(runtime, "savepoint", true, [](Transaction& tx, Savepoint&) {
+    EXPECT_THROW_CODE(tx.savepoint(), Code::timeout);
+    EXPECT_THROW_CODE(tx.script("insert"), Code::timeout) << "the reason that it is doomed for";
+    EXPECT_THROW_CODE(tx.commit(), Code::timeout);
+  });
+  with_failing(runtime, "savepoint", true, [](Transaction& tx, Savepoint& outer) {
+    EXPECT_THROW_CODE(tx.savepoint(), Code::timeout);
+    outer.rollback();
+    tx.script("insert");
+    tx.commit();
+  });
+  with_failing(runtime, "release", true, [](Transaction& tx, Savepoint&) {
+    auto inner = tx.savepoint();
+    EXPECT_THROW_CODE(inner.release(), Code::timeout);
+    EXPECT_THROW_CODE(tx.script("insert"), Code::timeout);
+    EXPECT_THROW_CODE(tx.commit(), Code::timeout);
+  });
+  with_failing(runtime, "release", true, [](Transaction& tx, Savepoint&) {
+    auto inner = tx.savepoint();
+    EXPECT_THROW_CODE(inner.release(), Code::timeout);
+    inner.rollback();
+    tx.script("insert");
+    tx.commit();
+  });
+}
+
+WORLD_TEST(SqlSavepoints, OneThatFailsChangesNothingWhereErrorsDoNotDoom) {
+  with_failing(runtime, "savepoint", false, [](Transaction& tx, Savepoint& outer) {
+    EXPECT_THROW_CODE(tx.savepoint(), Code::timeout);
+    tx.savepoint().release();
+    outer.release();
+    tx.commit();
+  });
+  with_failing(runtime, "release", false, [](Transaction& tx, Savepoint&) {
+    auto inner = tx.savepoint();
+    EXPECT_THROW_CODE(inner.release(), Code::timeout);
+    tx.script("insert");
+    inner.release();
+    tx.commit();
+  });
+}
+
+WORLD_TEST(SqlSavepoints, WhatCouldNotBeTakenBackIsNeverCommitted) {
+  for (const bool poisoned : {false, true}) {
+    with_failing(runtime, "rollback to", poisoned, [&](Transaction& tx, Savepoint&) {
+      auto inner = tx.savepoint();
+      EXPECT_THROW_CODE(inner.rollback(), Code::timeout);
+      EXPECT_THROW_CODE(tx.script("insert"), Code::timeout);
+      EXPECT_THROW_CODE(tx.commit(), Code::timeout);
+    });
+    with_failing(runtime, "rollback to", poisoned, [&](Transaction& tx, Savepoint&) {
+      auto inner = tx.savepoint();
+      EXPECT_THROW_CODE(inner.rollback(), Code::timeout);
+      inner.rollback();  // Now it goes.
+      tx.script("insert");
+      tx.commit();
+    });
+  }
 }
 
 }  // namespace

@@ -157,7 +157,12 @@ std::size_t Link::savepoint(std::uint64_t scope) {
   }
   check_alive();
   const auto depth = savepoints_ + 1;
-  observed(Category::savepoint, scope, "savepoint", [&] { session_->savepoint(savepoint_name(depth)); });
+  try {
+    observed(Category::savepoint, scope, "savepoint", [&] { session_->savepoint(savepoint_name(depth)); });
+  } catch (const Error& error) {
+    doom_after(error);
+    throw;
+  }
   return savepoints_ = depth;
 }
 
@@ -172,8 +177,13 @@ void Link::release_savepoint(std::uint64_t scope, std::size_t depth) {
   const Use use(*this);
   check_depth(scope, depth);
   check_alive();
-  observed(Category::savepoint, scope, "release savepoint",
-           [&] { session_->release_savepoint(savepoint_name(depth)); });
+  try {
+    observed(Category::savepoint, scope, "release savepoint",
+             [&] { session_->release_savepoint(savepoint_name(depth)); });
+  } catch (const Error& error) {
+    doom_after(error);
+    throw;
+  }
   savepoints_ = depth - 1;
 }
 
@@ -181,10 +191,15 @@ void Link::rollback_to_savepoint(std::uint64_t scope, std::size_t depth) {
   const Use use(*this);
   check_depth(scope, depth);
   if (doomed_ && (doomed_depth_ < depth || !session_->transaction_alive())) check_alive();
-  observed(Category::savepoint, scope, "rollback to savepoint", [&] {
-    session_->rollback_to_savepoint(savepoint_name(depth));
-    session_->release_savepoint(savepoint_name(depth));
-  });
+  try {
+    observed(Category::savepoint, scope, "rollback to savepoint", [&] {
+      session_->rollback_to_savepoint(savepoint_name(depth));
+      session_->release_savepoint(savepoint_name(depth));
+    });
+  } catch (const Error& error) {  // What was to be taken back may still be there.
+    doom(error);
+    throw;
+  }
   savepoints_ = depth - 1;
   doomed_.reset();  // Its cause is taken back as well.
 }

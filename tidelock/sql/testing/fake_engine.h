@@ -17,6 +17,7 @@ struct Script {
   std::function<void()> on_open = [] {};
   std::function<void()> on_commit = [] {};
   std::function<bool()> on_reset = [] { return true; };
+  std::function<void(std::string_view command)> on_savepoint = [](std::string_view) {};
   int opened = 0;
   int open = 0;
   int commits = 0;
@@ -29,6 +30,7 @@ struct Script {
   base::Deadline asked_until = base::Deadline::never();
   bool is_server = false;
   bool prepare_ends_connection = false;
+  bool poisoned_by_error = false;
 };
 
 class FakeSession final : public Session {
@@ -44,9 +46,9 @@ class FakeSession final : public Session {
     return {"1"};
   }
   void rollback() noexcept override { ++script_.rollbacks; }
-  void savepoint(std::string_view) override {}
-  void release_savepoint(std::string_view) override {}
-  void rollback_to_savepoint(std::string_view) override {}
+  void savepoint(std::string_view) override { script_.on_savepoint("savepoint"); }
+  void release_savepoint(std::string_view) override { script_.on_savepoint("release"); }
+  void rollback_to_savepoint(std::string_view) override { script_.on_savepoint("rollback to"); }
   std::unique_ptr<Bulk> bulk(std::string_view, std::span<const std::string>) override { return nullptr; }
   void cancel() noexcept override { ++script_.cancels; }
   bool reset() noexcept override { return script_.on_reset(); }
@@ -69,6 +71,8 @@ class FakeDriver final : public Driver {
     dialect_.engine = "fake";
     dialect_.is_server = script.is_server;
     dialect_.two_phase.supported = true;
+    dialect_.savepoints = true;
+    dialect_.poisoned_by_error = script.poisoned_by_error;
     dialect_.prepare_ends_connection = script.prepare_ends_connection;
   }
   const Dialect& dialect() const override { return dialect_; }

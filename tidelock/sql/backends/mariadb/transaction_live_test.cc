@@ -189,5 +189,18 @@ TEST_F(MariadbTransactions, OneThatAProcedureEndedIsOver) {
   }
 }
 
+// A procedure may end the savepoint of its caller.
+TEST_F(MariadbTransactions, WhatASavepointCouldNotTakeBackIsNotCommitted) {
+  db_->script("create procedure forget() release savepoint tidelock_1");
+  auto connection = db_->connect();
+  auto tx = connection.begin();
+  auto savepoint = tx.savepoint();
+  tx.execute("insert into log values (1)");
+  tx.execute("call forget()");
+  EXPECT_THROW_CODE(savepoint.rollback(), Code::statement_invalid);
+  EXPECT_THROW_CODE(tx.commit(), Code::statement_invalid);
+  EXPECT_EQ(logged(), 0);
+}
+
 }  // namespace
 }  // namespace tidelock::sql::mariadb
