@@ -75,19 +75,19 @@ class Deletion {
         start_(database.runtime().now()) {
     check(options);
     chunk_rows_ = options.chunk_rows;
-    if (options.rows_per_second) {
-      chunk_rows_ = std::min(chunk_rows_, std::max<std::int64_t>(1, std::llround(*options.rows_per_second)));
+    if (const auto rate = options.rows_per_second; rate && *rate < static_cast<double>(chunk_rows_)) {
+      chunk_rows_ = std::max<std::int64_t>(1, std::llround(*rate));
     }
     for (const auto& value : options.values) values_.push_back(view(value));
     auto connection = database.connect(base::Deadline::never(), options.stop);
     ask_guard(condition);
     key_ = find_row_key(connection, table_, options.key);
-    key_list_ = fmt::format("{}", fmt::join(key_.columns, ", "));
+    for (const auto& column : key_.columns) order_.push_back(column.text);
     if (!options.after.empty()) {
       if (key_.columns.empty()) {
         throw Error(Code::invalid_argument, "table " + table_.text + " has no key, and so no position to go on after");
       }
-      last_ = key_from_text(options.after, key_.columns.size());
+      last_ = key_from_text(options.after, key_.columns);
       result_.done.position = options.after;
     }
     if (!options.key.empty()) refuse_null_keys(connection);
@@ -124,18 +124,18 @@ class Deletion {
   void refuse_null_keys(Connection& connection) {
     std::vector<ValueView> values;
     const auto sql =
-        fmt::format("select 1{} and ({} is null) limit 1", rest(values), fmt::join(key_.columns, " is null or "));
+        fmt::format("select 1{} and ({} is null) limit 1", rest(values), fmt::join(order_, " is null or "));
     if (!connection.query_values(sql, values).next()) return;
     throw Error(Code::invalid_argument,
                 fmt::format("rows to delete from {} have no value in their key ({}): name other columns, or delete "
                             "those rows first",
-                            table_.text, key_list_));
+                            table_.text, fmt::join(order_, ", ")));
   }
 
   std::string rest(std::vector<ValueView>& values) const {
     values = values_;
     auto text = fmt::format(" from {} where {}", table_.text, condition_);
-    if (last_) text += " and " + bound(key_.columns, *last_, '>', false, values);
+    if (last_) text += " and " + bound(order_, *last_, '>', false, values);
     return text;
   }
 
@@ -154,8 +154,10 @@ class Deletion {
   }
   std::optional<Key> key_at(Connection& connection, std::string_view direction, std::int64_t offset) {
     std::vector<ValueView> values;
-    const auto sql = fmt::format("select {}{} order by {}{} limit 1 offset {}", key_list_, rest(values),
-                                 fmt::join(key_.columns, fmt::format("{}, ", direction)), direction, offset);
+    std::vector<std::string_view> selected;
+    for (const auto& column : key_.columns) selected.push_back(column.value);
+    const auto sql = fmt::format("select {}{} order by {}{} limit 1 offset {}", fmt::join(selected, ", "), rest(values),
+                                 fmt::join(order_, fmt::format("{}, ", direction)), direction, offset);
     auto rows = connection.query_values(sql, values);
     if (!rows.next()) return std::nullopt;
     Key key;
@@ -219,7 +221,7 @@ class Deletion {
     std::vector<ValueView> values;
     auto sql = "delete" + rest(values);
     if (upper) {
-      sql += " and " + bound(key_.columns, *upper, '<', true, values);
+      sql += " and " + bound(order_, *upper, '<', true, values);
     } else if (key_.row_id.empty()) {
       sql += fmt::format(" limit {}", chunk_rows_);
     } else {
@@ -238,7 +240,9 @@ class Deletion {
   bool keep_rate() {
     if (finished_) return false;
     if (!options_.rows_per_second) return true;
-    const std::chrono::duration<double> due(static_cast<double>(result_.done.deleted) / *options_.rows_per_second);
+    constexpr double kForEver = 1e9;  // Thirty years; a Duration has an end.
+    const std::chrono::duration<double> due(
+        std::min(static_cast<double>(result_.done.deleted) / *options_.rows_per_second, kForEver));
     const auto moment = base::later(start_, std::chrono::duration_cast<base::Duration>(due));
     return database_.runtime().sleep_until(moment, options_.stop);
   }
@@ -251,8 +255,8 @@ class Deletion {
   std::int64_t chunk_rows_ = 0;
   std::vector<ValueView> values_;
   RowKey key_;
-  std::string key_list_;
-  std::optional<Key> last_;  // Everything up to here is gone.
+  std::vector<std::string> order_;  // The texts of the key's columns.
+  std::optional<Key> last_;         // Everything up to here is gone.
   bool finished_ = false;
   DeleteResult result_;
 };

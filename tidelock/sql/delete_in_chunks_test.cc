@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/base/real_files.h"
+#include "tidelock/base/real_runtime.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/world/testing.h"
 
@@ -39,6 +41,28 @@ WORLD_TEST(DeleteInChunks, KeepsTheRate) {
   EXPECT_LT(result.done.elapsed, 11s);
 }
 
+WORLD_TEST(DeleteInChunks, ARateBeyondAllNumbersOfRowsLeavesChunksAsTheyAre) {
+  const auto db = numbers(runtime, files, 1000);
+  for (const double rate : {1e19, 1e300, 9.3e18}) {
+    const auto result =
+        delete_in_chunks(*db, "t", "id % 2 = 0 or id = 1", {.chunk_rows = 100, .rows_per_second = rate});
+    EXPECT_EQ(result.done.chunks, (result.done.deleted + 99) / 100) << rate;
+    db->execute("insert into t select id + 1 from t where id % 2 = 1 limit 250");
+  }
+}
+
+WORLD_TEST(DeleteInChunks, ARateOfNextToNothingWaitsUntilItIsStopped) {
+  const auto db = numbers(runtime, files, 10);
+  auto task = runtime.spawn("deletion", [&](const std::stop_token& stop) {
+    const auto result = delete_in_chunks(*db, "t", "true", {.rows_per_second = 1e-300, .stop = stop});
+    EXPECT_TRUE(result.stopped);
+    EXPECT_EQ(result.done.deleted, 1);
+  });
+  runtime.sleep_for(24h);
+  task.request_stop();
+  task.join();
+}
+
 WORLD_TEST(DeleteInChunks, AStopEndsTheWait) {
   const auto db = numbers(runtime, files, 1000);
   auto task = runtime.spawn("deletion", [&](const std::stop_token& stop) {
@@ -60,11 +84,26 @@ WORLD_TEST(DeleteInChunks, GoesByTheNumberOfTheRowUnderWhicheverNameItHas) {
       "create table c (k text, n integer, primary key (n, k)) without rowid; insert into c values ('x', 1), ('y', 1);"
       "create table \"d \"\"e\" (k text primary key); insert into \"d \"\"e\" values (null), (null), ('x')");
   EXPECT_EQ(delete_in_chunks(*db, "a", "true", {.chunk_rows = 1}).done.position, "[2]");
-  EXPECT_EQ(delete_in_chunks(*db, "main.c", "true", {.chunk_rows = 1}).done.position, R"([1,"y"])");
+  EXPECT_EQ(delete_in_chunks(*db, "Main.C", "true", {.chunk_rows = 1}).done.position, R"([1,"y"])");
   EXPECT_EQ(delete_in_chunks(*db, "\"d \"\"e\"", "true", {.chunk_rows = 1}).done.deleted, 3);
   EXPECT_THROW_CODE(delete_in_chunks(*db, "b", "true"), Code::unsupported);
   EXPECT_EQ(delete_in_chunks(*db, "b", "true", {.key = {"oid"}}).done.deleted, 1);
 }
+
+#if TIDELOCK_HAVE_DUCKDB
+TEST(DeleteInChunks, TheKeyOfAnAttachedDatabaseIsNotThatOfTheOwnOne) {
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  const auto db = open(runtime, files, base::Url::parse("duckdb::memory:"));
+  db->script(
+      "attach ':memory:' as o; create table o.t (kind integer primary key); insert into o.t values (5);"
+      "create table t (id integer, kind integer); insert into t values (1, 1), (2, null), (3, null);"
+      "create table \"d \"\"e\" (n integer, kind integer, primary key (kind)); insert into \"d \"\"e\" values (1, 7)");
+  EXPECT_EQ(delete_in_chunks(*db, "t", "true").done.deleted, 3);
+  EXPECT_EQ(delete_in_chunks(*db, "o.t", "true").done.position, "[5]");
+  EXPECT_EQ(delete_in_chunks(*db, "\"d \"\"e\"", "true").done.position, "[7]");
+}
+#endif
 
 // A killed run is begun again; no row is left, whenever it was killed.
 TEST(DeleteInChunks, ARunThatWasKilledIsBegunAgain) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -32,53 +33,96 @@ std::string unquoted(const Token& token, const Dialect& dialect) {
   return result;
 }
 
-std::vector<std::string> quoted_columns(Rows rows, const Dialect& dialect) {
-  std::vector<std::string> columns;
-  for (const auto row : rows) columns.push_back(dialect.quote(row.get<std::string>(0)));
+std::vector<KeyColumn> named(const std::vector<std::string>& names, const Dialect& dialect) {
+  std::vector<KeyColumn> columns;
+  for (const auto& name : names) columns.push_back({.text = dialect.quote(name)});
   return columns;
 }
 
-// By the information_schema of the standard. `schema`: the expression for the one that is looked in first.
-std::vector<std::string> primary_key(Connection& connection, const TableName& table, std::string_view schema) {
-  return quoted_columns(
-      connection.query("select k.column_name from information_schema.table_constraints as c "
-                       "join information_schema.key_column_usage as k on k.constraint_name = c.constraint_name "
-                       "and k.table_schema = c.table_schema and k.table_name = c.table_name "
-                       "where c.constraint_type = 'PRIMARY KEY' and lower(c.table_name) = lower(?) "
-                       "and c.table_schema = " +
-                           (table.schema.empty() ? std::string(schema) + " and '' = ?" : "?") +
-                           " order by k.ordinal_position",
-                       table.name, table.schema),
-      connection.dialect());
+std::vector<std::string> names_in(Rows rows) {
+  std::vector<std::string> names;
+  for (const auto row : rows) names.push_back(row.get<std::string>(0));
+  return names;
 }
 
 // The number of the row, unless a column has taken all its names or the table has none.
 RowKey sqlite_key(Connection& connection, const TableName& table) {
+  const auto schema = table.schema.empty() ? "main" : table.schema;
   std::vector<std::string> names;
   std::vector<std::pair<std::int64_t, std::string>> key;
-  const std::string schema = table.schema.empty() ? "main" : table.schema;
   for (const auto row : connection.query("select name, pk from pragma_table_info(?, ?)", table.name, schema)) {
     names.push_back(base::ascii::lower(row.get<std::string>(0)));
-    if (const auto place = row.get<std::int64_t>(1)) {
-      key.emplace_back(place, connection.dialect().quote(row.get<std::string>(0)));
-    }
+    if (const auto place = row.get<std::int64_t>(1)) key.emplace_back(place, row.get<std::string>(0));
   }
-  const auto kind = connection.maybe<bool>(
-      "select wr from pragma_table_list where lower(name) = lower(?) and schema = ?", table.name, schema);
+  const auto kind =
+      connection.maybe<bool>("select wr from pragma_table_list(?) where lower(schema) = lower(?)", table.name, schema);
   if (!kind.value_or(false)) {
     for (const auto* name : {"rowid", "_rowid_", "oid"}) {
-      if (std::ranges::find(names, name) == names.end()) return {.columns = {name}};
+      if (std::ranges::find(names, name) == names.end()) return {.columns = {{.text = name}}};
     }
   }
   std::ranges::sort(key);
   RowKey result;
-  for (auto& [place, column] : key) result.columns.push_back(std::move(column));
+  for (const auto& [place, column] : key) result.columns.push_back({.text = connection.dialect().quote(column)});
   if (result.columns.empty() && !names.empty()) {
     throw Error(Code::unsupported, "table " + table.text +
                                        " has no primary key, and columns that take all the names of the number of a "
                                        "row: name the columns to go by");
   }
   return result;
+}
+
+// DuckDB orders an ENUM by number, and compares it with a text as texts. It numbers rows anew when it cleans up behind
+// deleted ones: no order to go by, but good for one transaction.
+RowKey duckdb_key(Connection& connection, const TableName& table, const std::vector<std::string>& names) {
+  RowKey result{.columns = {}, .row_id = "rowid"};
+  std::map<std::string, bool> numbered;
+  std::vector<std::string> primary;
+  for (const auto row : connection.query("select column_name, column_type, key from (describe " + table.text + ")")) {
+    const auto name = row.get<std::string>(0);
+    numbered[base::ascii::lower(name)] = row.get<std::string>(1).starts_with("ENUM(");
+    if (row.get<std::optional<std::string>>(2) == "PRI") primary.push_back(name);
+  }
+  for (const auto& name : names.empty() ? primary : names) {
+    const auto column = connection.dialect().quote(name);
+    const bool is_numbered = numbered[base::ascii::lower(name)];
+    const auto text = is_numbered ? "enum_code(" + column + ")" : column;
+    result.columns.push_back({.text = text, .value = text, .numbered = is_numbered});
+  }
+  return result;
+}
+
+// MariaDB orders ENUM and SET by number, and compares them with a text as texts, with a number by number.
+RowKey mariadb_key(Connection& connection, const TableName& table, const std::vector<std::string>& names) {
+  RowKey result;
+  std::map<std::string, bool> numbered;
+  for (const auto row : connection.query("show columns from " + table.text)) {
+    const auto type = row.get<std::string>(1);
+    numbered[base::ascii::lower(row.get<std::string>(0))] = type.starts_with("enum(") || type.starts_with("set(");
+  }
+  std::vector<std::string> primary;
+  for (const auto row : connection.query("show index from " + table.text + " where key_name = 'PRIMARY'")) {
+    primary.push_back(row.get<std::string>("Column_name"));
+  }
+  for (const auto& name : names.empty() ? primary : names) {
+    const auto column = connection.dialect().quote(name);
+    const bool is_numbered = numbered[base::ascii::lower(name)];
+    result.columns.push_back(
+        {.text = column, .value = is_numbered ? column + " + 0" : column, .numbered = is_numbered});
+  }
+  return result;
+}
+
+// A ctid names a row of one table: each partition, and each table that inherits, counts its own.
+RowKey postgres_key(Connection& connection, const TableName& table) {
+  return {.columns = named(
+              names_in(connection.query("select a.attname::text from pg_constraint as c "
+                                        "cross join unnest(c.conkey) with ordinality as k(number, place) "
+                                        "join pg_attribute as a on a.attrelid = c.conrelid and a.attnum = k.number "
+                                        "where c.contype = 'p' and c.conrelid = to_regclass(?) order by k.place",
+                                        table.text)),
+              connection.dialect()),
+          .row_id = "tableoid, ctid"};
 }
 
 // Error: invalid_argument unless they are `most` at most.
@@ -178,17 +222,11 @@ std::string quoted_table_name(std::string_view text, const Dialect& dialect) {
 
 RowKey find_row_key(Connection& connection, const TableName& table, const std::vector<std::string>& columns) {
   const auto& dialect = connection.dialect();
-  if (!columns.empty()) {
-    RowKey key;
-    for (const auto& column : columns) key.columns.push_back(dialect.quote(column));
-    return key;
-  }
+  if (dialect.engine == "duckdb") return duckdb_key(connection, table, columns);
+  if (dialect.engine == "mariadb") return mariadb_key(connection, table, columns);
+  if (!columns.empty()) return {.columns = named(columns, dialect)};
   if (dialect.engine == "sqlite") return sqlite_key(connection, table);
-  // DuckDB numbers rows anew when it cleans up behind deleted ones: no order to go by, but good for one transaction.
-  if (dialect.engine == "duckdb") return {primary_key(connection, table, "current_schema()"), "rowid"};
-  // A ctid names a row of one table: each partition, and each table that inherits, counts its own.
-  if (dialect.engine == "postgres") return {primary_key(connection, table, "current_schema()"), "tableoid, ctid"};
-  if (dialect.engine == "mariadb") return {primary_key(connection, table, "database()"), ""};
+  if (dialect.engine == "postgres") return postgres_key(connection, table);
   throw Error(Code::unsupported, "the key of a table is not known on " + dialect.engine + ": name its columns");
 }
 
@@ -198,11 +236,14 @@ std::string key_to_text(const std::vector<Value>& key) {
   return json.dump(-1, ' ', true);
 }
 
-std::vector<Value> key_from_text(std::string_view text, std::size_t columns) {
+std::vector<Value> key_from_text(std::string_view text, std::span<const KeyColumn> columns) {
   const auto json = Document::parse(text, nullptr, false);
-  if (!json.is_array() || json.size() != columns) refuse_position(text);
+  if (!json.is_array() || json.size() != columns.size()) refuse_position(text);
   std::vector<Value> key;
-  for (const auto& part : json) key.push_back(from_json(part, text));
+  for (const auto& part : json) {
+    if (columns[key.size()].numbered && !part.is_number_integer()) refuse_position(text);
+    key.push_back(from_json(part, text));
+  }
   return key;
 }
 

@@ -2,6 +2,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "tidelock/sql/conformance/engines.h"
 
@@ -64,6 +66,16 @@ TEST_P(SqlDeleting, DeleteTellsHowManyRowsThereWereAndIsRolledBack) {
     EXPECT_EQ(rows_of(transaction), 0);
     transaction.rollback();
     EXPECT_EQ(rows_of(connection), 3);
+  });
+}
+
+TEST_P(SqlDeleting, DropTellsNoNumberOfRows) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script(kTable);
+    auto connection = db->connect();
+    EXPECT_EQ(connection.execute(kDrop), 0);
+    EXPECT_THROW_CODE(rows_of(connection), Code::statement_invalid);
   });
 }
 
@@ -235,6 +247,73 @@ TEST_P(SqlDeleting, EachWantsItsPrivilege) {
     script(privileges.unmake);
   });
 }
+
+// Whoever may write the file may do all of it, and nobody can be given less.
+TEST_P(SqlDeleting, WithoutUsersItIsTheFileThatMayBeWrittenOrNot) {
+  if (deleting().privileges) GTEST_SKIP() << "the engine has users";
+  run([&](const Place& place) {
+    const auto statements = deleting().has_truncate ? std::vector<const char*>{kDelete, kTruncate, kDrop}
+                                                    : std::vector<const char*>{kDelete, kDrop};
+    {
+      const auto db = place.open();
+      db->script(kTable);
+      auto connection = db->connect();
+      EXPECT_THROW_CODE(connection.execute("grant delete on t to somebody"), Code::statement_invalid);
+      if (declared().in_memory) return;
+    }
+    for (const auto* const statement : statements) {
+      EXPECT_THROW_CODE(place.open("mode=ro")->execute(statement), Code::read_only) << statement;
+      EXPECT_EQ(place.open("mode=ro")->one<int>("select count(*) from t"), 3);
+      const auto db = place.open();
+      db->execute(statement);
+      db->script(std::string("drop table if exists t; ") + kTable);
+    }
+  });
+}
+
+// How long a statement takes no test can say; whether it does something for each row, the engine itself counts.
+class SqlDeletingWork : public SqlDeleting {
+ protected:
+  // `declared_growth`: null where it grows on every engine.
+  void expect_growth(const std::string& statement, bool Work::*declared_growth) const {
+    if (!deleting().work) GTEST_SKIP() << "nothing counts it";
+    const bool grows = declared_growth == nullptr || *deleting().work.*declared_growth;
+    run([&](const Place& place) {
+      const auto db = place.open();
+      const auto work = [&](std::int64_t rows) {
+        db->script("drop table if exists t; create table t (id integer primary key, s varchar(100))");
+        db->execute("insert into t select n, 'a row of some length, as rows are' from (" + declared().numbers(rows) +
+                    ") as r");
+        auto connection = db->connect();
+        return deleting().work->of(place, connection, statement);
+      };
+      const auto few = work(2000);
+      const auto many = work(20'000);
+      if (grows) {
+        EXPECT_GE(many, 5 * few) << few;
+        EXPECT_GT(few, 0);
+      } else {
+        EXPECT_LE(many, few + 50) << few;
+      }
+    });
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, SqlDeletingWork, ::testing::ValuesIn(engines_to_test()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST_P(SqlDeletingWork, OfADeleteOfAllRowsGrowsWithThemOrNot) { expect_growth(kDelete, &Work::delete_grows); }
+
+TEST_P(SqlDeletingWork, OfADeleteWithAConditionGrowsWithTheRows) {
+  expect_growth("delete from t where id > 0", nullptr);
+}
+
+TEST_P(SqlDeletingWork, OfATruncateGrowsWithTheRowsOrNot) {
+  if (!deleting().has_truncate) GTEST_SKIP() << "there is no TRUNCATE";
+  expect_growth(kTruncate, &Work::truncate_grows);
+}
+
+TEST_P(SqlDeletingWork, OfADropGrowsWithTheRowsOrNot) { expect_growth(kDrop, &Work::drop_grows); }
 
 }  // namespace
 }  // namespace tidelock::sql::conformance

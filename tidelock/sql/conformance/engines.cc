@@ -14,6 +14,8 @@
 namespace tidelock::sql::conformance {
 namespace {
 
+using enum Anomaly;
+
 using Body = std::function<void(const Place&)>;
 
 Date date(std::string_view text) { return parse_date(text).value(); }
@@ -62,6 +64,50 @@ std::string why_unavailable(const std::string& scheme) {
   return "no engine " + scheme + " is compiled in";
 }
 
+// Pages in the log that a transaction wrote.
+std::int64_t sqlite_work(const Place&, Connection& on, const std::string& statement) {
+  const auto pages_in_log = [&](const std::string& mode) {
+    auto rows = on.query("pragma wal_checkpoint(" + mode + ")");
+    EXPECT_TRUE(rows.next());
+    return rows.row().get<std::int64_t>("log");
+  };
+  EXPECT_EQ(pages_in_log("truncate"), 0);
+  on.execute(statement);
+  return pages_in_log("passive");
+}
+
+// Bytes of its log, which begins anew at each checkpoint.
+std::int64_t duckdb_work(const Place& place, Connection& on, const std::string& statement) {
+  on.script("set checkpoint_threshold = '1TB'; checkpoint");
+  EXPECT_EQ(place.size_bytes(".wal"), 0);
+  on.execute(statement);
+  return place.size_bytes(".wal");
+}
+
+// Rows that were deleted one by one.
+std::int64_t mariadb_work(const Place&, Connection& on, const std::string& statement) {
+  const auto rows = [&] {
+    return on.one<std::int64_t>(
+        "select cast(variable_value as signed) from information_schema.session_status "
+        "where variable_name = 'HANDLER_DELETE'");
+  };
+  const auto before = rows();
+  on.execute(statement);
+  return rows() - before;
+}
+
+// Records of its log that are the transaction's.
+std::int64_t postgres_work(const Place&, Connection& on, const std::string& statement) {
+  on.script("create extension if not exists pg_walinspect");
+  const auto begin = on.one<std::string>("select pg_current_wal_insert_lsn()::text");
+  auto transaction = on.begin();
+  transaction.execute(statement);
+  const auto number = transaction.one<std::string>("select pg_current_xact_id()::xid::text");
+  transaction.commit();
+  return on.one<std::int64_t>("select count(*) from pg_get_wal_records_info_till_end_of_wal('" + begin +
+                              "') where xid = '" + number + "'");
+}
+
 Declared sqlite() {
   return {
       .nan = false,
@@ -76,18 +122,15 @@ Declared sqlite() {
       .timestamps = {timestamp("0000-01-01 00:00:00"), timestamp("9999-12-31 23:59:59.999999")},
       .isolation = {.reference = "https://www.sqlite.org/isolation.html",
                     .levels = {{.level = Isolation::serializable,
-                                .dirty_read = Outcome::not_seen,
-                                .non_repeatable_read = Outcome::not_seen,
-                                .phantom = Outcome::not_seen,
-                                .lost_update = Outcome::second_waits,
-                                .write_skew = Outcome::second_waits,
-                                .predicate_write = Outcome::second_waits,
-                                .stale_write = Outcome::second_waits}}},
+                                .wait = {dirty_write, circular_flow, vanished_transaction, predicate_write, lost_update,
+                                         stale_write, dependent_write, write_skew, predicate_write_skew,
+                                         read_only_anomaly}}}},
       .deleting = Deleting{.numbered = "create table t (id integer primary key autoincrement, x integer)",
                            .numbered_again = "create table t (id integer primary key autoincrement, x integer)",
                            .has_truncate = false,
                            .delete_beside_writer = Code::database_locked,
-                           .drop_beside_writer = Code::database_locked},
+                           .drop_beside_writer = Code::database_locked,
+                           .work = Work{.of = sqlite_work, .drop_grows = true}},
   };
 }
 
@@ -96,23 +139,24 @@ Declared duckdb() {
       .nan = true,
       .numbers = [](std::int64_t count) { return "select n from range(1, " + std::to_string(count + 1) + ") as r(n)"; },
       .keywords = "select distinct keyword_name from duckdb_keywords() order by 1",
+      .keys = {{"enum('z', 'b', 'a')", {"'a'", "'z'", "'b'"}},
+               {"ubigint", {"18446744073709551615", "0"}},
+               {"hugeint", {"-17014118346046923173168730371588410572", "7"}},
+               {"decimal(38, 2)", {"-1.5", "10", "9"}},
+               {"timestamptz", {"'2020-01-01 00:00:00+02'", "'2020-01-01 00:00:00+01'"}}},
       .decimals = {"0", "1.50", "-0.000000000000000001", "99999999999999999999.999999999999999999",
                    "-99999999999999999999.999999999999999999"},
       .dates = {date("-5877641-06-25"), date("5881580-07-10")},
       .timestamps = {timestamp("-290307-12-22 00:00:00"), timestamp("294247-01-10 04:00:54.775806")},
       .isolation = {.reference = "https://duckdb.org/docs/stable/sql/statements/transactions",
                     .levels = {{.level = Isolation::snapshot,
-                                .dirty_read = Outcome::not_seen,
-                                .non_repeatable_read = Outcome::not_seen,
-                                .phantom = Outcome::not_seen,
-                                .lost_update = Outcome::second_fails,
-                                .write_skew = Outcome::happens,
-                                .predicate_write = Outcome::not_seen,
-                                .stale_write = Outcome::happens}}},
+                                .happen = {stale_write, write_skew, predicate_write_skew, read_only_anomaly},
+                                .fail = {dirty_write, vanished_transaction, lost_update, dependent_write}}}},
       .deleting = Deleting{.numbered = "create sequence s; create table t (id bigint default nextval('s'), x integer)",
                            .numbered_again = "create table t (id bigint default nextval('s'), x integer)",
                            .next_after_drop = 3,  // The sequence is a thing of its own.
-                           .writer_beside_drop = Code::serialization_failure},
+                           .writer_beside_drop = Code::serialization_failure,
+                           .work = Work{.of = duckdb_work, .truncate_grows = true}},
   };
 }
 
@@ -128,52 +172,46 @@ Declared mariadb() {
       .keywords = "select distinct word from information_schema.keywords order by 1",
       .insert_unless_there = "insert ignore into t values (1)",
       .update_from = false,
+      .keys = {{"enum('z', 'b', 'a')", {"'a'", "'z'", "'b'"}},
+               {"set('z', 'b', 'a')", {"'z,b'", "'a'", "'b'", "''"}},
+               {"year", {"1999", "2024"}},
+               {"bit(10)", {"b'1000000001'", "b'1'"}},
+               {"time(1)", {"'23:00:00'", "'09:00:00'", "'10:00:00.5'"}},
+               {"bigint unsigned", {"18446744073709551615", "0"}},
+               {"decimal(38, 2)", {"-1.5", "10", "9"}},
+               {"char(4) collate utf8mb4_german2_ci", {"'ä'", "'af'", "'B'", "'a'"}},
+               {"inet6", {"'::2'", "'fe80::1'"}},
+               {"timestamp(6)", {"'2020-01-01 00:00:00.000001'", "'2020-01-01'"}}},
+      .names_have_case = true,
       .decimals = {"0", "1.50", "-0.000000000000000000000000000001",
                    "99999999999999999999999999999999999.999999999999999999999999999999",
                    "-99999999999999999999999999999999999.999999999999999999999999999999"},
       .dates = {date("0000-01-01"), date("9999-12-31")},
       .timestamps = {timestamp("0000-01-01 00:00:00"), timestamp("9999-12-31 23:59:59.999999")},
-      .isolation = {.reference = "https://mariadb.com/kb/en/set-transaction/",
-                    .levels = {{.level = Isolation::repeatable_read,
-                                .dirty_read = Outcome::not_seen,
-                                .non_repeatable_read = Outcome::not_seen,
-                                .phantom = Outcome::not_seen,
-                                .lost_update = Outcome::happens,
-                                .write_skew = Outcome::happens,
-                                .predicate_write = Outcome::happens,
-                                .stale_write = Outcome::happens},
-                               {.level = Isolation::read_committed,
-                                .dirty_read = Outcome::not_seen,
-                                .non_repeatable_read = Outcome::happens,
-                                .phantom = Outcome::happens,
-                                .lost_update = Outcome::happens,
-                                .write_skew = Outcome::happens,
-                                .predicate_write = Outcome::not_seen,
-                                .stale_write = Outcome::happens},
-                               {.level = Isolation::read_uncommitted,
-                                .dirty_read = Outcome::happens,
-                                .non_repeatable_read = Outcome::happens,
-                                .phantom = Outcome::happens,
-                                .lost_update = Outcome::happens,
-                                .write_skew = Outcome::happens,
-                                .predicate_write = Outcome::not_seen,
-                                .stale_write = Outcome::happens},
-                               {.level = Isolation::serializable,
-                                .dirty_read = Outcome::second_waits,
-                                .non_repeatable_read = Outcome::second_waits,
-                                .phantom = Outcome::second_waits,
-                                .lost_update = Outcome::second_waits,
-                                .write_skew = Outcome::second_waits,
-                                .predicate_write = Outcome::second_waits,
-                                .stale_write = Outcome::second_waits},
-                               {.level = Isolation::snapshot,
-                                .dirty_read = Outcome::not_seen,
-                                .non_repeatable_read = Outcome::not_seen,
-                                .phantom = Outcome::not_seen,
-                                .lost_update = Outcome::second_fails,
-                                .write_skew = Outcome::happens,
-                                .predicate_write = Outcome::second_fails,
-                                .stale_write = Outcome::second_fails}}},
+      .isolation =
+          {.reference = "https://mariadb.com/kb/en/set-transaction/",
+           .levels = {{.level = Isolation::repeatable_read,
+                       .happen = {predicate_write, lost_update, stale_write, dependent_write, write_skew,
+                                  predicate_write_skew, read_only_anomaly},
+                       .wait = {dirty_write}},
+                      {.level = Isolation::read_committed,
+                       .happen = {non_repeatable_read, phantom, lost_update, read_skew, predicate_read_skew,
+                                  stale_write, dependent_write, write_skew, predicate_write_skew, read_only_anomaly},
+                       .wait = {dirty_write}},
+                      {.level = Isolation::read_uncommitted,
+                       .happen = {aborted_read, intermediate_read, circular_flow, vanished_transaction,
+                                  non_repeatable_read, phantom, lost_update, read_skew, predicate_read_skew,
+                                  stale_write, dependent_write, write_skew, predicate_write_skew, read_only_anomaly},
+                       .wait = {dirty_write}},
+                      {.level = Isolation::serializable,
+                       .wait = {dirty_write, aborted_read, intermediate_read, circular_flow, vanished_transaction,
+                                non_repeatable_read, phantom, predicate_write, lost_update, read_skew,
+                                predicate_read_skew, stale_write, dependent_write, write_skew, predicate_write_skew,
+                                read_only_anomaly}},
+                      {.level = Isolation::snapshot,
+                       .happen = {write_skew, predicate_write_skew, read_only_anomaly},
+                       .wait = {dirty_write},
+                       .fail = {predicate_write, lost_update, stale_write, dependent_write}}}},
       .deleting =
           Deleting{.numbered = "create table t (id integer primary key auto_increment, x integer)",
                    .numbered_again = "create table t (id integer primary key auto_increment, x integer)",
@@ -189,34 +227,45 @@ Declared mariadb() {
                                             .unmake = "drop user {}@'127.0.0.1'",
                                             .grant = "grant {what} on t to {}@'127.0.0.1'",
                                             .truncate = "drop",
-                                            .drop = "drop"}},
-      .faults = Faults{.end_a_session =
-                           [](Database& by, std::uint64_t random) {
-                             const std::string others =
-                                 " from information_schema.processlist where db = database() and id <> connection_id()";
-                             auto connection = by.connect();
-                             const auto count = connection.one<std::uint64_t>("select count(*)" + others);
-                             if (count == 0) return;
-                             const auto id = connection.maybe<std::int64_t>(
-                                 "select id" + others + " order by id limit " + std::to_string(random % count) + ", 1");
-                             if (!id) return;
-                             try {
-                               connection.script("kill connection " + std::to_string(*id));
-                             } catch (const Error& error) {  // It has ended by itself.
-                               if (!error.native() || error.native()->code != 1094) throw;
-                             }
-                           },
-                       .others = "select count(*) from information_schema.processlist where db = database() and "
-                                 "id <> connection_id()",
-                       .by_proxy = "sslmode=disable&commit_timeout=2s",
-                       .certificate = from_environment("TIDELOCK_TEST_MARIADB_CERTIFICATE")},
+                                            .drop = "drop"},
+                   .work = Work{.of = mariadb_work}},
+      .faults =
+          Faults{.end_a_session =
+                     [](Database& by, std::uint64_t random) {
+                       const std::string others =
+                           " from information_schema.processlist where db = database() and id <> connection_id()";
+                       auto connection = by.connect();
+                       const auto count = connection.one<std::uint64_t>("select count(*)" + others);
+                       if (count == 0) return;
+                       const auto id = connection.maybe<std::int64_t>("select id" + others + " order by id limit " +
+                                                                      std::to_string(random % count) + ", 1");
+                       if (!id) return;
+                       try {
+                         connection.script("kill connection " + std::to_string(*id));
+                       } catch (const Error& error) {  // It has ended by itself.
+                         if (!error.native() || error.native()->code != 1094) throw;
+                       }
+                     },
+                 .others = "select count(*) from information_schema.processlist where db = database() and "
+                           "id <> connection_id()",
+                 .by_proxy = "sslmode=disable&commit_timeout=2s",
+                 .certificate = from_environment("TIDELOCK_TEST_MARIADB_CERTIFICATE")},
   };
 }
 
 Declared postgres() {
-  constexpr auto kNotSeen = Outcome::not_seen;
-  constexpr auto kHappens = Outcome::happens;
-  constexpr auto kFails = Outcome::second_fails;
+  const auto committed = [](Isolation level) {
+    return Level{.level = level,
+                 .happen = {non_repeatable_read, phantom, predicate_write, lost_update, read_skew, predicate_read_skew,
+                            stale_write, dependent_write, write_skew, predicate_write_skew, read_only_anomaly},
+                 .wait = {dirty_write}};
+  };
+  const auto snapshot = [](Isolation level) {
+    return Level{.level = level,
+                 .happen = {write_skew, predicate_write_skew, read_only_anomaly},
+                 .wait = {dirty_write},
+                 .fail = {vanished_transaction, predicate_write, lost_update, stale_write, dependent_write}};
+  };
   return {
       .nan = true,
       .numbers =
@@ -225,18 +274,31 @@ Declared postgres() {
       .waiting =
           "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
       .keywords = "select word from pg_get_keywords() order by 1",
+      .before_keys = "create type letter as enum ('z', 'b', 'a')",
+      .keys = {{"letter", {"'a'", "'z'", "'b'"}},
+               {"interval", {"'1 month'", "'40 days'", "'29 days'", "'-3 hours'"}},
+               {"numeric", {"-1.5", "10", "9"}},
+               {"char(4)", {"'a'", "'B'", "'ab'"}},
+               {"text collate \"C\"", {"'a'", "'B'", "'ab'"}},
+               {"name", {"'a'", "'B'", "'ab'"}},
+               {"inet", {"'10.0.0.1/8'", "'9.0.0.1'", "'::1'"}},
+               {"oid", {"4294967295", "1"}},
+               {"int4range", {"'[1,9)'", "'[1,10)'", "'empty'"}},
+               {"timestamptz", {"'2020-01-01 00:00:00+02'", "'2020-01-01 00:00:00+01'"}}},
+      .names_have_case = true,
       .decimals = {"0", "1.50", "-0.000000000000000001", "12345678901234567890123456789012345678",
                    "-99999999999999999999.999999999999999999", "1234567890123456789012345678901234567890.5"},
       .dates = {date("-4713-11-24"), date("5874897-12-31")},
       .timestamps = {timestamp("-4713-11-24 00:00:00"), timestamp("294247-01-10 04:00:54.775807")},
-      .isolation =
-          {.reference = "https://www.postgresql.org/docs/15/transaction-iso.html",
-           .levels = {{Isolation::read_committed, kNotSeen, kHappens, kHappens, kHappens, kHappens, kHappens, kHappens},
-                      {Isolation::read_uncommitted, kNotSeen, kHappens, kHappens, kHappens, kHappens, kHappens,
-                       kHappens},
-                      {Isolation::repeatable_read, kNotSeen, kNotSeen, kNotSeen, kFails, kHappens, kFails, kFails},
-                      {Isolation::snapshot, kNotSeen, kNotSeen, kNotSeen, kFails, kHappens, kFails, kFails},
-                      {Isolation::serializable, kNotSeen, kNotSeen, kNotSeen, kFails, kFails, kFails, kFails}}},
+      .isolation = {.reference = "https://www.postgresql.org/docs/15/transaction-iso.html",
+                    .levels = {committed(Isolation::read_committed),
+                               committed(Isolation::read_uncommitted),
+                               snapshot(Isolation::repeatable_read),
+                               snapshot(Isolation::snapshot),
+                               {.level = Isolation::serializable,
+                                .wait = {dirty_write},
+                                .fail = {circular_flow, vanished_transaction, predicate_write, lost_update, stale_write,
+                                         dependent_write, write_skew, predicate_write_skew, read_only_anomaly}}}},
       .deleting = Deleting{.numbered = "create table t (id integer generated always as identity, x integer)",
                            .numbered_again = "create table t (id integer generated always as identity, x integer)",
                            .truncate_counts = false,
@@ -250,7 +312,8 @@ Declared postgres() {
                                                     .unmake = "drop owned by {}; drop role {}",
                                                     .grant = "grant {what} on t to {}",
                                                     .truncate = "truncate",
-                                                    .drop = ""}},
+                                                    .drop = ""},
+                           .work = Work{.of = postgres_work}},
       .faults =
           Faults{
               .end_a_session =
@@ -288,6 +351,7 @@ Engine server(std::string name, Declared declared, const std::string& scheme, co
 
 Declared in_memory(Declared declared) {
   declared.in_memory = true;
+  declared.deleting.work = {};
   return declared;
 }
 
@@ -297,6 +361,15 @@ Declared in_world(Declared declared) {
 }
 
 }  // namespace
+
+Outcome Level::of(Anomaly anomaly) const {
+  const auto holds = [&](const std::vector<Anomaly>& anomalies) {
+    return std::ranges::find(anomalies, anomaly) != anomalies.end();
+  };
+  if (holds(happen)) return Outcome::happens;
+  if (holds(wait)) return Outcome::second_waits;
+  return holds(fail) ? Outcome::second_fails : Outcome::not_seen;
+}
 
 std::ostream& operator<<(std::ostream& out, Outcome outcome) {
   switch (outcome) {
@@ -339,6 +412,11 @@ std::unique_ptr<Database> Place::open_by(const std::string& host, std::shared_pt
   auto url = with(url_, parameters);
   url.hosts.front().name = host;
   return sql::open(runtime, files, url, {.resolver = std::move(resolver)});
+}
+
+std::int64_t Place::size_bytes(const std::string& suffix) const {
+  const auto info = files.info(url_.path + suffix);
+  return info ? static_cast<std::int64_t>(info->size_bytes) : 0;
 }
 
 std::unique_ptr<Database> Place::open_as(const std::string& user) const {

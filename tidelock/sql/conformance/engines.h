@@ -23,6 +23,12 @@
 
 namespace tidelock::sql::conformance {
 
+// A type of a column, and literals of its values in any order.
+struct Column {
+  std::string type;
+  std::vector<std::string> literals;
+};
+
 // What becomes of an anomaly.
 enum class Outcome {
   not_seen,      // Each reads its own snapshot; both go on.
@@ -32,16 +38,33 @@ enum class Outcome {
 };
 std::ostream& operator<<(std::ostream& out, Outcome outcome);
 
-// At one level.
-struct Anomalies {
+// Each is a test of isolation_conformance.cc. Behind it: its name in Adya's and Hermitage's notation.
+enum class Anomaly {
+  dirty_write,           // G0
+  aborted_read,          // G1a
+  intermediate_read,     // G1b
+  circular_flow,         // G1c
+  vanished_transaction,  // OTV
+  non_repeatable_read,   // P2
+  phantom,               // PMP
+  predicate_write,       // PMP of a write: it meets other rows than a read by the same condition
+  lost_update,           // P4
+  read_skew,             // G-single
+  predicate_read_skew,   // G-single by two conditions
+  stale_write,           // G-single of a write: it does not fit what the transaction has read, nor fails
+  dependent_write,       // The same of a write that counts on from a row which was not read
+  write_skew,            // G2-item
+  predicate_write_skew,  // G2
+  read_only_anomaly,     // G2 of two edges: the third, which only reads, sees no order
+};
+
+// What one level does about them.
+struct Level {
   Isolation level;
-  Outcome dirty_read;
-  Outcome non_repeatable_read;
-  Outcome phantom;
-  Outcome lost_update;
-  Outcome write_skew;
-  Outcome predicate_write;  // A write by a condition meets other rows than a read by it (PMP-write).
-  Outcome stale_write;      // A write does not fit what the transaction has read, nor fails (G-single-write).
+  std::vector<Anomaly> happen{};
+  std::vector<Anomaly> wait{};        // Outcome::second_waits
+  std::vector<Anomaly> fail{};        // Outcome::second_fails
+  Outcome of(Anomaly anomaly) const;  // not_seen for the others.
 };
 
 // Who may do what, where the server has users. In scripts `{}` stands for the user's name.
@@ -51,6 +74,17 @@ struct Privileges {
   std::string grant;     // Gives that user the privilege `{what}` on t.
   std::string truncate;  // The privilege that TRUNCATE wants.
   std::string drop;      // The privilege that DROP TABLE wants; empty: only the owner may.
+};
+
+class Place;
+
+// How much an engine does to make all rows of a table go away.
+struct Work {
+  // Runs the statement and counts, for this transaction alone: rows, or what is written to the engine's log.
+  std::function<std::int64_t(const Place& place, Connection& on, const std::string& statement)> of;
+  bool delete_grows = true;  // With the rows.
+  bool truncate_grows = false;
+  bool drop_grows = false;
 };
 
 // DROP, TRUNCATE and DELETE of all rows, as docs/deleting.md tells them apart.
@@ -75,12 +109,13 @@ struct Deleting {
   std::int64_t truncated_for_a_snapshot = 3;
   std::optional<Code> truncated_fails_a_snapshot{};
   std::optional<Privileges> privileges{};  // Empty: whoever may write the file may do all of it.
+  std::optional<Work> work{};              // Empty: nothing counts it, as where there is no log.
 };
 
 // At each level that the engine has, its default one first, as its documentation says.
 struct Isolations {
   std::string reference;
-  std::vector<Anomalies> levels;
+  std::vector<Level> levels;
 };
 
 // How a server is broken, where the engine is one.
@@ -106,8 +141,11 @@ struct Declared {
   std::string keywords{};  // A query of all its keywords; empty: it does not tell.
   // Statements that engines write differently. A row that is there already is left as it is:
   std::string insert_unless_there = "insert into t values (1) on conflict do nothing";
-  bool update_from = true;  // update t set … from (…) as x where …
-  bool time_passes = true;  // While a statement computes. Not in a World.
+  bool update_from = true;       // update t set … from (…) as x where …
+  bool time_passes = true;       // While a statement computes. Not in a World.
+  std::string before_keys{};     // A script that makes what the types of `keys` need.
+  std::vector<Column> keys{};    // What the rows of a table may be ordered by, beside the types of every engine.
+  bool names_have_case = false;  // "T" is another table than "t".
   std::vector<std::string> decimals;
   std::pair<Date, Date> dates;                 // The first and the last.
   std::pair<Timestamp, Timestamp> timestamps;  //
@@ -132,6 +170,8 @@ class Place {
   // The same database at a host of this name, as the resolver knows it.
   std::unique_ptr<Database> open_by(const std::string& host, std::shared_ptr<base::Resolver> resolver,
                                     const std::string& parameters = {}) const;
+  // Of the file of the database, or of one beside it whose name goes on so; 0 when there is none.
+  std::int64_t size_bytes(const std::string& suffix) const;
   std::uint16_t port() const { return url_.hosts.front().port.value(); }
 
   base::Runtime& runtime;

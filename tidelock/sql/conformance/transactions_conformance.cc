@@ -137,8 +137,9 @@ TEST_P(SqlTransactions, AFailedStatementPoisonsWhereTheEngineSaysSo) {
 TEST_P(SqlTransactions, AReadOnlyTransactionReadsASnapshotAndWritesNothing) {
   run([&](const Place& place) {
     const auto& levels = declared().isolation.levels;
-    const auto snapshot =
-        std::ranges::find(levels, Outcome::not_seen, &Anomalies::non_repeatable_read)->level;  // Every engine has one.
+    const auto snapshot = std::ranges::find_if(levels, [](const Level& level) {
+                            return level.of(Anomaly::non_repeatable_read) == Outcome::not_seen;
+                          })->level;  // Every engine has one.
     const auto db = with_table(place);
     auto reader = db->connect();
     auto tx = reader.begin({.isolation = snapshot, .read_only = true});

@@ -27,6 +27,18 @@ TEST_F(PostgresDeletingLive, OfAPartitionedTableWithoutAKeyOnlyWhatMeetsTheCondi
   EXPECT_EQ(db->one<int>("select count(*) from parent where kind = 0"), 1);
 }
 
+// A name without a schema is looked for in all of the search path, in turn.
+TEST_F(PostgresDeletingLive, TheKeyIsThatOfTheTableThatTheStatementFinds) {
+  open()->script("alter database " + url_.path.substr(1) + " set search_path = first, second");
+  const auto db = open();
+  db->script(
+      "create schema first; create schema second; create table second.t (id integer, kind integer not null,"
+      "constraint k primary key (kind) include (id)); insert into second.t values (null, 1), (null, 2);"
+      "create table public.t (id integer primary key, kind integer)");
+  EXPECT_EQ(delete_in_chunks(*db, "t", "kind = 1").done.position, "[1]");
+  EXPECT_EQ(delete_in_chunks(*db, "Second.T", "true").done.position, "[2]");
+}
+
 // The server drops what is gone from the chunk that it has chosen.
 TEST_F(PostgresDeletingLive, AChunkIsNotTheLastSinceAnotherTookSomeOfItsRows) {
   const auto db = open();
