@@ -1,6 +1,8 @@
 // Running statements: values, rows, preparing, scripts, and what is refused.
 #include <fstream>
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include "tidelock/sql/conformance/engines.h"
 
@@ -260,6 +262,90 @@ TEST_P(SqlStatements, WhatIsKeptTooLongIsMisused) {
     canceller.cancel();
     EXPECT_TRUE(running.next());
     EXPECT_EQ(running.row().get<int>(0), 5);
+  });
+}
+
+// Each changes what it says when rows are added that are unlike those that there were.
+constexpr const char* kStatementsOfRows[] = {
+    "select count(*) from t where v = 5",
+    "select count(*) from t where v is null",
+    "select count(*) from t where v is not null",
+    "select count(*) from t where v < 3",
+    "select count(v) from t",
+    "select max(v) from (select v from t where v is not null order by v limit 100) as s",
+    "select count(*) from (select distinct v from t) as s",
+    "select count(*) from t join u on u.v = t.v where u.v <> 0",
+};
+std::vector<std::int64_t> counts(Executor& on) {
+  std::vector<std::int64_t> counts;
+  for (const auto* const statement : kStatementsOfRows) counts.push_back(on.one<std::int64_t>(statement));
+  return counts;
+}
+const std::vector<std::int64_t> kBefore = {0, 0, 2, 2, 2, 0, 1, 0};
+const std::vector<std::int64_t> kAfter = {1, 1, 5, 3, 5, 100'000, 5, 1};
+constexpr const char* kFew =
+    "create table t (v integer); create table u (v integer);"
+    "insert into t values (0), (0); insert into u values (0)";
+constexpr const char* kMore = "insert into t values (5), (null), (100000), (-100000); insert into u values (100000)";
+
+// An engine may make a plan by what it knows of the rows, and keep it with the statement.
+TEST_P(SqlStatements, AStatementThatIsRunAgainSeesTheRowsThatCameMeanwhile) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script(kFew);
+    auto connection = db->connect();
+    EXPECT_EQ(counts(connection), kBefore);
+    db->script(kMore);  // By another.
+    EXPECT_EQ(counts(connection), kAfter);
+    EXPECT_EQ(counts(connection), kAfter);
+    auto transaction = connection.begin();
+    EXPECT_EQ(transaction.execute("delete from t where v is null or v <> 0"), 4);
+    EXPECT_EQ(transaction.execute("delete from u where v <> 0"), 1);
+    EXPECT_EQ(counts(transaction), kBefore);
+    transaction.script(kMore);
+    EXPECT_EQ(counts(transaction), kAfter);
+    transaction.rollback();
+    EXPECT_EQ(counts(connection), kAfter);
+  });
+}
+
+// Also of one that was prepared and not run before: what another commits in between is no less there.
+TEST_P(SqlStatements, AStatementThatWasPreparedBeforeRowsCameWritesWhatIsThereNow) {
+  for (const auto& [statement, changed, sum] : std::vector<std::tuple<std::string, std::int64_t, std::int64_t>>{
+           {"update t set v = v + 1 where v < 3", 3, 8},
+           {"delete from t where v < 3", 3, 100'005},
+           {"delete from t where v is null", 1, 5},
+           {"update t set v = v + 1 where v < 3 and v < ?", 3, 8},
+           {"insert into u select v from t where v > 5", 1, 5},
+           {"insert into t select v from t where v is not null order by v", 5, 10},
+           {"insert into t select v from t where v > ? and v < 3 order by v", 2, 5}}) {
+    run([&](const Place& place) {
+      const auto db = place.open();
+      db->script(kFew);
+      auto connection = db->connect();
+      auto prepared = connection.prepare(statement);
+      db->script(kMore);
+      const std::int64_t value = statement.find("v > ?") == statement.npos ? 3 : -1;
+      EXPECT_EQ(prepared.parameter_count() == 0 ? prepared.execute() : prepared.execute(value), changed) << statement;
+      EXPECT_EQ(db->one<std::int64_t>("select sum(v) + 0 from t where v is not null"), sum) << statement;
+      EXPECT_EQ(db->one<std::int64_t>("select max(v) from u"), 100'000) << statement;
+    });
+  }
+}
+
+TEST_P(SqlStatements, WhatIsLeftBeforeItsLastRowLeavesItsConnectionFree) {
+  run([&](const Place& place) {
+    const auto db = place.open();
+    db->script("create table t (v integer)");
+    auto connection = db->connect();
+    {
+      auto rows = connection.query(declared().numbers(100'000));
+      EXPECT_TRUE(rows.next());
+    }
+    EXPECT_EQ(connection.execute("insert into t values (1)"), 1);
+    auto transaction = connection.begin();
+    EXPECT_EQ(transaction.one<int>("select count(*) from t"), 1);
+    transaction.commit();
   });
 }
 

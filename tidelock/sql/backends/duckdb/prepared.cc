@@ -48,6 +48,7 @@ bool tells_success_only(const Api& api, duckdb_result& result, duckdb_statement_
 DuckPrepared::DuckPrepared(DuckSession& session, StatementHandle statement, std::string_view sql)
     : session_(session),
       api_(session.api()),
+      sql_(sql),
       statement_(std::move(statement)),
       parameters_(parameters_of(api_, statement_.get())),
       result_(api_),
@@ -64,8 +65,11 @@ void DuckPrepared::start(std::span<const ValueView> values, base::Deadline deadl
     bind_value(api_, statement_.get(), i + 1, parameters_[i], values[i]);
   }
   changes_ = 0;
+  const bool planned_anew = parameters_.empty() && depends_on_data(api_.prepared_statement_type(statement_.get()));
+  if (planned_anew) transaction_.emplace(session_);
   running_.emplace(session_.interrupter(), deadline);
   try {
+    if (planned_anew) statement_ = session_.plan(sql_);
     session_.execute(statement_.get(), result_);
     open_result();
   } catch (...) {
@@ -80,16 +84,14 @@ void DuckPrepared::open_result() {
   const auto kind = api_.result_return_type(result);
   if (kind == DUCKDB_RESULT_TYPE_CHANGED_ROWS) changes_ = static_cast<std::int64_t>(api_.rows_changed(&result));
   names_.clear();
-  if (kind != DUCKDB_RESULT_TYPE_QUERY_RESULT || tells_success_only(api_, result, type)) {
-    finish();
-    return;
-  }
+  if (kind != DUCKDB_RESULT_TYPE_QUERY_RESULT || tells_success_only(api_, result, type)) return complete();
   // INSERT … RETURNING and the like are run to the end and hold a row for each change.
   if (is_change(type)) changes_ = static_cast<std::int64_t>(api_.row_count(&result));
   streaming_ = api_.result_is_streaming(result);
   session_.set_streaming(streaming_);
   const auto count = api_.column_count(&result);
   for (idx_t i = 0; i < count; ++i) names_.push_back(columns_.emplace_back(api_, result, i).name());
+  if (!streaming_ && transaction_) transaction_->commit();
 }
 
 bool DuckPrepared::next() {
@@ -104,7 +106,7 @@ bool DuckPrepared::fetch() {
   if (chunk == nullptr) {  // The engine is through with it, well or not.
     session_.set_streaming(streaming_ = false);
     if (api_.result_error(&result_.get()) != nullptr) stop(session_.failed(result_));
-    finish();
+    complete();
     return false;
   }
   chunk_ = ChunkHandle(api_, chunk);
@@ -120,7 +122,18 @@ void DuckPrepared::stop(const Error& error) {
   throw copy;
 }
 
+void DuckPrepared::complete() {
+  close();
+  if (transaction_) transaction_->commit();
+  transaction_.reset();
+}
+
 void DuckPrepared::finish() noexcept {
+  close();
+  transaction_.reset();
+}
+
+void DuckPrepared::close() noexcept {
   columns_.clear();
   chunk_.reset();
   result_.reset();

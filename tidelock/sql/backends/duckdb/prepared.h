@@ -35,16 +35,21 @@ class DuckPrepared final : public Prepared {
 
  private:
   void open_result();
+  // Ends the execution, and commits what is the statement's own. Error: those of a commit.
+  void complete();
+  void close() noexcept;
   bool fetch();
   [[noreturn]] void stop(const Error& error);
 
   DuckSession& session_;
   const Api& api_;
+  const std::string sql_;
   StatementHandle statement_;
   std::vector<Parameter> parameters_;
   std::vector<std::string> names_;  // Of the columns.
 
   // Of the current execution.
+  std::optional<StatementTransaction> transaction_;
   std::optional<Running> running_;
   ResultHandle result_;
   ChunkHandle chunk_;

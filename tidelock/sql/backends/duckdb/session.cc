@@ -1,5 +1,6 @@
 #include "tidelock/sql/backends/duckdb/session.h"
 
+#include <optional>
 #include <utility>
 
 #include "tidelock/base/text.h"
@@ -36,6 +37,22 @@ bool changes_session(duckdb_statement_type type) {
 
 }  // namespace
 
+bool depends_on_data(duckdb_statement_type type) {
+  switch (static_cast<int>(type)) {
+    case DUCKDB_STATEMENT_TYPE_SELECT:
+    case DUCKDB_STATEMENT_TYPE_EXPLAIN:
+    case DUCKDB_STATEMENT_TYPE_INSERT:
+    case DUCKDB_STATEMENT_TYPE_UPDATE:
+    case DUCKDB_STATEMENT_TYPE_DELETE:
+    case DUCKDB_STATEMENT_TYPE_COPY:
+    case DUCKDB_STATEMENT_TYPE_CREATE:  // TABLE … AS
+    case static_cast<int>(kMergeStatement):
+      return true;
+    default:
+      return false;
+  }
+}
+
 DuckSession::DuckSession(base::Runtime& runtime, std::shared_ptr<Instance> instance, std::shared_ptr<Watchdog> watchdog)
     : instance_(std::move(instance)),
       watchdog_(std::move(watchdog)),
@@ -48,13 +65,17 @@ DuckSession::~DuckSession() {
 
 std::unique_ptr<Prepared> DuckSession::prepare(std::string_view sql) {
   require_usable();
-  const std::string text(sql);
-  StatementHandle statement(api());
-  if (api().prepare(connection(), text.c_str(), statement.out()) != DuckDBSuccess) {
-    throw failed(fault_from_text(api().prepare_error(statement.get())));
-  }
+  auto statement = plan(std::string(sql));
   if (api().prepared_statement_type(statement.get()) == DUCKDB_STATEMENT_TYPE_TRANSACTION) throw_transaction_text();
   return std::make_unique<DuckPrepared>(*this, std::move(statement), sql);
+}
+
+StatementHandle DuckSession::plan(const std::string& sql) {
+  StatementHandle statement(api());
+  if (api().prepare(connection(), sql.c_str(), statement.out()) != DuckDBSuccess) {
+    throw failed(fault_from_text(api().prepare_error(statement.get())));
+  }
+  return statement;
 }
 
 void DuckSession::run_script(std::string_view sql, base::Deadline deadline) {
@@ -65,12 +86,16 @@ void DuckSession::run_script(std::string_view sql, base::Deadline deadline) {
   if (const char* error = api().extract_statements_error(statements.get())) throw failed(fault_from_text(error));
   const Running running(interrupter_, deadline);
   for (idx_t i = 0; i < count; ++i) {
+    std::optional<StatementTransaction> transaction(std::in_place, *this);
     StatementHandle statement(api());
     if (api().prepare_extracted_statement(connection(), statements.get(), i, statement.out()) != DuckDBSuccess) {
       throw failed(fault_from_text(api().prepare_error(statement.get())));
     }
-    if (api().prepared_statement_type(statement.get()) == DUCKDB_STATEMENT_TYPE_TRANSACTION) throw_transaction_text();
+    const auto type = api().prepared_statement_type(statement.get());
+    if (type == DUCKDB_STATEMENT_TYPE_TRANSACTION) throw_transaction_text();
+    if (!depends_on_data(type)) transaction.reset();  // Some can be run in no transaction.
     run_one(statement.get());
+    if (transaction) transaction->commit();
   }
 }
 
@@ -86,7 +111,7 @@ void DuckSession::execute(duckdb_prepared_statement statement, ResultHandle& res
   if (interrupter_.look() != Interrupter::Reason::none) throw interrupted();
   const auto type = api().prepared_statement_type(statement);
   // A CALL is a CHECKPOINT, most likely: it changes nothing that a caller could lose.
-  const bool commits = !in_transaction_ && !only_reads(type) && type != DUCKDB_STATEMENT_TYPE_CALL;
+  const bool commits = !in_transaction_ && !in_statement_ && !only_reads(type) && type != DUCKDB_STATEMENT_TYPE_CALL;
   if (!only_reads(type)) wrote_ = true;
   if (changes_session(type)) changed_session_ = true;
 
@@ -139,6 +164,26 @@ Position DuckSession::commit(bool) {
 void DuckSession::rollback() noexcept {
   if (!in_transaction_) return;
   end_transaction();
+  try {
+    control(rollback_, "rollback");
+  } catch (const std::exception&) {
+    healthy_ = false;
+  }
+}
+
+void DuckSession::begin_statement() {
+  control(begin_, "begin transaction");
+  in_statement_ = true;
+  wrote_ = false;
+}
+
+void DuckSession::commit_statement() {
+  in_statement_ = false;
+  control(commit_, "commit", wrote_);
+}
+
+void DuckSession::rollback_statement() noexcept {
+  in_statement_ = false;
   try {
     control(rollback_, "rollback");
   } catch (const std::exception&) {

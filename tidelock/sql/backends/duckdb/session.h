@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/runtime.h"
@@ -27,6 +28,8 @@ class DuckSession final : public Session {
   ~DuckSession() override;
 
   std::unique_ptr<Prepared> prepare(std::string_view sql) override;
+  // As the engine prepares it now.
+  StatementHandle plan(const std::string& sql);
   void run_script(std::string_view sql, base::Deadline deadline) override;
   void begin(const BeginOptions& options) override;
   Position commit(bool want_position) override;
@@ -44,6 +47,7 @@ class DuckSession final : public Session {
   duckdb_connection connection() const { return connection_.get(); }
   Interrupter& interrupter() { return interrupter_; }
   base::Deadline transaction_deadline() const { return deadline_; }
+  bool in_transaction() const { return in_transaction_; }
   // Called before the engine is: throws when the transaction is doomed, or another statement's rows are being read.
   void require_usable() const;
   // Runs it as far as the engine does before rows are asked for. A statement must be Running.
@@ -60,6 +64,11 @@ class DuckSession final : public Session {
   void set_streaming(bool streaming) { streaming_ = streaming; }
   // Makes the engine let go of a streamed result that was not read to its end.
   void drop_stream() noexcept;
+
+  // For StatementTransaction.
+  void begin_statement();
+  void commit_statement();
+  void rollback_statement() noexcept;
 
  private:
   void control(StatementHandle& prepared, const char* sql, bool commits = false);
@@ -78,12 +87,41 @@ class DuckSession final : public Session {
   StatementHandle rollback_;
 
   bool in_transaction_ = false;
+  bool in_statement_ = false;                          // In a StatementTransaction.
   base::Deadline deadline_ = base::Deadline::never();  // Of this transaction.
   bool wrote_ = false;                                 // In this transaction.
   std::optional<Error> failure_;                       // The first in this transaction.
   bool streaming_ = false;                             // A streamed result is open.
   bool healthy_ = true;                                // False: to be closed.
   bool changed_session_ = false;  // A setting, a temporary table and the like would be left to the next user.
+};
+
+// Whether a plan of it depends on what the tables hold.
+bool depends_on_data(duckdb_statement_type type);
+
+// The transaction of one statement, where no other is open. DuckDB makes the plan of a statement without parameters
+// once, by what it knows of the data just then (a column has no nulls, its numbers are small), and runs that plan on
+// other data later, with wrong results: rows are missed, numbers cut off. So such a statement is planned in the
+// transaction that it runs in. One with parameters the engine plans anew by itself, each time that it is run.
+class StatementTransaction {
+ public:
+  explicit StatementTransaction(DuckSession& session) : session_(session), open_(!session.in_transaction()) {
+    if (open_) session_.begin_statement();
+  }
+  ~StatementTransaction() {
+    if (open_) session_.rollback_statement();
+  }
+  StatementTransaction(const StatementTransaction&) = delete;
+  StatementTransaction& operator=(const StatementTransaction&) = delete;
+
+  bool is_open() const { return open_; }
+  void commit() {
+    if (std::exchange(open_, false)) session_.commit_statement();
+  }
+
+ private:
+  DuckSession& session_;
+  bool open_;
 };
 
 // A statement runs as long as this lives.
