@@ -112,7 +112,11 @@ void DeleteProgressView::result(const sql::DeleteResult& result) {
 
 void DeleteProgressView::failed() {
   end_line();
-  if (last_.chunks == 0 || json_) return;
+  if (last_.chunks == 0) return;
+  if (json_) {
+    outside_.err << to_json(last_).dump() << std::endl;
+    return;
+  }
   outside_.err << "tidelock: " << progress_text(last_) << ", and stay deleted: " << how_to_go_on(last_) << std::endl;
 }
 

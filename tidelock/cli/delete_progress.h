@@ -15,7 +15,7 @@ class DeleteProgressView {
 
   void progress(const sql::DeleteProgress& progress);
   void result(const sql::DeleteResult& result);
-  // An error follows: says what was deleted before it.
+  // An error follows: says what was deleted before it, and from where to go on.
   void failed();
 
  private:

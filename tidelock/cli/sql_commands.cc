@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -96,27 +97,21 @@ Statements checked_statements(std::string_view text, const sql::Database& databa
   return statements;
 }
 
-// Whether it tells how many rows it changed, and returns none.
-bool changes_rows(std::string_view statement, const sql::Lexis& lexis) {
-  bool changes = false;
-  bool first = true;
-  sql::Lexer lexer(statement, lexis);
-  while (const auto token = lexer.next()) {
-    if (std::exchange(first, false)) {
-      for (const auto* word : {"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"}) changes = changes || token->is(word);
-    }
-    if (token->is("RETURNING")) return false;
-  }
-  return changes;
+// A statement of which people want to hear that it changed nothing. In front of one without rows, WITH belongs to it.
+bool is_about_rows(std::string_view statement, const sql::Lexis& lexis) {
+  const auto first = sql::Lexer(statement, lexis).next();
+  const auto names = {"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "WITH"};
+  return std::ranges::any_of(names, [&](const auto* name) { return first->is(name); });
 }
 
 void run_statement(sql::Executor& on, std::string_view statement, RowFormat format, std::ostream& out) {
-  if (changes_rows(statement, on.dialect().lexis)) return print_changes(on.execute(statement), format, out);
   auto rows = on.query(statement);
   if (rows.column_count() > 0) return print_rows(rows, format, out);
+  const auto changes = rows.changes();
   while (rows.next()) {
   }
-  print_changes(0, format == RowFormat::table ? RowFormat::csv : format, out);  // People need not hear of no rows.
+  const bool silent = format == RowFormat::table && changes == 0 && !is_about_rows(statement, on.dialect().lexis);
+  if (!silent) print_changes(changes, format, out);
 }
 
 // delete from TABLE where CONDITION

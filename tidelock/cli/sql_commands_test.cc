@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tidelock/cli/command_line.h"
@@ -12,6 +15,7 @@
 #include "tidelock/cli/failure.h"
 #include "tidelock/cli/testing/program.h"
 #include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/testing/own_database.h"
 #include "tidelock/sql/testing/silent_listener.h"
 
 namespace tidelock::cli {
@@ -126,6 +130,18 @@ TEST_F(SqlCommands, RunsSeveralStatementsInTurnAndSaysWhatEachDid) {
   EXPECT_EQ(sql({"--json", "delete from t where id = 1; select id from t where id = 2; create table u (a)"}).out,
             "{\"changed\":1}\n{\"columns\":[\"id\"],\"rows\":[[2]]}\n{\"changed\":0}\n");
   EXPECT_EQ(sql({"insert into t values (9, 'i') returning id"}).out, "id\n9\n(1 row)\n");
+}
+
+TEST_F(SqlCommands, TellsHowManyRowsAStatementChangedThatDoesNotBeginWithTheChange) {
+  fill(3);
+  const std::string low = "with n as (select 2 as most) ";
+  EXPECT_EQ(sql({"--json", low + "insert into t select id + 3, 'x' from t, n where id <= most"}).out,
+            "{\"changed\":2}\n");
+  EXPECT_EQ(sql({"--json", low + "delete from t where id <= (select most from n)"}).out, "{\"changed\":2}\n");
+  EXPECT_EQ(sql({low + "update t set name = '' where id <= (select most from n) + 1"}).out, "1 row changed\n");
+  EXPECT_EQ(sql({low + "delete from t where id <= (select most from n)"}).out, "0 rows changed\n");
+  EXPECT_EQ(sql({low + "select most from n"}).out, "most\n2\n(1 row)\n");
+  EXPECT_EQ(sql({"create table u (a)"}).out, "");
 }
 
 TEST_F(SqlCommands, AllOfATransactionHappensOrNothing) {
@@ -277,6 +293,111 @@ TEST_F(SqlCommands, AStoppedDeletionSaysHowToGoOn) {
   const auto deleted = result["deleted"].get<int>();
   const auto rest = sql({"--after", position, "--delete-in-chunks", "t where id > 0"});
   EXPECT_THAT(rest.out, HasSubstr("deleted " + std::to_string(1000 - deleted) + " rows"));
+}
+
+TEST_F(SqlCommands, ADeletionThatFailsSaysHowFarItCame) {
+  fill(100);
+  ASSERT_EQ(sql({"create trigger keep before delete on t when old.id = 60 begin select raise(abort, 'kept'); end"}).err,
+            "");
+  const auto failed = sql({"--json", "--chunk", "10", "--delete-in-chunks", "t where id > 0"});
+  EXPECT_EQ(failed.status.code, 1);
+  EXPECT_EQ(failed.out, "");
+  EXPECT_THAT(failed.err, HasSubstr("kept"));
+  std::istringstream lines(failed.err);
+  nlohmann::json last;
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    if (json.is_object() && json.contains("deleted")) last = json;
+  }
+  EXPECT_EQ(last["deleted"], 50);
+  EXPECT_EQ(last["position"], "[50]");
+}
+
+// What an engine writes differently.
+struct EngineCase {
+  std::string name;
+  std::string change_by_cte;  // Deletes row 1 of t with the help of a CTE.
+};
+void PrintTo(const EngineCase& engine, std::ostream* out) { *out << engine.name; }
+
+class SqlOnEngines : public testing::ProgramTest, public ::testing::WithParamInterface<EngineCase> {
+ protected:
+  void SetUp() override {
+    const auto& engine = GetParam().name;
+    if (const auto reason = sql::testing::why_not_here(engine); !reason.empty()) GTEST_SKIP() << reason;
+    if (const auto* const variable = sql::testing::server_variable(engine)) {
+      own_.emplace(runtime_, files_, variable);
+      url_ = own_->url().to_string();
+    } else {
+      url_ = engine + ":shop.db";
+    }
+    EXPECT_EQ(sql({"--create",
+                   "create table t (id integer primary key, name varchar(20));"
+                   "insert into t values (1, 'a, \"b\"'), (2, null)"})
+                  .out,
+              "2 rows changed\n");
+  }
+  testing::Ended sql(Arguments arguments) {
+    arguments.insert(arguments.begin(), {"sql", url_});
+    return run(tidelock(arguments));
+  }
+  std::string csv(const std::string& query) { return sql({"--format", "csv", query}).out; }
+
+  std::optional<sql::testing::OwnDatabase> own_;
+  std::string url_;
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Engines, SqlOnEngines,
+    ::testing::Values(EngineCase{"sqlite", "with n as (select 1 as i) delete from t where id in (select i from n)"},
+                      EngineCase{"duckdb", "with n as (select 1 as i) delete from t where id in (select i from n)"},
+                      EngineCase{"postgres", "with n as (select 1 as i) delete from t where id in (select i from n)"},
+                      // It has no WITH before anything but a query.
+                      EngineCase{"mariadb", "delete from t where id in (with n as (select 1 as i) select i from n)"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_P(SqlOnEngines, PrintsTheRowsOfAQueryInEachFormat) {
+  const std::string query = "select id, name from t order by id";
+  EXPECT_EQ(sql({query}).out, "id  name\n1   a, \\\"b\\\"\n2   NULL\n(2 rows)\n");
+  EXPECT_EQ(csv(query), "id,name\n1,\"a, \"\"b\"\"\"\n2,\n");
+  EXPECT_EQ(sql({"--json", query}).out, "{\"columns\":[\"id\",\"name\"],\"rows\":[[1,\"a, \\\"b\\\"\"],[2,null]]}\n");
+  EXPECT_EQ(sql({"--json", query + " limit 0"}).out, "{\"columns\":[\"id\",\"name\"],\"rows\":[]}\n");
+}
+
+TEST_P(SqlOnEngines, TellsHowManyRowsWereChanged) {
+  EXPECT_EQ(sql({"update t set name = 'x' where id > 0; create table u (id integer)"}).out, "2 rows changed\n");
+  EXPECT_EQ(sql({"--json", GetParam().change_by_cte}).out, "{\"changed\":1}\n");
+  EXPECT_EQ(sql({GetParam().change_by_cte}).out, "0 rows changed\n");
+}
+
+TEST_P(SqlOnEngines, IsGuardedUntilItIsAllowed) {
+  for (const auto& [statement, rule] :
+       std::vector<std::pair<std::string, std::string>>{{"delete from t", "delete_without_where"},
+                                                        {"update t set name = ''", "update_without_where"},
+                                                        {"drop table t", "drop"},
+                                                        {"truncate table t", "truncate"}}) {
+    const auto refused = sql({"insert into t values (3, ''); " + statement});
+    EXPECT_EQ(refused.status.code, 1) << statement;
+    EXPECT_THAT(refused.err, HasSubstr("nothing was run; if that is meant, add --allow " + rule + " "));
+  }
+  EXPECT_EQ(csv("select count(*) as n from t"), "n\n2\n");
+  EXPECT_EQ(sql({"--allow", "delete_without_where", "delete from t"}).out, "2 rows changed\n");
+  EXPECT_EQ(sql({"--allow", "drop", "drop table t"}).err, "");
+  EXPECT_EQ(sql({"select count(*) from t"}).status.code, 1);
+}
+
+TEST_P(SqlOnEngines, DeletesInChunksByTheKey) {
+  std::string rows = "insert into t values (3, '')";
+  for (int id = 4; id <= 100; ++id) rows += ", (" + std::to_string(id) + ", '')";
+  EXPECT_EQ(sql({rows}).out, "98 rows changed\n");
+  EXPECT_EQ(sql({"--chunk", "30", "--delete-in-chunks", "delete from t where id <= 75"}).out,
+            "deleted 75 rows in 3 transactions\n");
+  const auto rest = nlohmann::json::parse(sql({"--json", "--count", "--delete-in-chunks", "t where id > 90"}).out);
+  EXPECT_EQ(rest["deleted"], 10);
+  EXPECT_EQ(rest["total"], 10);
+  EXPECT_EQ(rest["position"], "[100]");
+  EXPECT_THAT(sql({"--delete-in-chunks", "t where true"}).err, HasSubstr("--allow delete_without_where"));
+  EXPECT_EQ(csv("select count(*) as n from t"), "n\n15\n");
 }
 
 }  // namespace

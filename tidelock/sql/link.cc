@@ -260,6 +260,7 @@ bool Link::next() {
     failed(nullptr);
     throw;
   }
+  if (cursor_.prepared->column_count() == 0) rows_ = cursor_.prepared->changes();
   end_cursor();
   return false;
 }

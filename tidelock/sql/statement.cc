@@ -58,6 +58,11 @@ std::string_view Rows::column_name(std::size_t column) const {
   return cursor_->prepared->column_name(column);
 }
 
+std::int64_t Rows::changes() const {
+  check();
+  return cursor_->prepared->changes();
+}
+
 void Rows::end(Link& link) noexcept { link.finish(execution_); }
 void Rows::throw_over() const { throw Error(Code::misuse, "rows were used after the end of their query"); }
 

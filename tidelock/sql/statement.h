@@ -118,8 +118,9 @@ class Rows {
     check();
     return Row(*cursor_);
   }
-  std::size_t column_count() const;
+  std::size_t column_count() const;  // 0 for a statement that returns no rows, which has run by now.
   std::string_view column_name(std::size_t column) const;
+  std::int64_t changes() const;  // Rows inserted, updated or deleted by a statement that returns none.
   bool finished() const { return link_ == nullptr; }
   // Ends the query now; its connection is free again. Never throws; may be called twice.
   void finish() noexcept {
