@@ -42,8 +42,8 @@ class Savepoint {
   Savepoint& operator=(Savepoint&&) = delete;
   ~Savepoint();
 
-  // Keeps what was done since. Errors: misuse after its end; those of the engine, after which the transaction goes on or
-  // not as after any statement that failed.
+  // Keeps what was done since. Errors: misuse after its end; those of the engine, after which the transaction goes on
+  // or not as after any statement that failed.
   void release();
   // Takes it back, and ends the savepoint. When it fails, what was to be taken back may still be there: the transaction
   // can only be rolled back, to another try of this, a savepoint around it, or its beginning.
