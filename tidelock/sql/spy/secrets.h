@@ -29,9 +29,12 @@ class SecretNames {
   std::vector<std::unique_ptr<re2::RE2>> patterns_;
 };
 
-// For each token, whether it is a value of a secret column: listed in an INSERT, compared with or assigned to one,
-// passed to a function of such a name, or standing right behind such a word (IDENTIFIED BY PASSWORD '…'). A value that
-// the text does not tie to a name is not found: bind it as a base::Secret.
+// For each token, whether it is a value of a secret column: listed in an INSERT, WITH or row, compared with or assigned
+// to one or to what is made of one, passed to a function of such a name or together with one, called by such a name, or
+// standing right behind such a word (IDENTIFIED BY PASSWORD '…'). Rather one too many than one too few. A value that
+// the text does not tie to a name is not found: bind it as a base::Secret. In time that grows with the text.
 std::vector<bool> secret_values(std::span<const Token> significant, const SecretNames& names);
+// Whether one of the names in it is a secret's.
+bool mentions_a_secret(std::span<const Token> significant, const SecretNames& names);
 
 }  // namespace tidelock::sql::spy

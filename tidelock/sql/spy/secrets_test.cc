@@ -84,6 +84,104 @@ TEST(SpySecrets, AreWhatASecretColumnIsAssignedOrComparedWith) {
   EXPECT_EQ(shown("select 1 from users where password = 'open sesame'"), "1X");
 }
 
+TEST(SpySecrets, OfARowStandWhereTheirColumnStands) {
+  EXPECT_EQ(shown("update u set (password, name) = ('x', 'y') where id = 5"), "X'y'5");
+  EXPECT_EQ(shown("update u set (id, password) = row(?, ?), name = ?"), "?X?");
+  EXPECT_EQ(shown("update u set (password, id) = (select ?, ? from t where a = ?), name = ?"), "X???");
+  EXPECT_EQ(shown("select 1 from u where (password, name) = (?, ?) and id = ?"), "1X??");
+  EXPECT_EQ(shown("select 1 from u where (id, password) in ((?, ?), (?, ?)) or id = ?"), "1?X?X?");
+  EXPECT_EQ(shown("select 1 from u where (id, lower(password)) not in (values (?, ?), row(?, ?))"), "1?X?X");
+  EXPECT_EQ(shown("insert into u (id) values (?) on conflict (id) do update set (password, name) = (?, ?) "
+                  "where u.id > ?"),
+            "?X??");
+  // Not so simple: all of it.
+  EXPECT_EQ(shown("select 1 from u where ('x', 'y') = (password, name) and id = ?"), "1XX?");
+  EXPECT_EQ(shown("select 1 from u where (password, id) = ('x', 'y') || 'z' and id = ?"), "1XXX?");
+  EXPECT_EQ(shown("select 1 from u where row(password, id) is not distinct from row('x', 5) and id = ?"), "1XX?");
+  EXPECT_EQ(shown("select 1 from u where (password) = 'x' and id = ?"), "1X?");
+}
+
+TEST(SpySecrets, OfAWithOrOfColumnsOfAnAliasStandWhereTheirColumnStands) {
+  EXPECT_EQ(shown("with s(id, password) as (values (1, 'x')) select ?"), "1X?");
+  EXPECT_EQ(shown("with recursive s(id, password) as not materialized (select ?, ? from t where a = ?) select ?"),
+            "?X??");
+  EXPECT_EQ(shown("update u set name = v.a from (values (?, ?), (?, ?)) as v(password, a) where u.id = ?"), "X?X??");
+  EXPECT_EQ(shown("select ? from unnest(?, ?) v(id, password)"), "?XX");
+  EXPECT_EQ(shown("create view v (id, password) as select 1, 'x'"), "1X");
+  EXPECT_EQ(shown("merge into u using (select ? as id, ? as password) s on s.id = u.id when matched then delete"),
+            "?X");
+  EXPECT_EQ(shown("insert into u by name select lower('x') password, ? id"), "X?");
+}
+
+TEST(SpySecrets, AreLookedForInTheWholeOfAComparison) {
+  EXPECT_EQ(shown("update u set password = case id when 1 then 'x' when 2 then ? else 'y' end, n = ? where id = ?"),
+            "XXXXX??");
+  EXPECT_EQ(shown("update u set n = case when password = ? then ? else ? end where id = ?"), "X???");
+  EXPECT_EQ(shown("select case password when 'x' then ? end, ? from u"), "XX?");
+  EXPECT_EQ(shown("select 1 from u where password is not distinct from 'x' and id = ?"), "1X?");
+  EXPECT_EQ(shown("select 1 from u where password collate nocase = 'x' and id = ?"), "1X?");
+  EXPECT_EQ(shown("select 1 from u where password not between ? and ? and id between ? and ?"), "1XX??");
+  EXPECT_EQ(shown("select 1 from u where 'a' || 'b' = password or id = ?"), "1XX?");
+  EXPECT_EQ(shown("select 1 from u where 'x' in (password, name) and id = ?"), "1X?");
+  EXPECT_EQ(shown("select 1 from u where ? = any(array[password, 'x']) and id = ?"), "1XX?");
+  EXPECT_EQ(shown("select 1 from u where ? = (select password from v where id = ?) and id = ?"), "1XX?");
+  EXPECT_EQ(shown("select 1 from u where (password = ? or id = ?) and id = ?"), "1X??");
+  EXPECT_EQ(shown("select 1 from u where id in (select id from v where password = ? and a = ?) and id = ?"), "1X??");
+  EXPECT_EQ(shown("select 1 from u where exists (select password from v where id = ?) and id = ?"), "1??");
+}
+
+TEST(SpySecrets, AreWhatIsMadeIntoOneValueWithASecretColumn) {
+  EXPECT_EQ(shown("select 1 from u where coalesce(password, '') = 'x' and id = ?"), "1XX?");
+  EXPECT_EQ(shown("select 1 from u where ifnull(lower(password), '') = 'x' and id = ?"), "1XX?");
+  EXPECT_EQ(shown("select 1 from u where substr(password, 1, 3) = 'x' and id = ?"), "1XXX?");
+  EXPECT_EQ(shown("select nullif(password, 'x'), ? from u"), "X?");
+  EXPECT_EQ(shown("select 1 from u where instr(password, 'x') and id = ?"), "1X?");
+  EXPECT_EQ(shown("select 1 from u where trim('x') = password and id = ?"), "1X?");
+  EXPECT_EQ(shown("select 1 from u where trim(both 'x' from password) = 'y' and id = ?"), "1XX?");
+  EXPECT_EQ(shown("select 1 from u where password.lower() = 'y' and id = ?"), "1X?");
+}
+
+TEST(SpySecrets, AreFoundBehindEveryOperator) {
+  for (const auto* comparison :
+       {"password !~* 'x'", "password ~~ 'x'", "password !~~* 'x'", "password =-5", "password<=>'x'", "password @@ 'x'",
+        "password ^@ 'x'", "password % 'x'", "password ?\?| 'x'", "password operator(pg_catalog.=) 'x'",
+        "password sounds like 'x'", "password ->> 'x'", "password::text[1] = 'x'"}) {
+    const auto text = shown("select ? from u where " + std::string(comparison) + " and id = ?");
+    EXPECT_TRUE(text == "?X?" || text == "?XX?") << comparison << ": " << text;
+  }
+  EXPECT_EQ(shown("set my.password to 'x'"), "X");
+  EXPECT_EQ(shown("set @password = 'x', @n = 5"), "X5");
+}
+
+TEST(SpySecrets, AreNotWhatStandsBesideThem) {
+  EXPECT_EQ(shown("create table u (id decimal(10, 2) default 5, password varchar(255) not null) fillfactor = 7"),
+            "10252557");
+  EXPECT_EQ(shown("create table if not exists s.tokens (id decimal(10, 2))"), "102");
+  EXPECT_EQ(shown("select id from tokens where id = ? limit 5"), "?5");
+  EXPECT_EQ(shown("select ? from tokens t join users on t.id = ? where tokens.id = ?"), "???");
+  EXPECT_EQ(shown("select * from (select ?, ?) as tokens where ? = id"), "???");
+  EXPECT_EQ(shown("select password from u where id = ? order by password limit 5"), "?5");
+  EXPECT_EQ(shown("select max(token), count(*) filter (where token is null) from u where id = ?"), "?");
+  EXPECT_EQ(shown("insert into u (id, n) values (?, ?) on conflict (token) do update set n = ?"), "???");
+  EXPECT_EQ(shown("copy u (id, password) to 'x.csv' (delimiter ';')"), "'x.csv'';'");
+  EXPECT_EQ(shown("create trigger t after update on u begin update v set password = 'x' where id = 1; end"), "X1");
+}
+
+// A log must not stand still for a statement, however long it is.
+TEST(SpySecrets, AreFoundInTimeThatGrowsWithTheText) {
+  constexpr int kTimes = 100'000;
+  const auto many = [](std::string_view text) {
+    std::string all;
+    for (int i = 0; i < kTimes; ++i) all += text;
+    return all;
+  };
+  EXPECT_EQ(shown("select " + many("password + ") + "'x'"), "X");
+  EXPECT_EQ(shown("select f(" + many("password, ") + "'x')"), "X");
+  EXPECT_EQ(shown("select " + many("f(password, ") + "'x'"), "X");
+  EXPECT_EQ(shown("select " + many("case when ") + "password = 'x'"), "X");
+  EXPECT_EQ(shown("update u set (" + many("password, ") + "n) = (" + many("1, ") + "'x')"), many("X") + "'x'");
+}
+
 TEST(SpySecrets, AreWhatIsHandedToASecretNameOrStandsBehindIt) {
   EXPECT_EQ(shown("alter user bob identified by password 'x'"), "X");
   EXPECT_EQ(shown("alter role bob with password 'x' valid until '2030-01-01'"), "X'2030-01-01'");
