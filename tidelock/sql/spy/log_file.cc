@@ -28,15 +28,14 @@ void LogFile::open() {
   const auto info = files_.info(options_.path);
   inode_ = info ? info->inode : 0;
   size_ = file->size();
-  file_ = std::move(file);
   opened_before_ = true;
   torn_ = false;
-  if (size_ == 0) return;
   std::array<std::byte, 1> last{};  // A line that a crash cut short stays alone.
-  if (file_->read_at(size_ - 1, last) == 1 && last[0] != std::byte{'\n'}) {
-    file_->write_at(size_, std::as_bytes(std::span("\n", 1)));
+  if (size_ > 0 && file->read_at(size_ - 1, last) == 1 && last[0] != std::byte{'\n'}) {
+    file->write_at(size_, std::as_bytes(std::span("\n", 1)));
     ++size_;
   }
+  file_ = std::move(file);  // Only now: until then the next write begins here again.
 }
 
 // Others may move, remove, replace or cut the file at any time: logrotate does.

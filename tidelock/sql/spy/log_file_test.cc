@@ -54,6 +54,18 @@ WORLD_TEST(SpyLogFile, LetsALineThatACrashCutShortStandAlone) {
   EXPECT_EQ(files.read("/spy.log"), "whole\nhal\nnext\n");
 }
 
+WORLD_TEST(SpyLogFile, LetsACutLineStandAloneAlsoWhenTheDiskIsFullAtFirst) {
+  auto& disk = world.machine().disk().options();
+  const auto capacity = disk.capacity_bytes;
+  files.write_atomically("/spy.log", std::string(4096 - 4, 'x') + "\nhal");  // Its last block is full.
+  LogFile log(files, {.path = "/spy.log"});
+  disk.capacity_bytes = world.machine().disk().used_bytes();
+  EXPECT_THROW_CODE(log.write("lost\n"), Code::disk_full);
+  disk.capacity_bytes = capacity;
+  log.write("next\n");
+  EXPECT_EQ(files.read("/spy.log").substr(4096 - 3), "hal\nnext\n");
+}
+
 WORLD_TEST(SpyLogFile, IsWrittenByOneAtATime) {
   LogFile first(files, {.path = "/spy.log"});
   first.write("a\n");
