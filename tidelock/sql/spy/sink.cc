@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tidelock/base/errno_error.h"
+#include "tidelock/base/error.h"
 
 namespace tidelock::sql::spy {
 
@@ -49,7 +50,9 @@ void LogSink::write(std::span<const RecordPtr> records) {
                      record->category == LogCategory::warn;
     const auto level = bad ? base::LogLevel::warning : base::LogLevel::info;
     if (log_ != nullptr) {
+      const auto lost = log_->lost();
       log_->write(level, "sql", fields);
+      if (log_->lost() != lost) throw Error(Code::unavailable, "the log could not be written");
     } else {
       end_->write({record->time, level, "sql", fields});
     }

@@ -55,7 +55,7 @@ class LineSink final : public Sink {
 base::LineWriter stdout_writer();
 
 // The structured log: message "sql", what it is about in fields. Errors are warnings there, an outage too; the rest is
-// level info.
+// level info. Throws when an entry is lost in one of the places where the log goes.
 class LogSink final : public Sink {
  public:
   explicit LogSink(base::Log& log) : log_(&log) {}

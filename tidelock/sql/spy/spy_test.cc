@@ -165,6 +165,25 @@ WORLD_TEST(Spy, TellsTheLog) {
   spy->flush(runtime.in(10s));
 }
 
+// A log that cannot be written tells nobody but its count.
+WORLD_TEST(Spy, CountsWhatTheLogLost) {
+  bool broken = true;
+  const auto written = std::make_shared<base::TextLog>([&](std::string_view) {
+    if (broken) throw Error(Code::disk_full, "no room");
+  });
+  base::Log log(runtime, base::LogLevel::info, {written});
+  const auto db = open_shop(runtime, files);
+  const auto spy = std::make_shared<Spy>(runtime, files, Options{.sinks = {std::make_shared<LogSink>(log)}});
+  db->observe(spy);
+  db->execute("select 1");
+  ASSERT_TRUE(spy->flush(runtime.in(10s)));
+  EXPECT_EQ(spy->dropped(), 1U);
+  broken = false;
+  db->execute("select 2");
+  ASSERT_TRUE(spy->flush(runtime.in(10s)));
+  EXPECT_EQ(spy->dropped(), 1U);
+}
+
 // Reports of statements that do not end need statements that do not end.
 StatementEvent event_of(const Dialect& dialect, base::Runtime& runtime, std::uint64_t connection) {
   return {.category = Category::statement,
