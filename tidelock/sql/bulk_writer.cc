@@ -9,7 +9,7 @@ BulkWriter::~BulkWriter() {
   if (link_ != nullptr) link_->bulk_drop(execution_);
 }
 
-void BulkWriter::append_values(std::span<const ValueView> row) {
+void BulkWriter::append_values(const Values& row) {
   if (link_ == nullptr) throw Error(Code::misuse, "a bulk writer was used after its end");
   link_->bulk_append(execution_, row);
 }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <utility>
 
 #include "tidelock/sql/convert.h"
@@ -28,9 +27,9 @@ class BulkWriter {
   // Errors: invalid_argument for a wrong count (says both); what the engine refuses, here or in finish().
   template <typename... Args>
   void append(const Args&... args) {
-    append_values(sql::bind(args...));
+    append_values({sql::bind(args...), secrets_of<Args...>()});
   }
-  void append_values(std::span<const ValueView> row);
+  void append_values(const Values& row);
   // Everything is in the table. Returns the count of rows.
   std::int64_t finish();
 

@@ -109,8 +109,7 @@ void Link::start_lease(std::uint64_t scope) {
 }
 
 bool Link::end_lease() noexcept {
-  bulk_.reset();
-  end_cursor();
+  drop_running();
   if (in_transaction()) rollback(scope_);
   lease_ = scope_ = 0;
   allowed_ = {};
@@ -152,7 +151,7 @@ const std::shared_ptr<CachedStatement>& Link::prepare(std::uint64_t scope, std::
   try {
     return prepare_new(sql);
   } catch (const Error& error) {
-    report_refused(sql, error);
+    report_refused(Category::statement, sql, error);
     throw;
   }
 }
@@ -198,7 +197,7 @@ void Link::start(CachedStatement& statement, const Values& values) {
     check_allowed(statement.dangers, statement.text);
     check_alive();
   } catch (const Error& error) {
-    report_refused(statement.text, error);
+    report_refused(Category::statement, statement.text, error);
     throw;
   }
   const auto deadline = statement_deadline();
@@ -270,10 +269,10 @@ void Link::finish(std::uint64_t execution) noexcept {
 }
 
 // Of a statement that never reached the engine, or that it could not plan.
-void Link::report_refused(std::string_view sql, const Error& error) {
+void Link::report_refused(Category category, std::string_view sql, const Error& error) {
   if (auto* const observer = pool_.observer()) {
     Observation refused(*this);
-    refused.begin(*observer, Category::statement, transaction_id(), sql, std::span<const ValueView>(), false);
+    refused.begin(*observer, category, transaction_id(), sql, std::span<const ValueView>(), false);
     refused.end(0, &error);
   }
 }
@@ -299,15 +298,22 @@ void Link::end_cursor(const Error* error) noexcept {
     observation_->end(rows_, error);
 }
 
+void Link::drop_running() noexcept {
+  if (bulk_ == nullptr) return end_cursor();
+  bulk_.reset();
+  const auto why = std::exchange(bulk_failure_, {}).value_or(Error(Code::misuse, bulk_text_ + " was not finished"));
+  end_cursor(&why);
+}
+
 void Link::script(std::uint64_t scope, std::string_view sql) {
   const Use use(*this);
   check(scope);
-  rewrite_placeholders(sql, pool_.dialect().lexis);  // Refuses what is not text, and what does not end.
-  check_alive();
   try {
+    rewrite_placeholders(sql, pool_.dialect().lexis);  // Refuses what is not text, and what does not end.
+    check_alive();
     if (pool_.options().guarded) check_allowed(find_dangers(sql, pool_.dialect().lexis), sql);
   } catch (const Error& error) {
-    report_refused(sql, error);
+    report_refused(Category::script, sql, error);
     throw;
   }
   try {

@@ -61,7 +61,7 @@ class Link {
   void finish(std::uint64_t execution) noexcept;
 
   BulkWriter bulk(std::uint64_t scope, std::string_view table, std::span<const std::string> columns);
-  void bulk_append(std::uint64_t execution, std::span<const ValueView> row);
+  void bulk_append(std::uint64_t execution, const Values& row);
   std::int64_t bulk_finish(std::uint64_t execution);
   void bulk_drop(std::uint64_t execution) noexcept;
 
@@ -112,11 +112,12 @@ class Link {
   void start(CachedStatement& statement, const Values& values);
   void check_allowed(std::span<const Danger> dangers, std::string_view sql) const;
   void observe_cursor(Category category, std::string_view sql, const Values& values);
-  void report_refused(std::string_view sql, const Error& error);
+  void report_refused(Category category, std::string_view sql, const Error& error);
   void failed(const Error* error) noexcept;      // Of what the cursor runs.
   void doom(Error reason) noexcept;              // The transaction can only be rolled back.
   void doom_after(const Error& error) noexcept;  // Where this error does that.
   void end_cursor(const Error* error = nullptr) noexcept;
+  void drop_running() noexcept;                   // As end_cursor(); bulk writing has failed by that.
   void require_committable(std::uint64_t scope);  // Rolls back, and throws, when it cannot be.
   void end_transaction() noexcept;
   void spend() noexcept;  // Closes the session before its time: nothing more can be done on this connection.
@@ -145,6 +146,7 @@ class Link {
   std::string bulk_text_;
   std::size_t bulk_columns_ = 0;
   bool bulk_owns_transaction_ = false;
+  std::optional<Error> bulk_failure_;  // The first thing that went wrong with it.
 
   base::Deadline transaction_deadline_ = base::Deadline::never();
   bool has_xid_ = false;

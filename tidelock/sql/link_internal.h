@@ -53,6 +53,7 @@ class Link::Observation {
   // Copies the values; `sql` must live until end(). announced: on_start() is called.
   void begin(Observer& observer, Category category, std::uint64_t transaction, std::string_view sql,
              const Values& values, bool announced = true);
+  void note_secrets() { has_secrets_ = true; }               // Not among its values, but the engine has seen some.
   void end(std::int64_t rows, const Error* error) noexcept;  // Does nothing unless begun.
 
  private:

@@ -53,7 +53,8 @@ void Link::rollback_prepared(std::string_view xid) {
 std::vector<PreparedTransaction> Link::prepared_transactions() {
   const auto& dialect = pool_.dialect();
   dialect.require(dialect.two_phase, "commit in two phases");
-  return session_->prepared_transactions(statement_deadline());
+  return observed(Category::statement, 0, "prepared transactions",
+                  [&] { return session_->prepared_transactions(statement_deadline()); });
 }
 
 std::int64_t Link::session_id() {
@@ -76,7 +77,9 @@ void Link::listen(std::uint64_t scope, std::string_view channel, base::Deadline 
   dialect.require(dialect.notifications, "notifications");
   if (channel.empty()) throw Error(Code::invalid_argument, "name the channel to listen on");
   check_values(std::array{ValueView(channel)});
-  session_->listen(channel, std::min(deadline, statement_deadline()), stop);
+  const auto text = "listen " + dialect.quote(channel);
+  const auto until = std::min(deadline, statement_deadline());
+  observed(Category::statement, transaction_id(), text, [&] { session_->listen(channel, until, stop); });
 }
 
 std::optional<Notification> Link::wait_for_notification(std::uint64_t scope, base::Deadline deadline,

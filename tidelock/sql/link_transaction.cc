@@ -138,8 +138,7 @@ Position Link::commit(std::uint64_t scope, bool want_position) {
 
 void Link::rollback(std::uint64_t scope) noexcept {
   if (scope != scope_ || !in_transaction()) return;
-  bulk_.reset();
-  end_cursor();
+  drop_running();
   try {
     observed(Category::rollback, scope, "rollback", [&] { session_->rollback(); });
   } catch (...) {  // Only the observation can throw: no memory.
@@ -207,8 +206,7 @@ void Link::rollback_to_savepoint(std::uint64_t scope, std::size_t depth) {
 void Link::drop_savepoint(std::uint64_t scope, std::size_t depth) noexcept {
   if (scope != scope_ || depth > savepoints_) return;
   try {
-    bulk_.reset();
-    end_cursor();
+    drop_running();
     rollback_to_savepoint(scope, depth);
   } catch (const Error& error) {
     doom(error);
@@ -220,10 +218,16 @@ void Link::drop_savepoint(std::uint64_t scope, std::size_t depth) noexcept {
 BulkWriter Link::bulk(std::uint64_t scope, std::string_view table, std::span<const std::string> columns) {
   const Use use(*this);
   check(scope);
-  if (columns.empty()) throw Error(Code::invalid_argument, "name the columns to write into " + base::quoted(table));
-  check_alive();
-  const auto name = quoted_table_name(table, pool_.dialect());
   auto text = "bulk " + std::string(table) + " (" + base::listed(columns) + ")";
+  std::string name;
+  try {
+    if (columns.empty()) throw Error(Code::invalid_argument, "name the columns to write into " + base::quoted(table));
+    check_alive();
+    name = quoted_table_name(table, pool_.dialect());
+  } catch (const Error& error) {
+    report_refused(Category::bulk, text, error);
+    throw;
+  }
   const bool owns_transaction = !in_transaction();
   if (owns_transaction) {
     const auto transaction = pool_.next_number();
@@ -236,11 +240,13 @@ BulkWriter Link::bulk(std::uint64_t scope, std::string_view table, std::span<con
   try {
     bulk_ = session_->bulk(name, columns);
   } catch (const Error& error) {
+    report_refused(Category::bulk, text, error);
     doom_after(error);
     if (owns_transaction) rollback(scope_);
     throw;
   }
   bulk_text_ = std::move(text);
+  bulk_failure_.reset();
   observe_cursor(Category::bulk, bulk_text_, std::span<const ValueView>());
   bulk_columns_ = columns.size();
   bulk_owns_transaction_ = owns_transaction;
@@ -250,19 +256,24 @@ BulkWriter Link::bulk(std::uint64_t scope, std::string_view table, std::span<con
   return BulkWriter(*this, last_execution_);
 }
 
-void Link::bulk_append(std::uint64_t execution, std::span<const ValueView> row) {
+void Link::bulk_append(std::uint64_t execution, const Values& row) {
   const Use use(*this);
   if (cursor_.execution != execution || bulk_ == nullptr) throw_over();
-  if (row.size() != bulk_columns_) {
-    throw Error(Code::invalid_argument, bulk_text_ + " takes " + std::to_string(bulk_columns_) +
-                                            " values a row and was given " + std::to_string(row.size()));
-  }
-  check_values(row);
-  check_alive();
+  if (row.has_secrets() && observation_ != nullptr) [[unlikely]]
+    observation_->note_secrets();
+  bool given = false;
   try {
-    bulk_->append(row);
+    if (row.size() != bulk_columns_) {
+      throw Error(Code::invalid_argument, bulk_text_ + " takes " + std::to_string(bulk_columns_) +
+                                              " values a row and was given " + std::to_string(row.size()));
+    }
+    check_values(row);
+    check_alive();
+    given = true;
+    bulk_->append(row.get());
   } catch (const Error& error) {
-    doom(error);
+    if (!bulk_failure_) bulk_failure_ = error;
+    if (given) doom(error);
     throw;
   }
   ++rows_;
@@ -276,6 +287,7 @@ std::int64_t Link::bulk_finish(std::uint64_t execution) {
     try {
       bulk_->finish();
     } catch (const Error& error) {
+      if (!bulk_failure_) bulk_failure_ = error;
       doom(error);
       throw;
     }
@@ -290,13 +302,11 @@ std::int64_t Link::bulk_finish(std::uint64_t execution) {
 
 void Link::bulk_drop(std::uint64_t execution) noexcept {
   if (cursor_.execution != execution) return;
-  bulk_.reset();
-  const Error error(Code::misuse, bulk_text_ + " was not finished");
-  end_cursor(&error);
+  drop_running();
   if (bulk_owns_transaction_) {
     rollback(scope_);
   } else {
-    doom(error);
+    doom(Error(Code::misuse, bulk_text_ + " was not finished"));
   }
 }
 

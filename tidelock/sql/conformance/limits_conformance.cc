@@ -320,6 +320,79 @@ TEST_P(SqlLimits, AnObserverSeesEveryStatementWithItsValues) {
   });
 }
 
+TEST_P(SqlLimits, AnObserverIsToldWhyABulkWriteFailed) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script("create table t (a integer primary key, b varchar(100))");
+    const auto recorder = std::make_shared<Recorder>();
+    db->observe(recorder);
+    auto& seen = recorder->seen;
+    const auto fails = [&](Code code, const char* table, const std::function<void(BulkWriter&)>& write) {
+      auto connection = db->connect();
+      seen.clear();
+      EXPECT_THROW_CODE(
+          {
+            auto bulk = connection.bulk(table, std::vector<std::string>{"a", "b"});
+            write(bulk);
+            bulk.finish();
+          },
+          code);
+      ASSERT_EQ(seen.size(), 3U);
+      EXPECT_EQ(seen[0].category, Category::begin);
+      EXPECT_EQ(seen[1].category, Category::bulk);
+      EXPECT_EQ(seen[1].error, code);
+      EXPECT_EQ(seen[1].sql, "bulk " + std::string(table) + " (a and b)");
+      EXPECT_EQ(seen[1].transaction, seen[0].transaction);
+      EXPECT_EQ(seen[2].category, Category::rollback);
+    };
+    fails(Code::constraint_violation, "t", [](BulkWriter& bulk) {
+      bulk.append(1, "x");
+      bulk.append(1, "y");
+    });
+    fails(Code::invalid_argument, "t", [](BulkWriter& bulk) { bulk.append(1); });
+    fails(Code::statement_invalid, "nowhere", [](BulkWriter& bulk) { bulk.append(1, "x"); });
+
+    seen.clear();
+    auto connection = db->connect();
+    EXPECT_THROW_CODE(connection.bulk("t", std::vector<std::string>{}), Code::invalid_argument);
+    ASSERT_EQ(seen.size(), 1U);
+    EXPECT_EQ(seen[0].error, Code::invalid_argument);
+    auto tx = connection.begin();
+    auto bulk = tx.bulk("t", {"a", "b"});
+    bulk.append(1, "x");
+    tx.rollback();
+    ASSERT_EQ(seen.size(), 4U);
+    EXPECT_EQ(seen[2].error, Code::misuse);  // Not finished.
+    EXPECT_EQ(seen[3].category, Category::rollback);
+    db->observe(nullptr);
+  });
+}
+
+TEST_P(SqlLimits, AnObserverSeesWhatIsNoStatementOfTheCaller) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    const auto recorder = std::make_shared<Recorder>();
+    db->observe(recorder);
+    auto& seen = recorder->seen;
+    EXPECT_THROW_CODE(db->script("select 'never ends"), Code::statement_invalid);
+    ASSERT_EQ(seen.size(), 1U);
+    EXPECT_EQ(seen[0].category, Category::script);
+    EXPECT_EQ(seen[0].error, Code::statement_invalid);
+    EXPECT_TRUE(recorder->started.empty());
+    if (db->dialect().two_phase) {
+      db->prepared_transactions();
+      EXPECT_EQ(seen.back().sql, "prepared transactions");
+    }
+    if (db->dialect().notifications) {
+      auto connection = db->connect();
+      connection.listen("news");
+      EXPECT_EQ(seen.back().sql, "listen " + db->dialect().quote("news"));
+      EXPECT_EQ(recorder->started.back(), seen.back().sql);
+    }
+    db->observe(nullptr);
+  });
+}
+
 TEST_P(SqlLimits, ASecretReachesTheEngineAndNobodyElse) {
   run([](const Place& place) {
     const auto db = place.open();

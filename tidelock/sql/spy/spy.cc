@@ -215,7 +215,9 @@ std::pair<std::shared_ptr<Record>, std::size_t> Spy::Inside::record_of(
   }
   record->rows = event.rows;
   if (event.error != nullptr) {
-    const bool telling = event.has_secrets || text->has_secrets();
+    const bool telling = event.has_secrets || text->has_secrets() ||
+                         (event.category == Category::bulk &&
+                          mentions_a_secret(significant_tokens(event.sql, event.dialect.lexis), names_));
     record->error = telling ? std::string(tidelock::name(event.error->code())) : event.error->what();
     bytes += cut_text(record->error, options_.value_limit_bytes);
   }

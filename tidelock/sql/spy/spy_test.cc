@@ -112,6 +112,55 @@ WORLD_TEST(Spy, ShowsNoSecret) {
   }
 }
 
+// What the spy wrote of a bulk writer into `columns` that was given the row, and a second one like it.
+nlohmann::json bulk_twice(base::Runtime& runtime, base::Files& files, const std::vector<std::string>& columns,
+                          auto... row) {
+  const auto db = open_shop(runtime, files);
+  const auto spy = std::make_shared<Spy>(runtime, files, to_file());
+  db->observe(spy);
+  try {
+    auto connection = db->connect();
+    auto bulk = connection.bulk("item", columns);
+    bulk.append(row...);
+    bulk.append(row...);
+    bulk.finish();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::constraint_violation);
+  }
+  EXPECT_TRUE(spy->flush(runtime.in(10s)));
+  const auto all = lines(files);
+  EXPECT_EQ(all.size(), 3U);
+  EXPECT_EQ(all.at(1)["category"], "error");
+  return all.at(1);
+}
+
+WORLD_TEST(Spy, SaysWhyABulkWriteFailed) {
+  const auto failed = bulk_twice(runtime, files, {"id", "name"}, 1, "lamp");
+  EXPECT_THAT(std::string(failed["sql"]), HasSubstr("bulk item (id and name)"));
+  EXPECT_THAT(std::string(failed["error"]), HasSubstr("primary key"));
+}
+
+WORLD_TEST(Spy, SaysOfABulkWriteWithASecretColumnOnlyTheCode) {
+  EXPECT_EQ(bulk_twice(runtime, files, {"id", "password"}, 1, "hidden")["error"], "constraint_violation");
+}
+
+WORLD_TEST(Spy, SaysOfABulkWriteWithASecretOnlyTheCode) {
+  EXPECT_EQ(bulk_twice(runtime, files, {"id", "name"}, 1, base::Secret("hidden"))["error"], "constraint_violation");
+}
+
+WORLD_TEST(Spy, ASecretOfABulkWriteThatIsNoTextIsNotShown) {
+  const auto db = open_shop(runtime, files);
+  auto connection = db->connect();
+  auto bulk = connection.bulk("item", {"name"});
+  try {
+    bulk.append(base::Secret("hidden\xff"));
+    ADD_FAILURE() << "it was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::invalid_argument);
+    EXPECT_EQ(error.message().find("hidden"), std::string::npos) << error.message();
+  }
+}
+
 WORLD_TEST(Spy, LeavesOutWhatIsNotWanted) {
   const auto db = open_shop(runtime, files);
   auto options = to_file();
