@@ -122,6 +122,9 @@ class Spy::Inside {
   // Null when it is not wanted. counted: as this category in the metrics.
   std::shared_ptr<const StatementText> text_of(const StatementEvent& event, std::optional<LogCategory> counted)
       TIDELOCK_EXCLUDES(mutex_);
+  // Null when it was not seen before, or is too long to be kept.
+  std::shared_ptr<const StatementText> known_text(const Known& known, const StatementEvent& event) const
+      TIDELOCK_REQUIRES(mutex_);
   Known& known(const StatementEvent& event) TIDELOCK_REQUIRES(mutex_);
   void count(Known& known, LogCategory category, base::Duration elapsed) TIDELOCK_REQUIRES(mutex_);
   std::pair<std::shared_ptr<Record>, std::size_t> record_of(const StatementEvent& event,
@@ -177,27 +180,39 @@ void Spy::Inside::count(Known& known, LogCategory category, base::Duration elaps
   if (category == LogCategory::statement || category == LogCategory::batch) known.seconds->observe(elapsed);
 }
 
+std::shared_ptr<const StatementText> Spy::Inside::known_text(const Known& known, const StatementEvent& event) const {
+  // As P6Spy has it; those of prepared transactions have a text.
+  if (event.sql == "commit" || event.sql == "rollback") return known.no_text;
+  if (event.sql.size() > kKeptTextBytes) return nullptr;
+  const auto found = known.texts.find(event.sql);
+  return found != known.texts.end() ? found->second : nullptr;
+}
+
 std::shared_ptr<const StatementText> Spy::Inside::text_of(const StatementEvent& event,
                                                           std::optional<LogCategory> counted) {
-  // As P6Spy has it; those of prepared transactions have a text.
-  const bool has_text = event.sql != "commit" && event.sql != "rollback";
+  const auto counts = [&](const StatementText& text) {
+    return options_.metrics != nullptr && counted && text.wanted();
+  };
+  std::shared_ptr<const Place> place;
+  {
+    const base::LocalGuard guard(mutex_);
+    auto& from = known(event);
+    if (auto text = known_text(from, event)) [[likely]] {
+      if (counts(*text)) count(from, *counted, event.elapsed);
+      return text->wanted() ? text : nullptr;
+    }
+    place = from.place;
+  }
+  // Reading a long text takes its time, for which nobody else waits.
+  auto text = std::make_shared<const StatementText>(place, event.sql, names_, filter_.wants_text(event.sql));
   const base::LocalGuard guard(mutex_);
   auto& from = known(event);
-  std::shared_ptr<const StatementText> text;
-  if (!has_text) {
-    text = from.no_text;
-  } else if (const auto found = from.texts.find(event.sql); found != from.texts.end()) [[likely]] {
-    text = found->second;
-  } else {
-    text = std::make_shared<const StatementText>(from.place, event.sql, names_, filter_.wants_text(event.sql));
-    if (event.sql.size() <= kKeptTextBytes) {
-      if (from.texts.size() >= kTextsKept) from.texts.clear();
-      from.texts.emplace(event.sql, text);
-    }
+  if (event.sql.size() <= kKeptTextBytes) {
+    if (from.texts.size() >= kTextsKept) from.texts.clear();
+    from.texts.emplace(event.sql, text);
   }
-  if (!text->wanted()) return nullptr;
-  if (options_.metrics != nullptr && counted) count(from, *counted, event.elapsed);
-  return text;
+  if (counts(*text)) count(from, *counted, event.elapsed);
+  return text->wanted() ? text : nullptr;
 }
 
 std::pair<std::shared_ptr<Record>, std::size_t> Spy::Inside::record_of(
