@@ -18,10 +18,6 @@ constexpr std::array<std::string_view, 17> kClauses{"SELECT", "FROM",  "WHERE", 
 // Before JOIN, and then they begin the line.
 constexpr std::array<std::string_view, 6> kJoins{"LEFT", "RIGHT", "FULL", "INNER", "CROSS", "NATURAL"};
 
-bool is_any(const Token& token, auto& words) {
-  return std::ranges::any_of(words, [&](std::string_view word) { return token.is(word); });
-}
-
 // Whether the two need a space between them, going by how people write SQL.
 bool needs_space(const Token& a, const Token& b) {
   if (a.is_symbol("(") || a.is_symbol(".") || a.is_symbol("::") || b.is_symbol(")") || b.is_symbol(",") ||
@@ -66,15 +62,15 @@ class Breaking {
       return before.is_symbol("(") || before.is_symbol(",") || token.is_symbol(")");
     if (!brackets_.empty()) return false;
     if (before.is_symbol(";")) return true;
-    if (is_any(token, kJoins)) {
+    if (token.is_any(kJoins)) {
       const auto* next = next_word(i);
       return next != nullptr && (next->is("JOIN") || next->is("OUTER"));
     }
-    if (token.is("JOIN") && (is_any(before, kJoins) || before.is("OUTER"))) return false;
+    if (token.is("JOIN") && (before.is_any(kJoins) || before.is("OUTER"))) return false;
     if (token.is("ON") && (in_create_ || before.is("DISTINCT"))) return false;
     if (token.is("SET") && before.is("UPDATE")) return false;
     if ((token.is("AND") || token.is("OR")) && !between_) return true;
-    return is_any(token, kClauses);
+    return token.is_any(kClauses);
   }
 
   void separate(const Token& before, const Token& token, std::size_t i) {
@@ -164,15 +160,32 @@ std::vector<Piece> pieces_of(const std::vector<Token>& tokens) {
   return pieces;
 }
 
+// Behind the value at `i`; there is none: `i` itself. In a list NULL and the like are values too.
+std::size_t behind_value(const std::vector<Piece>& pieces, std::size_t i) {
+  static constexpr std::array<std::string_view, 4> kWords{"NULL", "TRUE", "FALSE", "DEFAULT"};
+  static constexpr std::array<std::string_view, 3> kTypes{"DATE", "TIME", "TIMESTAMP"};
+  const auto is_value = [&](std::size_t at) { return at < pieces.size() && pieces[at].text == "?"; };
+  const auto begin = i;
+  if (is_value(i) || (i < pieces.size() && pieces[i].token->is_any(kWords))) {
+    ++i;
+  } else if (is_value(i + 1) && pieces[i].token->is_any(kTypes)) {
+    i += 2;
+  } else {
+    return begin;
+  }
+  while (i + 1 < pieces.size() && pieces[i].text == "::") i += 2;
+  return i;
+}
+
 // Where the list of values that begins with the bracket at `i` ends: the place behind it. 0: it is none.
 std::size_t behind_list(const std::vector<Piece>& pieces, std::size_t i, std::size_t least) {
   std::size_t values = 0;
   if (i >= pieces.size() || pieces[i].text != "(") return 0;
   do {
-    ++i;
-    if (i >= pieces.size() || pieces[i].text != "?") return 0;
+    const auto behind = behind_value(pieces, ++i);
+    if (behind == i) return 0;
     ++values;
-    ++i;
+    i = behind;
   } while (i < pieces.size() && pieces[i].text == ",");
   return i < pieces.size() && pieces[i].text == ")" && values >= least ? i + 1 : 0;
 }

@@ -61,6 +61,10 @@ TEST(SpyLayout, TellsStatementsApartThatDifferInMoreThanValues) {
   EXPECT_EQ(same("select a -5"), "select a -?");
   EXPECT_EQ(same("where a in (1, 2, 3)"), same("where a in (?)"));
   EXPECT_EQ(same("insert into t values (1, 'a'), (2, 'b')"), same("insert into t values (?,?)"));
+  EXPECT_EQ(same("insert into t values (1, null, true), (2, 'b', Default)"), same("insert into t values (?, ?, ?)"));
+  EXPECT_EQ(same("insert into t values (1, date '2024-02-29'), (2, 'x'::uuid)"), same("insert into t values (?, ?)"));
+  EXPECT_EQ(same("where a in (1, null)"), same("where a in (?)"));
+  EXPECT_EQ(same("where a is null and b = (null)"), "where a is null and b = (null)");
   EXPECT_NE(same("select f(1)"), same("select f(1, 2)"));
   EXPECT_NE(same("select a from t"), same("select b from t"));
   EXPECT_EQ(same("select $$text$$, x'0f', 1.5e3"), "select ?, ?, ?");

@@ -9,6 +9,8 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/base/url.h"
+#include "tidelock/sql/backends/all.h"
 #include "tidelock/sql/spy/layout.h"
 #include "tidelock/sql/spy/record.h"
 #include "tidelock/sql/spy/tokens.h"
@@ -19,6 +21,7 @@ namespace {
 constexpr std::size_t kReadBytes = std::size_t{1} << 20;
 constexpr std::size_t kLineMax = std::size_t{16} << 20;
 constexpr std::size_t kUnreadableKept = 10;
+constexpr std::size_t kWorkOnAByte = 32;  // To find where the two texts of a line meet.
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(Code::invalid_argument, what); }
 
@@ -32,7 +35,7 @@ std::int64_t number(std::string_view text, const char* what) {
 }
 
 // A JSON value as it would stand in SQL.
-void append_value(std::string& out, const nlohmann::json& value) {
+void append_value(std::string& out, const nlohmann::json& value, const Lexis& lexis) {
   if (!value.is_string()) {
     out += value.is_null() ? "NULL" : value.dump();
     return;
@@ -40,17 +43,17 @@ void append_value(std::string& out, const nlohmann::json& value) {
   out += '\'';
   for (const char c : value.get_ref<const std::string&>()) {
     out += c;
-    if (c == '\'') out += c;
+    if (c == '\'' || (c == '\\' && lexis.backslash_escapes)) out += c;
   }
   out += '\'';
 }
 
-std::string with_values(const std::string& sql, const nlohmann::json& values) {
+std::string with_values(const std::string& sql, const nlohmann::json& values, const Lexis& lexis) {
   std::string out;
   std::size_t next = 0;
-  for (const auto& token : tokens_of(sql, any_lexis())) {
+  for (const auto& token : tokens_of(sql, lexis)) {
     if (token.kind == TokenKind::placeholder && next < values.size()) {
-      append_value(out, values[next++]);
+      append_value(out, values[next++], lexis);
     } else {
       out += token.text;
     }
@@ -78,6 +81,7 @@ LogEntry parse_json(std::string_view line) {
   entry.time = text("time");
   entry.elapsed = std::chrono::microseconds(count("micros"));
   entry.category = text("category");
+  entry.database = text("database");
   entry.sql = text("sql");
   entry.rows = count("rows");
   entry.error = text("error");
@@ -85,25 +89,66 @@ LogEntry parse_json(std::string_view line) {
   entry.run = text("run");
   entry.step = text("step");
   const auto values = object.find("values");
-  entry.effective = values != object.end() && values->is_array() ? with_values(entry.sql, *values) : entry.sql;
+  entry.effective = values != object.end() && values->is_array()
+                        ? with_values(entry.sql, *values, lexis_in_log(entry.database))
+                        : entry.sql;
   return entry;
 }
 
-// "text with ?|text with values": the texts may hold a '|' themselves, but both come down to the same.
-std::pair<std::string_view, std::string_view> split_texts(std::string_view both) {
+// Where a `?` or `??` is, for which there is something else in the text with values.
+struct Hole {
+  std::size_t begin, end;
+};
+std::vector<Hole> holes_of(std::string_view sql, const Lexis& lexis) {
+  std::vector<Hole> holes;
+  for (const auto& token : tokens_of(sql, lexis)) {
+    if (token.kind != TokenKind::placeholder && !token.is_symbol("??")) continue;
+    holes.push_back({token.offset, token.offset + token.text.size()});
+  }
+  return holes;
+}
+
+// Whether `filled` is `sql` with something in the place of each hole. What it costs is taken off `work`.
+bool is_filled(std::string_view sql, std::span<const Hole> holes, std::string_view filled, std::size_t& work) {
+  const auto pay = [&](std::size_t bytes) { work -= std::min(work, bytes + 1); };
+  const auto head = sql.substr(0, holes.front().begin);
+  const auto tail = sql.substr(holes.back().end);
+  if (filled.size() < head.size() + holes.size() + tail.size()) return false;
+  const auto same = std::ranges::mismatch(head, filled).in1 - head.begin();
+  pay(static_cast<std::size_t>(same));
+  if (static_cast<std::size_t>(same) < head.size()) return false;
+  pay(tail.size());
+  if (!filled.ends_with(tail)) return false;
+  filled.remove_suffix(tail.size());
+  auto at = head.size();
+  for (std::size_t i = 1; i < holes.size(); ++i) {
+    const auto between = sql.substr(holes[i - 1].end, holes[i].begin - holes[i - 1].end);
+    const auto found = filled.find(between, at + 1);
+    pay(between.size() + std::min(found, filled.size()) - at);
+    if (found == filled.npos || work == 0) return false;
+    at = found + between.size();
+  }
+  return at < filled.size();
+}
+
+// "text with ?|text with values": the texts may hold a '|' themselves.
+std::pair<std::string_view, std::string_view> split_texts(std::string_view both, const Lexis& lexis) {
+  const auto split = [&](std::size_t at) { return std::pair(both.substr(0, at), both.substr(at + 1)); };
   if (both.size() % 2 == 1) {  // Without values they are equal.
-    const auto half = both.size() / 2;
-    if (both[half] == '|' && both.substr(0, half) == both.substr(half + 1))
-      return {both.substr(0, half), both.substr(half + 1)};
+    const auto [sql, effective] = split(both.size() / 2);
+    if (both[both.size() / 2] == '|' && sql == effective) return {sql, effective};
   }
   const auto first = both.find('|');
   if (first == both.npos) refuse("the text with values is missing");
-  for (auto at = first; at != both.npos; at = both.find('|', at + 1)) {
-    const auto sql = both.substr(0, at);
-    const auto effective = both.substr(at + 1);
-    if (normalised(sql, any_lexis()) == normalised(effective, any_lexis())) return {sql, effective};
+  const auto all = holes_of(both, lexis);
+  std::size_t holes = 0;
+  auto work = kWorkOnAByte * both.size();
+  for (auto at = first; at != both.npos && work > 0; at = both.find('|', at + 1)) {
+    while (holes < all.size() && all[holes].end <= at) ++holes;
+    const auto [sql, effective] = split(at);
+    if (holes > 0 && is_filled(sql, std::span(all).first(holes), effective, work)) return {sql, effective};
   }
-  return {both.substr(0, first), both.substr(first + 1)};
+  return split(first);
 }
 
 LogEntry parse_single(std::string_view line) {
@@ -128,13 +173,27 @@ LogEntry parse_single(std::string_view line) {
   entry.elapsed = std::chrono::milliseconds(std::min<std::int64_t>(took, 1'000'000'000'000));
   entry.category = category;
   if (!find_category(category)) refuse("unknown category " + base::quoted(category, 40));
-  const auto [sql, effective] = split_texts(rest);
+  entry.database = url.substr(std::string_view("url ").size());
+  const auto [sql, effective] = split_texts(rest, lexis_in_log(entry.database));
   entry.sql = sql;
   entry.effective = effective;
   return entry;
 }
 
 }  // namespace
+
+Lexis lexis_in_log(std::string_view url) {
+  constexpr std::string_view kJdbc = "jdbc:";
+  if (url.starts_with(kJdbc)) url.remove_prefix(kJdbc.size());
+  // Of a URL that is not ours at least its engine is known.
+  for (const auto& each : {std::string(url), std::string(url.substr(0, url.find(':'))) + "://x@x/x"}) {
+    try {
+      return lexis_of(base::Url::parse(each));
+    } catch (const Error&) {
+    }
+  }
+  return any_lexis();
+}
 
 LogEntry parse_log_line(std::string_view line) { return line.starts_with('{') ? parse_json(line) : parse_single(line); }
 

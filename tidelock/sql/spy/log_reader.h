@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tidelock/base/files.h"
+#include "tidelock/sql/dialect.h"
 
 namespace tidelock::sql::spy {
 
@@ -19,6 +20,7 @@ struct LogEntry {
   std::string time{};  // As it is written there.
   std::chrono::microseconds elapsed{0};
   std::string category{};
+  std::string database{};   // Its URL.
   std::string sql{};        // With `?`.
   std::string effective{};  // With values.
   std::int64_t rows = 0;
@@ -26,8 +28,10 @@ struct LogEntry {
   std::string job{}, run{}, step{};
 };
 
-// Error: invalid_argument, with what is wrong with the line.
+// Error: invalid_argument, with what is wrong with the line. In time that grows with the line.
 LogEntry parse_log_line(std::string_view line);
+// How the database of this URL reads SQL, as far as is known: of "jdbc:mysql://…" too. Else any_lexis().
+Lexis lexis_in_log(std::string_view url);
 
 // Holds one line at a time, however long the file is. Used by one task.
 class LogReader {

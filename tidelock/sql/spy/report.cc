@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "tidelock/sql/spy/layout.h"
-#include "tidelock/sql/spy/tokens.h"
 
 namespace tidelock::sql::spy {
 namespace {
@@ -55,12 +54,14 @@ Report::Group& Report::group_of(const LogEntry& entry) {
   std::string key;
   if (entry.sql.empty()) {
     key = "[" + entry.category + "]";
-  } else if (const auto known = normalised_.find(entry.sql); known != normalised_.end()) {
-    key = known->second;
   } else {
-    key = normalised(entry.sql, any_lexis());
-    if (normalised_.size() >= kTextsMax) normalised_.clear();
-    normalised_.emplace(entry.sql, key);
+    auto text = entry.database + '\n' + entry.sql;
+    auto known = normalised_.find(text);
+    if (known == normalised_.end()) {
+      if (normalised_.size() >= kTextsMax) normalised_.clear();
+      known = normalised_.emplace(std::move(text), normalised(entry.sql, lexis_in_log(entry.database))).first;
+    }
+    key = known->second;
   }
   auto found = groups_.find(key);
   if (found == groups_.end()) {

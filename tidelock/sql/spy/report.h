@@ -56,7 +56,7 @@ class Report {
   };
   Group& group_of(const LogEntry& entry);
 
-  std::unordered_map<std::string, std::string> normalised_;  // Of texts seen before.
+  std::unordered_map<std::string, std::string> normalised_;  // Of texts seen before, with their databases.
   std::unordered_map<std::string, Group> groups_;
   Summary all_;
 };

@@ -36,8 +36,62 @@ TEST(SpyLogLine, OfP6SpyIsSplitWhereItsTwoTextsAre) {
   EXPECT_EQ(both("select ? || b|select 'x|y' || b"), "select ? || b -> select 'x|y' || b");
   EXPECT_EQ(both("a|b from t where x = ?|a|b from t where x = 1"), "a|b from t where x = ? -> a|b from t where x = 1");
   EXPECT_EQ(both("|"), " -> ");
+  EXPECT_EQ(both("select a || ? from t where b = ?|select a || NULL from t where b = true"),
+            "select a || ? from t where b = ? -> select a || NULL from t where b = true");
+  EXPECT_EQ(both("select a || b where c = ?|select a || b where c = date '2024-02-29'"),
+            "select a || b where c = ? -> select a || b where c = date '2024-02-29'");
+  EXPECT_EQ(both("select ? || b where j ?? '|' and c = ?|select 'x||y' || b where j ? '|' and c = '|'::uuid"),
+            "select ? || b where j ?? '|' and c = ? -> select 'x||y' || b where j ? '|' and c = '|'::uuid");
+  EXPECT_EQ(both("select a || ? -- why?|select a || -5 -- why?"), "select a || ? -- why? -> select a || -5 -- why?");
+  EXPECT_EQ(both("select a || ?|nothing like it"), "select a  -> | ?|nothing like it");
   EXPECT_EQ(parse_log_line("1709219045006|-1|info|connection -1|url |x|x").elapsed, 0us);
 }
+
+TEST(SpyLogLine, OfP6SpyIsReadInTimeThatGrowsWithIt) {
+  const auto many = [](std::string_view text, std::size_t times) {
+    std::string all;
+    for (std::size_t i = 0; i < times; ++i) all += text;
+    return all;
+  };
+  const auto read = [](const std::string& texts) {
+    return parse_log_line("1709219045006|12|statement|connection 3|url u|" + texts).sql.size();
+  };
+  EXPECT_EQ(read("select ?" + many(" || a", 100'000) + "|select NULL" + many(" || a", 100'000)), 500'008U);
+  EXPECT_EQ(read("select ?" + many("||||||||||", 100'000) + "b|select NULL"), 8U);  // They do not belong together.
+  EXPECT_GT(read(many("?|", 500'000) + "b"), 0U);
+  EXPECT_GT(read("a?" + many("|a", 500'000) + "b"), 0U);
+}
+
+#if TIDELOCK_HAVE_MARIADB
+TEST(SpyLogLine, IsReadAsItsDatabaseReadsIt) {
+  const auto entry = parse_log_line(
+      R"({"micros":1,"category":"statement","database":"mariadb://h/shop","sql":"select \"?\", 'it\\'?', ?",)"
+      R"("values":["a\\b"]})");
+  EXPECT_EQ(entry.effective, R"(select "?", 'it\'?', 'a\\b')");
+  const auto single =
+      parse_log_line(R"(17|1|statement|connection 3|url jdbc:mysql://h/shop?x=y|select '\'?|?', ?|select '\'?|?', 5)");
+  EXPECT_EQ(single.sql, R"(select '\'?|?', ?)");
+}
+
+TEST(SpyReport, GroupsTextsAsTheirDatabaseReadsThem) {
+  const auto statement = [](const char* database) {
+    Report report;
+    for (const auto* name : {"bob", "eve"}) {
+      LogEntry entry;
+      entry.category = "statement";
+      entry.database = database;
+      entry.sql = std::string("select 1 from u where name = \"") + name + "\" # it's";
+      report.add(entry);
+    }
+    return report.summary(10).distinct;
+  };
+  EXPECT_EQ(statement("mariadb://h/shop"), 1U);
+  EXPECT_EQ(statement("jdbc:mysql://h/shop?useSSL=false"), 1U);
+  EXPECT_EQ(statement("postgres://h/shop"), 2U);
+  EXPECT_EQ(statement("jdbc:h2:mem:x"), 2U);
+  EXPECT_EQ(statement(""), 2U);
+}
+#endif
 
 TEST(SpyLogLine, ThatCannotBeReadSaysWhy) {
   for (const auto* bad : {"", "x", "{", "{}", R"({"category":"statement","micros":"5"})", "1|2|3|4|5|6|7",

@@ -23,15 +23,12 @@ std::string_view bare(const Token& token) {
   return text;
 }
 
-bool is_any(const Token& token, std::span<const std::string_view> keywords) {
-  return std::ranges::any_of(keywords, [&](std::string_view keyword) { return token.is(keyword); });
-}
-
 // What has an answer of yes or no, for which the values on its sides are no longer to be seen in it.
-constexpr std::array<std::string_view, 14> kTests{"LIKE",  "ILIKE", "IN",    "BETWEEN", "IS",     "SIMILAR",  "REGEXP",
-                                                  "RLIKE", "GLOB",  "MATCH", "SOUNDS",  "MEMBER", "OPERATOR", "EXISTS"};
+constexpr std::array<std::string_view, 14> kTestWords{"LIKE",    "ILIKE",  "IN",       "BETWEEN", "IS",
+                                                      "SIMILAR", "REGEXP", "RLIKE",    "GLOB",    "MATCH",
+                                                      "SOUNDS",  "MEMBER", "OPERATOR", "EXISTS"};
 bool tests(const Token& token) {
-  if (token.kind != TokenKind::symbol) return is_any(token, kTests);
+  if (token.kind != TokenKind::symbol) return token.is_any(kTestWords);
   return token.text.find_first_of("=<>~!") != token.text.npos && token.text != ":=" && !token.text.starts_with("->") &&
          !token.text.starts_with("#>");
 }
@@ -46,7 +43,7 @@ bool ties(const Token& token) {
 }
 
 // What ends a term, outside its brackets.
-constexpr std::array<std::string_view, 20> kClauses{
+constexpr std::array<std::string_view, 20> kTermEnds{
     "OR",        "SELECT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER",     "LIMIT", "UNION", "EXCEPT",
     "INTERSECT", "ON",     "JOIN", "USING", "WHEN",  "THEN",   "RETURNING", "SET",   "ELSE",  "XOR"};
 // Behind these a bracket holds no arguments.
@@ -159,7 +156,7 @@ class Terms {
     if (tokens_[i].kind == TokenKind::symbol) return tokens_[i].is_symbol(",");
     if (is(i, "AND")) return !std::exchange(between_, false);
     if (i > 0 && (tokens_[i - 1].is_symbol(".") || tokens_[i - 1].is("DISTINCT"))) return false;  // is distinct from
-    return is_any(tokens_[i], kClauses);
+    return tokens_[i].is_any(kTermEnds);
   }
 
   struct Open {
@@ -264,8 +261,7 @@ class Marking {
   // Whether what is in the bracket stands there together to become one value: arguments, the arms of a CASE, an array.
   bool has_arguments(std::size_t open) const {
     if (!is_symbol(open, "(")) return true;
-    return open > 0 && is_name(tokens_[open - 1]) && !is_any(tokens_[open - 1], kNoFunctions) &&
-           !begins_query(open + 1);
+    return open > 0 && is_name(tokens_[open - 1]) && !tokens_[open - 1].is_any(kNoFunctions) && !begins_query(open + 1);
   }
   bool begins_query(std::size_t i) const {
     while (is_symbol(i, "(")) ++i;
@@ -294,8 +290,8 @@ class Marking {
   // with u (id, password) as (values (?, ?)), create view u (id, password) as select ?, ?, and
   // (values (?, ?)) as u (id, password). False: it is no such list.
   bool column_list(std::size_t open) {
-    if (open == 0 || !is_name(tokens_[open - 1]) || is_any(tokens_[open - 1], kClauses) ||
-        is_any(tokens_[open - 1], kNoFunctions)) {
+    if (open == 0 || !is_name(tokens_[open - 1]) || tokens_[open - 1].is_any(kTermEnds) ||
+        tokens_[open - 1].is_any(kNoFunctions)) {
       return false;
     }
     const auto close = terms_.other(open);

@@ -203,6 +203,11 @@ bool Token::is(std::string_view keyword) const {
   return kind == TokenKind::word && std::ranges::equal(text, keyword, {}, base::ascii::to_upper);
 }
 
+bool Token::is_any(std::span<const std::string_view> keywords) const {
+  return kind == TokenKind::word &&
+         std::ranges::any_of(keywords, [&](std::string_view keyword) { return is(keyword); });
+}
+
 std::vector<Token> tokens_of(std::string_view sql, const Lexis& lexis) { return Scan(sql, lexis).run(); }
 
 std::vector<Token> significant_tokens(std::string_view sql, const Lexis& lexis) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct Token {
   std::size_t offset;
 
   bool is(std::string_view keyword) const;  // A word, without regard to case; `keyword` in upper case.
+  bool is_any(std::span<const std::string_view> keywords) const;
   bool is_symbol(std::string_view symbol) const { return kind == TokenKind::symbol && text == symbol; }
   bool is_value() const {
     return kind == TokenKind::number || kind == TokenKind::string || kind == TokenKind::placeholder;
