@@ -14,7 +14,7 @@
 namespace tidelock::sql::spy {
 
 // single  now|ms|category|connection N|url U|sql with ?|sql with values
-// multi   #now | took N ms | category | connection N| url U, then both texts, each on lines of its own
+// multi   #now | took Nms | category | connection N| url U, then both texts, each on lines of its own
 // custom  `custom` with its placeholders replaced; see placeholder_names()
 // json    an object a line; docs/spy.md names the fields
 enum class Format : std::uint8_t { single, multi, custom, json };
