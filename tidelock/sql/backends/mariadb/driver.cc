@@ -83,10 +83,10 @@ bool is_missing_database(const Error& error, const Settings& settings) {
 void make_database(base::Runtime& runtime, const Settings& settings, base::Deadline deadline,
                    const std::stop_token& stop) {
   Wire wire(runtime, settings, {}, deadline, stop);
-  wire.begin(deadline, false);
+  wire.begin_opening(deadline, stop);
   if (!wire.query("create database if not exists " + quoted_identifier(settings.database) +
                   " character set utf8mb4 collate utf8mb4_nopad_bin")) {
-    throw wire.error("the database " + settings.database + " does not exist and could not be made");
+    wire.throw_not_opened("the database " + settings.database + " does not exist and could not be made");
   }
   wire.end();
 }

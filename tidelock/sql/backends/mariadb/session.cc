@@ -100,12 +100,8 @@ void MariadbSession::set_up(base::Deadline deadline, const std::stop_token& stop
       "@@global.read_only, (select variable_value from information_schema.session_variables where variable_name = "
       "'innodb_snapshot_isolation'), database()");
   wire_.end();
-  if (const auto why = wire_.interrupted()) {
-    throw Error(*why, std::string(*why == Code::cancelled ? "stopped" : "no answer in time") +
-                          " while a session was set up at " + settings_.address());
-  }
   if (!rows || rows->size() != 1 || rows->front().size() != 8) {
-    throw wire_.error("setting up a session at " + settings_.address());
+    wire_.throw_not_opened("setting up a session at " + settings_.address());
   }
   const auto& row = rows->front();
   facts_ = {.version = row[1].value_or(""),

@@ -238,6 +238,12 @@ bool Wire::connect(const std::string& database) {
 
 Error Wire::error(std::string_view about) { return error_of(errno_(), message(), about); }
 
+void Wire::throw_not_opened(std::string_view about) {
+  if (!interrupted_) throw error(about);
+  throw Error(*interrupted_,
+              std::string(about) + (interrupted_ == Code::cancelled ? ": stopped" : ": no answer came in time"));
+}
+
 void Wire::begin(base::Deadline deadline, bool interruptible) {
   deadline_ = deadline;
   interruptible_ = interruptible;

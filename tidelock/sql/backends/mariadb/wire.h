@@ -101,6 +101,8 @@ class Wire {
   unsigned errno_() { return mysql_errno(mysql_); }
   std::string_view message() { return mysql_error(mysql_); }
   Error error(std::string_view about);  // Of the last call but those on statements.
+  // Of the last call after begin_opening(): timeout or cancelled where it was given up.
+  [[noreturn]] void throw_not_opened(std::string_view about);
 
   bool in_transaction() const { return (mysql_->server_status & SERVER_STATUS_IN_TRANS) != 0; }
   bool has_backslash_escapes() const { return (mysql_->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0; }

@@ -129,8 +129,9 @@ class PostgresDriver final : public Driver {
     try {
       const auto maintenance = for_maintenance(settings_);
       PostgresSession session(runtime_, maintenance, in_time(deadline), stop);
-      session.run_script("create database " + quoted_name(settings_.database) + " encoding 'UTF8' template template0",
-                         in_time(deadline));
+      session.client().start_opening(in_time(deadline), stop);
+      session.client().run("create database " + quoted_name(settings_.database) + " encoding 'UTF8' template template0",
+                           "create database");
     } catch (const Error& error) {
       const auto state = error.native() ? error.native()->state : std::string();
       if (state == "42P04" || state == "23505") return;  // Somebody else did, just now.
