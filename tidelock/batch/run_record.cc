@@ -114,8 +114,8 @@ bool RunRecord::begun() {
   const auto sql = fmt::format(
       "update tidelock_run set status = 'waiting', executions = executions + 1, started_us = coalesce(started_us, ?), "
       "ended_us = null, reason = '', owner = ?, host = ?, pid = ?, token = ?, slot_key = '', slot_claim = ''{} "
-      "where id = ? and token < ? and status in ('queued', 'waiting', 'running', 'interrupted'{})",
-      run_.by_operator ? ", stop_requested = 0" : "", run_.by_operator ? ", 'failed', 'stopped'" : "");
+      "where id = ? and token < ? and status in ({}{})",
+      run_.by_operator ? ", stop_requested = 0" : "", kUnfinished, run_.by_operator ? ", 'failed', 'stopped'" : "");
   return patiently([&](sql::Connection& on) {
     if (on.execute(sql, in_us(now()), lock::current_owner(context_.runtime), self.host, self.pid, token_, run_.id,
                    token_) > 0) {

@@ -36,6 +36,9 @@ std::optional<RunRow> find_run(sql::Database& state, RunId id);
 std::optional<RunId> insert_run(sql::Executor& state, const NewRun& run, RunStatus status, std::string_view reason);
 std::string run_key(std::string_view uuid);  // Of the lock that says that a run is being executed.
 
+// For `status in (…)`: runs that go on without an operator's word.
+inline constexpr std::string_view kUnfinished = "'queued', 'waiting', 'running', 'interrupted'";
+
 inline std::int64_t in_us(base::WallTime moment) { return moment.time_since_epoch().count(); }
 inline base::WallTime from_us(std::int64_t us) { return base::WallTime(std::chrono::microseconds(us)); }
 

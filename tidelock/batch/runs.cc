@@ -12,6 +12,7 @@
 #include "tidelock/sql/transact.h"
 
 namespace tidelock::batch {
+
 Runs::Runs(sql::Database& state) : state_(state) { prepare_state(state); }
 
 std::optional<RunId> Runs::queue(const NewRun& run) {
@@ -21,8 +22,7 @@ std::optional<RunId> Runs::queue(const NewRun& run) {
 
 std::optional<RunId> Runs::unfinished(std::string_view key) {
   return state_.maybe<RunId>(
-      "select id from tidelock_run where once_key = ? and status in ('queued', 'waiting', 'running', 'interrupted')",
-      key);
+      fmt::format("select id from tidelock_run where once_key = ? and status in ({})", kUnfinished), key);
 }
 
 std::optional<RunId> Runs::record(const NewRun& run, RunStatus status, const std::string& reason) {
@@ -34,8 +34,10 @@ std::vector<Pending> Runs::pending(lock::Backend& locks, base::Deadline deadline
   std::vector<std::pair<std::string, Pending>> open;
   {
     auto connection = state_.connect();
-    for (const auto row : connection.query("select uuid, id, job, status, cause, scheduled_us from tidelock_run where "
-                                           "status in ('queued', 'waiting', 'running', 'interrupted') order by id")) {
+    for (const auto row :
+         connection.query(fmt::format("select uuid, id, job, status, cause, scheduled_us from tidelock_run where "
+                                      "status in ({}) order by id",
+                                      kUnfinished))) {
       open.emplace_back(
           row.get<std::string>(0),
           Pending{row.get<RunId>(1), row.get<std::string>(2), parse_run_status(row.get<std::string_view>(3)),
