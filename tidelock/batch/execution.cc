@@ -97,12 +97,19 @@ Execution::Slot Execution::take_slot() {
   // An arbiter that is out of reach for a moment is no reason to give the run back. Repeating a claim finds itself.
   auto lease = base::retry(context_.runtime, kStatePatience, hard_.get_token(),
                            [&] { return semaphore_.try_acquire(context_.runtime.in(10s)); });
-  if (!lease && job_.overlap == Overlap::skip) return Slot::skipped;
+  if (!lease && may_be_skipped()) return Slot::skipped;
   if (!lease) lease = wait_for_slot();
   if (!lease) return Slot::stopped;
   slot_ = std::make_unique<lock::Keeper>(semaphore_, *lease);
   record_.got_slot(slot_key(job_), lease->claim.to_string());
   return Slot::taken;
+}
+
+// Skipped is over for good. So a run that has begun is not: what it has done stands, and nobody else does the rest. Nor
+// is the one that all others wait for, and what an operator wants.
+bool Execution::may_be_skipped() const {
+  const auto& run = record_.run();
+  return job_.overlap == Overlap::skip && run.executions == 0 && run.cause != Cause::first && !run.by_operator;
 }
 
 std::optional<lock::Lease> Execution::wait_for_slot() {
@@ -185,7 +192,8 @@ StepEnd Execution::execute_step(std::size_t place) {
     failed = error;
   }
   if (failed) {
-    record_.step_ended(place, hard_.stop_requested() ? "stopped" : "failed", failed->what());
+    const bool stopped = hard_.stop_requested() || is_due_to_stop(*failed);
+    record_.step_ended(place, stopped ? "stopped" : "failed", failed->what());
     throw *failed;
   }
   record_.step_ended(place, end == StepEnd::complete ? "completed" : "stopped", "");
@@ -197,7 +205,13 @@ void Execution::check_leases() const {
   if (const auto lost = slot_->lost()) throw *lost;
 }
 
+// An error that passes would be tried again, had the run not been told to stop: its next execution does.
+bool Execution::is_due_to_stop(const Error& error) const {
+  return gentle_.stop_requested() && (error.disposition() != Disposition::permanent || error.code() == Code::cancelled);
+}
+
 RunResult Execution::end(RunResult result) {
+  if (result.status == RunStatus::failed && is_due_to_stop(*result.error)) result.status = RunStatus::interrupted;
   if (hard_.stop_requested() && result.status != RunStatus::completed) {
     result.status = RunStatus::interrupted;
     if (context_.hurry.stop_requested()) result.reason = "its process was told to end at once";
@@ -205,8 +219,6 @@ RunResult Execution::end(RunResult result) {
   } else if (result.status == RunStatus::interrupted && stopped_by_operator_) {
     result.status = RunStatus::stopped;
     result.reason = "stopped by an operator";
-  } else if (result.status == RunStatus::failed && stop_.stop_requested() && result.error->code() == Code::cancelled) {
-    result.status = RunStatus::interrupted;
   }
   // A hard stop that comes only now ends a wait for the state; it is said once more then, as what comes after one is.
   const auto say = [&](auto&& words) {

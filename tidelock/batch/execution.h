@@ -28,6 +28,7 @@ class Execution {
   enum class Slot { taken, skipped, stopped };
 
   Slot take_slot();
+  bool may_be_skipped() const;
   std::optional<lock::Lease> wait_for_slot();
   std::string holders() const;
   void watch_for_stop(const std::stop_token& end);
@@ -35,6 +36,7 @@ class Execution {
   StepEnd execute_step(std::size_t place);
   bool needs_store() const;
   void check_leases() const;
+  bool is_due_to_stop(const Error& error) const;
   RunResult end(RunResult result);
   void add_counts(RunResult& result) const;
 

@@ -99,13 +99,15 @@ enum class Missed {
   all,   // Each is run, in order.
 };
 
-// What a run does that finds its group, or another run of its job, at work.
+// What a run does that finds its group, or another run of its job, at work. One that has begun earlier, of `first`, or
+// that an operator continues waits in any case.
 enum class Overlap {
   wait,  // Its turn comes: first come, first served.
   skip,  // It is recorded as skipped.
 };
 
-// Runs of jobs in one group never overlap (more precisely: at most `slots` at a time), however they were started.
+// Runs of jobs in one group never overlap (more precisely: at most `slots` at a time), however they were started. With
+// several slots two runs of one job may go on at once.
 // `tidelock lock run --group NAME` takes a slot of the same group.
 struct Group {
   std::string name{};

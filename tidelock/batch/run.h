@@ -22,7 +22,7 @@ enum class RunStatus {
   failed,       // A step failed for good; `batch resume` continues it.
   stopped,      // By an operator; `batch resume` continues it.
   interrupted,  // Its process was told to end; the next one continues it.
-  skipped,      // Its slot was taken, and its overlap is skip.
+  skipped,      // Its slot was taken before it had begun, and its overlap is skip.
   missed,       // Nobody was there when it was due.
 };
 std::string_view name(RunStatus status);

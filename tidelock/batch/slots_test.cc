@@ -77,6 +77,117 @@ WORLD_TEST(Slots, ARunThatWaitsCanBeStoppedAndResumed) {
   EXPECT_EQ(bench.history().show(queued).run.status, RunStatus::stopped);
 }
 
+// Somebody who holds the group until the run that waits for him is seen to wait.
+class InTheWay {
+ public:
+  InTheWay(Bench& bench, base::Runtime& runtime)
+      : bench_(bench), runtime_(runtime), mutex_(bench.locks(), runtime, group_key("books")) {}
+
+  // How the run ended, which began while the group was held; whether it waited.
+  std::pair<RunResult, bool> execute(RunId id, const Job& job, bool by_operator = false) {
+    auto lease = *mutex_.try_acquire(runtime_.in(1s));
+    std::optional<RunResult> result;
+    auto task = runtime_.spawn("run", [&](std::stop_token) {
+      result = by_operator ? bench_.runner().resume(id, job) : bench_.runner().execute(id, job);
+    });
+    runtime_.sleep_for(2s);
+    const bool waited = bench_.history().find(id).status == RunStatus::waiting;
+    mutex_.release(lease, runtime_.in(1s));
+    task.join();
+    return {*result, waited};
+  }
+
+ private:
+  Bench& bench_;
+  base::Runtime& runtime_;
+  lock::Mutex mutex_;
+};
+
+WORLD_TEST(Slots, ARunThatHasBegunIsNotSkippedWhenItGoesOn) {
+  Bench bench(runtime, files);
+  auto job = in_group(Overlap::skip);
+  job.steps.push_back({.name = "second", .what = TriggerStep{"mail"}});
+  const auto id = bench.queue(job);
+  std::stop_source stop;
+  auto context = bench.context();
+  context.queued = [&](RunId, const std::string&) { stop.request_stop(); };
+  EXPECT_EQ(Runner(context).execute(id, job, stop.get_token())->status, RunStatus::interrupted);
+
+  const auto [result, waited] = InTheWay(bench, runtime).execute(id, job);
+  EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
+  EXPECT_TRUE(waited);
+  EXPECT_EQ(bench.state().one<std::int64_t>("select count(*) from tidelock_run where job = 'mail'"), 1);
+}
+
+WORLD_TEST(Slots, AFirstRunIsNeverSkippedSinceAllOthersWaitForIt) {
+  Bench bench(runtime, files);
+  const auto job = in_group(Overlap::skip);
+  const auto id = *bench.runs().queue({.job = job.name, .cause = Cause::first, .scheduled = base::WallTime{}});
+  const auto [result, waited] = InTheWay(bench, runtime).execute(id, job);
+  EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
+  EXPECT_TRUE(waited);
+}
+
+WORLD_TEST(Slots, ARunThatAnOperatorResumesIsNotSkipped) {
+  Bench bench(runtime, files);
+  const auto job = in_group(Overlap::skip);
+  const auto id = bench.queue(job);
+  EXPECT_TRUE(bench.request_stop(id));
+  const auto [result, waited] = InTheWay(bench, runtime).execute(id, job, true);
+  EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
+  EXPECT_TRUE(waited);
+}
+
+// What would be tried again, had its process not been told to end, or an operator not asked.
+WORLD_TEST(Slots, AnErrorThatPassesIsNoFailureOfARunThatIsToldToStop) {
+  const auto job = job_of(SqlStep{"insert.sql", "select 1"});
+  Bench bench(runtime, files);
+  std::stop_source stop;
+  auto context = bench.context();
+  std::function<void()> act = [&] { stop.request_stop(); };
+  auto code = Code::unavailable;
+  context.open_store = [&](const std::string&, const std::stop_token&) -> std::shared_ptr<sql::Database> {
+    act();
+    throw Error(code, "the server restarts");
+  };
+  Runner runner(context);
+  const auto id = bench.queue(job);
+  EXPECT_EQ(runner.execute(id, job, stop.get_token())->status, RunStatus::interrupted);
+  EXPECT_THAT(bench.history().find(id).reason, HasSubstr("the server restarts"));
+  ASSERT_EQ(bench.runs().pending(bench.locks(), runtime.in(1s)).size(), 1);
+
+  act = [&] {
+    EXPECT_TRUE(bench.request_stop(id));
+    runtime.sleep_for(2s);  // It looks twice a second.
+  };
+  EXPECT_EQ(runner.execute(id, job)->status, RunStatus::stopped);
+
+  act = [&] { stop.request_stop(); };
+  code = Code::statement_invalid;  // Stays so, whoever comes next.
+  EXPECT_EQ(runner.resume(id, job, stop.get_token())->status, RunStatus::failed);
+}
+
+WORLD_TEST(Slots, AStepThatIsToldToStopWhileItCouldBeTriedAgainIsNoFailedStep) {
+  Bench bench(runtime, files);
+  bench.store().execute("create table item (id integer primary key)");
+  const auto foreign = sql::open(runtime, files, base::Url::parse("sqlite:/shop.db"));
+  auto connection = foreign->connect();
+  auto writing = connection.begin();
+  writing.execute("insert into item values (1)");
+  const auto job = job_of(SqlStep{"insert.sql", "insert into item values (2)"});
+  const auto id = bench.queue(job);
+  std::stop_source stop;
+  auto stopping = runtime.spawn("stops", [&](auto) {
+    runtime.sleep_for(1s);
+    stop.request_stop();
+  });
+  const auto result = *bench.runner().execute(id, job, stop.get_token());
+  EXPECT_EQ(result.status, RunStatus::interrupted) << result.reason;
+  EXPECT_EQ(bench.history().show(id).steps.at(0).status, "stopped");
+  writing.commit();
+  EXPECT_EQ(bench.runner().execute(id, job)->status, RunStatus::completed);
+}
+
 WORLD_TEST(Slots, WhoHasAStoppedRunInHandDoesNotExecuteItAndAnOperatorDoes) {
   Bench bench(runtime, files);
   const auto job = in_group(Overlap::wait);
