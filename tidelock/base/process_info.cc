@@ -5,9 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <sstream>
 #include <string_view>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/descriptor.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
@@ -33,21 +37,50 @@ std::string read_proc(pid_t pid, std::string_view name, std::size_t limit_bytes)
   return content;
 }
 
+// "pid (name) state ppid pgrp session … starttime …": the name may hold anything, also parentheses.
+std::optional<ProcessInfo> parse_stat(const std::string& text) {
+  const auto name_end = text.rfind(')');
+  if (name_end == text.npos) return std::nullopt;
+  ProcessInfo process;
+  std::from_chars(text.data(), text.data() + text.size(), process.pid);
+  std::istringstream fields(text.substr(name_end + 1));
+  char state = '?';
+  fields >> state >> process.parent >> process.group >> process.session;
+  process.ended = state == 'Z' || state == 'X';
+  std::string skipped;
+  constexpr int kFieldsBeforeStart = 15;  // Fields 7 to 21 of proc(5); the start is field 22.
+  for (int i = 0; i < kFieldsBeforeStart; ++i) fields >> skipped;
+  fields >> process.started_ticks;
+  if (!fields) return std::nullopt;
+  return process;
+}
+
+std::optional<ProcessInfo> find_process(pid_t pid) {
+  return pid > 0 ? parse_stat(read_proc(pid, "stat", 4096)) : std::nullopt;
+}
+
 }  // namespace
 
+std::vector<ProcessInfo> all_processes(Files& files, const Path& proc) {
+  std::vector<ProcessInfo> all;
+  for (const auto& name : files.list(proc)) {
+    if (name.empty() || !std::ranges::all_of(name, ascii::is_digit)) continue;
+    try {
+      if (const auto process = parse_stat(files.read(proc / name / "stat"))) all.push_back(*process);
+    } catch (const Error&) {  // It ended meanwhile.
+    }
+  }
+  return all;
+}
+
+bool process_exists(pid_t pid) {
+  if (const auto process = find_process(pid)) return !process->ended;
+  return pid > 0 && (::kill(pid, 0) == 0 || errno != ESRCH);
+}
+
 std::optional<std::uint64_t> process_start_time(pid_t pid) {
-  // proc(5): "pid (name) state …", and the start is field 22. The name may hold anything, so begin behind its end.
-  const auto stat = read_proc(pid, "stat", 4096);
-  const auto name_end = stat.rfind(')');
-  if (pid <= 0 || name_end == std::string::npos) return std::nullopt;
-  std::istringstream fields(stat.substr(name_end + 1));
-  std::string state;
-  fields >> state;  // Field 3.
-  std::string skipped;
-  for (int field = 4; field < 22; ++field) fields >> skipped;
-  std::uint64_t start_time = 0;
-  if (!(fields >> start_time) || state == "Z" || state == "X") return std::nullopt;
-  return start_time;
+  const auto process = find_process(pid);
+  return process && !process->ended ? std::optional(process->started_ticks) : std::nullopt;
 }
 
 bool process_alive(pid_t pid, std::uint64_t start_time) { return process_start_time(pid) == start_time; }

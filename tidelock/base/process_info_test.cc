@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "tidelock/base/poll.h"
 #include "tidelock/base/process.h"
+#include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 
 namespace tidelock::base {
@@ -21,8 +24,24 @@ TEST(ProcessInfo, AProcessIsNamedByItsPidAndStart) {
   for (const pid_t none : {0, -1, 1 << 30}) {
     EXPECT_FALSE(process_start_time(none));
     EXPECT_FALSE(process_alive(none, *start));
+    EXPECT_FALSE(process_exists(none));
     EXPECT_EQ(process_command_line(none), "");
   }
+}
+
+TEST(ProcessInfo, AProcessIsAmongAllWithItsParentAndGroup) {
+  RealRuntime runtime;
+  RealFiles files(runtime);
+  ChildProcess child(runtime, {.argv = {"cat"}, .group = Command::Group::own, .in = Stream::pipe()});
+  EXPECT_TRUE(process_exists(child.pid()));
+  const auto all = all_processes(files);
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const ProcessInfo& each) { return each.pid == child.pid(); });
+  ASSERT_NE(found, all.end());
+  EXPECT_EQ(found->parent, ::getpid());
+  EXPECT_EQ(found->group, child.pid());
+  EXPECT_FALSE(found->ended);
+  EXPECT_EQ(found->started_ticks, process_start_time(child.pid()));
 }
 
 TEST(ProcessInfo, AZombieIsNotAlive) {
@@ -35,6 +54,7 @@ TEST(ProcessInfo, AZombieIsNotAlive) {
   ASSERT_TRUE(child.wait(runtime.in(1min)));  // It is kept as a zombie until the ChildProcess ends.
   EXPECT_FALSE(process_alive(child.pid(), *start));
   EXPECT_FALSE(process_start_time(child.pid()));
+  EXPECT_FALSE(process_exists(child.pid()));
   EXPECT_EQ(process_command_line(child.pid()), "[cat]");
 }
 

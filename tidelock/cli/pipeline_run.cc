@@ -139,7 +139,7 @@ Outcome run_checked(const PipelineRun& options, Outside outside, const pipeline:
        .services = services,
        .publish = [&](const pipeline::Replica& replica, sql::Database& owner,
                       const std::stop_token& stop) { return publishing.publish(replica, owner, stop); },
-       .process_alive = [](std::int64_t pid) { return base::process_start_time(static_cast<pid_t>(pid)).has_value(); },
+       .process_alive = [](std::int64_t pid) { return base::process_exists(static_cast<pid_t>(pid)); },
        .say = [&](const pipeline::Progress& progress) { lines(progress); }},
       std::move(how));
   const auto summary = PipelineTask(outside, signals, [&](const std::stop_token& drain, const std::stop_token& hurry) {

@@ -5,18 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <csignal>
-#include <optional>
-#include <sstream>
-#include <string>
 #include <unordered_set>
 
-#include "tidelock/base/ascii.h"
 #include "tidelock/base/descriptor.h"
 #include "tidelock/base/error.h"
-#include "tidelock/base/process_info.h"
 
 namespace tidelock::cli {
 namespace {
@@ -26,45 +20,10 @@ using namespace std::chrono_literals;
 constexpr base::Duration kKillPause = 2ms;  // Between rounds; grows.
 constexpr base::Duration kKillPauseMax = 500ms;
 
-// "pid (command) state ppid pgrp session … starttime …": the command may hold anything, also parentheses.
-std::optional<ProcessInfo> parse_stat(const std::string& text) {
-  const auto command_end = text.rfind(')');
-  if (command_end == text.npos) return std::nullopt;
-  ProcessInfo process;
-  std::from_chars(text.data(), text.data() + text.size(), process.pid);
-  std::istringstream fields(text.substr(command_end + 1));
-  char state = '?';
-  fields >> state >> process.parent >> process.group >> process.session;
-  process.ended = state == 'Z' || state == 'X';
-  std::string skipped;
-  constexpr int kFieldsBeforeStart = 15;  // Fields 7 to 21 of proc(5); the start is field 22.
-  for (int i = 0; i < kFieldsBeforeStart; ++i) fields >> skipped;
-  fields >> process.started_ticks;
-  if (!fields) return std::nullopt;
-  return process;
-}
-
-std::optional<ProcessInfo> read_process(base::Files& files, const base::Path& folder) {
-  try {
-    return parse_stat(files.read(folder / "stat"));
-  } catch (const Error&) {
-    return std::nullopt;  // It ended meanwhile.
-  }
-}
-
-std::vector<ProcessInfo> all_processes(base::Files& files, const base::Path& proc) {
-  std::vector<ProcessInfo> all;
-  for (const auto& name : files.list(proc)) {
-    if (name.empty() || !std::ranges::all_of(name, base::ascii::is_digit)) continue;
-    if (const auto process = read_process(files, proc / name)) all.push_back(*process);
-  }
-  return all;
-}
-
 }  // namespace
 
 std::vector<ProcessInfo> descendants(base::Files& files, pid_t root, const base::Path& proc) {
-  auto others = all_processes(files, proc);
+  auto others = base::all_processes(files, proc);
   std::vector<ProcessInfo> found;
   std::unordered_set<pid_t> family{root};
   for (bool grew = true; grew;) {
@@ -79,7 +38,7 @@ std::vector<ProcessInfo> descendants(base::Files& files, pid_t root, const base:
 }
 
 std::vector<ProcessInfo> in_session(base::Files& files, pid_t session, const base::Path& proc) {
-  auto found = all_processes(files, proc);
+  auto found = base::all_processes(files, proc);
   std::erase_if(found, [&](const ProcessInfo& process) { return process.session != session; });
   return found;
 }

@@ -3,26 +3,18 @@
 
 #include <sys/types.h>
 
-#include <cstdint>
 #include <functional>
 #include <vector>
 
 #include "tidelock/base/files.h"
+#include "tidelock/base/process_info.h"
 #include "tidelock/base/runtime.h"
 
 namespace tidelock::cli {
 
-struct ProcessInfo {
-  pid_t pid = 0;
-  pid_t parent = 0;
-  pid_t group = 0;
-  pid_t session = 0;
-  bool ended = false;               // A zombie: ended, and not yet waited for by its parent.
-  std::uint64_t started_ticks = 0;  // Since boot. Tells a process from a later one with the same pid.
-};
+using base::ProcessInfo;
 
-// What runs below `root`, which is not part of it: a picture of one moment, that may miss what was started meanwhile.
-// Processes that the system hides from this user are missing. Reads <proc>/<pid>/stat (proc(5)).
+// What runs below `root`, which is not part of it: see base::all_processes().
 std::vector<ProcessInfo> descendants(base::Files& files, pid_t root, const base::Path& proc = "/proc");
 
 // The same for what belongs to a session, wherever its parents are: the leader's pid is given to nobody else meanwhile.
