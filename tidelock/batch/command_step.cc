@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string>
@@ -11,6 +12,7 @@
 #include "tidelock/base/error.h"
 #include "tidelock/base/poll.h"
 #include "tidelock/base/process.h"
+#include "tidelock/base/process_info.h"
 #include "tidelock/base/text.h"
 #include "tidelock/batch/step_run.h"
 #include "tidelock/lock/owner.h"
@@ -24,6 +26,9 @@ using std::chrono::seconds;
 constexpr std::size_t kLineBytesMax = 2000;
 constexpr int kLinesMax = 1000;   // Kept of one execution.
 constexpr seconds kTimeToEnd{5};  // Between SIGTERM and SIGKILL.
+// Who tells a program to end may have told this process too (systemctl stop), which hears of it a little later.
+constexpr seconds kHearsay{1};
+constexpr std::chrono::milliseconds kLookAtGroup{20};
 
 // One stream of the program, line by line.
 class Lines {
@@ -104,16 +109,27 @@ class Program {
     return command;
   }
 
-  // SIGTERM, and SIGKILL to the group if it does not listen; at once when the lease is lost.
+  // SIGTERM, and SIGKILL to who of the group does not listen; at once when the lease is lost.
   [[noreturn]] base::ExitStatus end() {
     const bool asked = run_.gentle.stop_requested();
     child_.signal_group(SIGTERM);
-    const auto patience = run_.hard.stop_requested() ? seconds(0) : kTimeToEnd;
-    child_.wait(runtime_.in(patience), run_.hard);
+    const auto patience = runtime_.in(run_.hard.stop_requested() ? seconds(0) : kTimeToEnd);
+    child_.wait(patience, run_.hard);
+    while (!patience.passed(runtime_.now()) && group_runs() && runtime_.sleep_for(kLookAtGroup, run_.hard)) {
+    }
     child_.signal_group(SIGKILL);
     child_.wait();
     if (asked) throw Error(Code::cancelled, "the program was ended");
     throw Error(Code::timeout, "the program took too long, and was ended");
+  }
+
+  bool group_runs() const {
+    try {
+      const auto all = base::all_processes(run_.context.files);
+      return std::ranges::any_of(all, [&](const auto& each) { return each.group == child_.pid() && !each.ended; });
+    } catch (const Error&) {  // The system is out of what it takes to look.
+      return true;
+    }
   }
 
   const StepRun& run_;
@@ -127,6 +143,11 @@ void run_once(const StepRun& run, const CommandStep& step) {
   const auto deadline =
       step.timeout == base::Duration::max() ? base::Deadline::never() : base::Deadline(runtime.in(step.timeout));
   const auto status = Program(run, step).wait(deadline);
+  const auto is_told_by = [&](int signal) { return status.shell_code() == 128 + signal; };
+  const bool told_to_end = is_told_by(SIGTERM) || is_told_by(SIGINT) || is_told_by(SIGHUP);
+  if (told_to_end && !runtime.sleep_for(kHearsay, run.gentle)) {
+    throw Error(Code::cancelled, "the program was ended together with the run");
+  }
   if (!status.ok()) {
     throw Error(Code::unavailable,
                 fmt::format("{} ended with {}", base::quoted(step.argv.front()), status.to_string()));

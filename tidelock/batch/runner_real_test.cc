@@ -1,7 +1,9 @@
 // Steps that are programs, on the real Runtime.
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <chrono>
+#include <csignal>
 #include <string>
 
 #include "tidelock/base/real_files.h"
@@ -74,6 +76,41 @@ TEST_F(RealRunner, AProgramIsEndedWithTheProcess) {
   Runner runner(context);
   const auto result = runner.execute(bench.queue(job), job, stop.get_token());
   EXPECT_EQ(result->status, RunStatus::interrupted);
+}
+
+// As a service manager ends a whole process group: the program may be gone before its own process has heard of it.
+TEST_F(RealRunner, AProgramThatIsEndedTogetherWithTheProcessHasNotFailed) {
+  Bench bench(runtime_, files_, temp_.path());
+  const auto job = job_of(CommandStep{.argv = {"sh", "-c", "echo $$; kill -TERM $$"}});
+  std::stop_source stop;
+  std::atomic<pid_t> program = 0;
+  auto context = bench.context();
+  context.progress = [&](const Progress& progress) {
+    if (progress.step == "step") program = std::stoi(progress.text);
+  };
+  auto stopping = runtime_.spawn("stops", [&](const std::stop_token&) {
+    const auto deadline = runtime_.in(30s);
+    while ((program == 0 || ::kill(program, 0) == 0) && runtime_.now() < deadline) runtime_.sleep_for(1ms);
+    stop.request_stop();
+  });
+  const auto result = Runner(context).execute(bench.queue(job), job, stop.get_token());
+  EXPECT_EQ(result->status, RunStatus::interrupted) << result->reason;
+}
+
+TEST_F(RealRunner, WhatAProgramStartedHasAsMuchTimeToEndAsItself) {
+  Bench bench(runtime_, files_, temp_.path());
+  const auto done = temp_.path() / "done";
+  const auto job = job_of(CommandStep{
+      .argv = {"sh", "-c",
+               R"(sh -c 'trap "sleep 0.2; echo done > $DONE; exit 0" TERM; echo begun; sleep 1000 & wait' & wait)"},
+      .env = {{"DONE", done.string()}}});
+  std::stop_source stop;
+  auto context = bench.context();
+  context.progress = [&](const Progress& progress) {
+    if (progress.text == "begun") stop.request_stop();
+  };
+  EXPECT_EQ(Runner(context).execute(bench.queue(job), job, stop.get_token())->status, RunStatus::interrupted);
+  EXPECT_TRUE(files_.info(done));
 }
 
 }  // namespace
