@@ -51,8 +51,9 @@ class HeldRun {
         outside_(outside),
         signals_(signals),
         guard_(guard),
-        keeper_(semaphore, lease, lock::Keeper::AtEnd::leave,
-                [&guard](const lock::Lease& renewed) { guard.extend(renewed.expires); }),
+        keeper_(
+            semaphore, lease, lock::Keeper::AtEnd::leave,
+            [&guard](const lock::Lease& renewed) { guard.extend(renewed.expires); }, options.grace),
         on_loss_(keeper_.stop_token(), Woken{lost_}),
         own_group_(::getpgrp()) {
     trust_guard_until(lease.expires);

@@ -258,6 +258,12 @@ TEST_F(LockRunTest, LeavesASignalIgnoredThatItInheritedSo) {
   EXPECT_EQ(running.wait().status.code, 4);
 }
 
+// SIGTERM comes 2 s after the last renewal, which is sooner than a third of the ttl.
+TEST_F(LockRunTest, RenewsInTimeForALongGrace) {
+  const auto ended = run(lock_run("a", {"--ttl", "8s", "--grace", "5500ms", "--margin", "500ms"}, "sleep 3; exit 3"));
+  EXPECT_EQ(ended.status.code, 3) << ended.err;
+}
+
 TEST_F(LockRunTest, EndsWhatTheCommandLeftRunning) {
   const auto ended = run(lock_run("a", {"--grace", "50ms"}, "(setsid sleep 1000 &); sleep 1000 & exit 6"));
   EXPECT_EQ(ended.status.code, 6);

@@ -16,9 +16,11 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr base::Duration kFarewell = 1s;
-constexpr int kRenewalsPerTtl = 3;
-constexpr int kPatiencePerTtl = 10;  // The least time that one renewal is given, as a part of the ttl.
-constexpr int kPausesPerTtl = 30;    // The pause after a renewal that failed, as a part of the ttl.
+// Parts of the time that a lease is of use:
+constexpr int kRenewalsPerUse = 3;
+constexpr int kPatiencesPerUse = 10;  // The least time that one renewal is given.
+constexpr int kPausesPerUse = 30;     // After a renewal that failed.
+constexpr base::Duration kLeastUse = 1ms;
 
 // Says that somebody else may hold the key by now, or that nobody can tell any more.
 bool leaves_no_proof(Code code) {
@@ -28,11 +30,13 @@ bool leaves_no_proof(Code code) {
 }  // namespace
 
 struct Keeper::State {
-  State(Semaphore& kept, const Lease& first, AtEnd at_the_end, Renewed tell)
+  State(Semaphore& kept, const Lease& first, AtEnd at_the_end, Renewed tell, base::Duration ahead)
       : semaphore(kept),
         runtime(kept.runtime()),
         at_end(at_the_end),
-        ttl(kept.options().ttl),
+        length(kept.options().ttl - kept.options().margin),
+        lead(ahead),
+        use(std::max(length - lead, kLeastUse)),
         on_renewed(std::move(tell)),
         changed(runtime.make_signal("a renewal of " + base::quoted(kept.key()))),
         lease(first) {}
@@ -54,7 +58,7 @@ struct Keeper::State {
     while (runtime.sleep_until(next, stop)) {
       const auto now = runtime.now();
       const auto held = current();
-      const auto patience = std::max((held.expires - now) / 2, ttl / kPatiencePerTtl);
+      const auto patience = std::max((held.expires - lead - now) / 2, use / kPatiencesPerUse);
       try {
         take(semaphore.renew(held, std::min(held.expires, now + patience)));
         next = renewal_time();
@@ -64,7 +68,7 @@ struct Keeper::State {
           if (!current().valid(runtime.now())) return lose_by_expiry();
           return lose(Error(Code::lease_lost, fmt::format("lost the lease on {}: {}", name(), error.what())), false);
         }
-        next = runtime.now() + ttl / kPausesPerTtl;
+        next = runtime.now() + use / kPausesPerUse;
       }
     }
   }
@@ -74,10 +78,8 @@ struct Keeper::State {
     return lease;
   }
 
-  // A third of the ttl after the last good renewal was sent.
-  base::Instant renewal_time() {
-    return current().expires - (ttl - semaphore.options().margin) + ttl / kRenewalsPerTtl;
-  }
+  // Counted from when the last good renewal was sent.
+  base::Instant renewal_time() { return current().expires - length + use / kRenewalsPerUse; }
 
   void take(const Lease& renewed) {
     {
@@ -127,7 +129,9 @@ struct Keeper::State {
   Semaphore& semaphore;
   base::Runtime& runtime;
   const AtEnd at_end;
-  const base::Duration ttl;
+  const base::Duration length;  // Of a lease, for its holder.
+  const base::Duration lead;
+  const base::Duration use;  // Within which it has to be renewed.
   const Renewed on_renewed;
   const std::unique_ptr<base::Signal> changed;
 
@@ -144,8 +148,8 @@ struct Keeper::State {
   base::Task renewer;
 };
 
-Keeper::Keeper(Semaphore& semaphore, const Lease& lease, AtEnd at_end, Renewed renewed)
-    : state_(std::make_unique<State>(semaphore, lease, at_end, std::move(renewed))) {
+Keeper::Keeper(Semaphore& semaphore, const Lease& lease, AtEnd at_end, Renewed renewed, base::Duration lead)
+    : state_(std::make_unique<State>(semaphore, lease, at_end, std::move(renewed), lead)) {
   auto* state = state_.get();
   if (!lease.valid(state->runtime.now())) {
     state->lose_by_expiry();

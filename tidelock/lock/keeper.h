@@ -12,9 +12,10 @@
 
 namespace tidelock::lock {
 
-// Renews at a third of the ttl, tries again until the lease expires on the holder's clock, and then requests stop, also
-// while a renewal hangs. A lease that was lost once stays lost: the work must be begun again under a new one.
-// Thread-safe. Borrows the semaphore, which must outlive it. Must not be destroyed in a callback of its own stop token.
+// Renews at a third of the time that a lease is of use, tries again until it expires on the holder's clock, and then
+// requests stop, also while a renewal hangs. A lease that was lost once stays lost: the work must be begun again under
+// a new one. Thread-safe. Borrows the semaphore, which must outlive it. Must not be destroyed in a callback of its own
+// stop token.
 //
 //   lock::Keeper keeper(mutex, *lease);
 //   while (more && !keeper.stop_token().stop_requested()) work(keeper.lease().token);
@@ -25,7 +26,10 @@ class Keeper {
   // Told each renewed lease, by a task of the Keeper, before the next renewal: brief, and throws nothing.
   using Renewed = std::function<void(const Lease&)>;
 
-  Keeper(Semaphore& semaphore, const Lease& lease, AtEnd at_end = AtEnd::release, Renewed renewed = {});
+  // `lead`: somebody acts so long before the lease expires, unless he is told of a renewal: it is renewed that much
+  // earlier. Below ttl - margin.
+  Keeper(Semaphore& semaphore, const Lease& lease, AtEnd at_end = AtEnd::release, Renewed renewed = {},
+         base::Duration lead = {});
   // Stops renewing; then releases, when asked to. A renewal under way is waited for: until the lease's expiry at most.
   ~Keeper();
   Keeper(const Keeper&) = delete;

@@ -51,9 +51,36 @@ WORLD_TEST(Keeper, KeepsALeaseForAsLongAsItLives) {
     EXPECT_GT(keeper.lease().expires, runtime.now() + 5s);
     EXPECT_FALSE(keeper.lost());
     EXPECT_FALSE(keeper.stop_token().stop_requested());
-    EXPECT_EQ(scene.line.renewals(), 18u);  // Every third of the ttl.
+    EXPECT_EQ(scene.line.renewals(), 20u);  // Every third of the ttl less the margin.
   }
   EXPECT_TRUE(scene.other.try_acquire(runtime.in(1s)));
+}
+
+WORLD_TEST(Keeper, KeepsALeaseWhoseMarginIsMostOfTheTtl) {
+  Scene scene(runtime, files);
+  Mutex cautious(scene.line, runtime, "x", {.ttl = 10s, .margin = 8s, .owner = "holder"});
+  const Keeper keeper(cautious, cautious.try_acquire(runtime.in(1s)).value());
+  EXPECT_TRUE(runtime.sleep_for(1min, keeper.stop_token())) << keeper.lost()->what();
+  EXPECT_TRUE(keeper.still_held());
+}
+
+WORLD_TEST(Keeper, RenewsBeforeSomebodyActsOnTheEndThatIsNear) {
+  Scene scene(runtime, files);
+  constexpr base::Duration kLead = 7s;
+  const auto lease = scene.acquire();
+  auto known = lease.expires;
+  const Keeper keeper(
+      scene.mutex, lease, Keeper::AtEnd::leave,
+      [&](const Lease& renewed) {
+        EXPECT_LT(runtime.now(), known - kLead);
+        known = renewed.expires;
+      },
+      kLead);
+  runtime.sleep_for(3s);
+  for (int i = 0; i < 5; ++i) scene.line.next(Fault::refuse);
+  runtime.sleep_for(3s);
+  EXPECT_LT(runtime.now(), known - kLead) << "one that failed was not tried again in time";
+  EXPECT_TRUE(keeper.still_held());
 }
 
 WORLD_TEST(Keeper, LeavesTheLeaseWhenAskedTo) {
@@ -83,7 +110,7 @@ WORLD_TEST(Keeper, ARenewalThatIsAnsweredAfterTheExpiryDoesNotReviveTheLease) {
   int told = 0;
   Keeper keeper(scene.mutex, scene.acquire(), Keeper::AtEnd::leave, [&](const Lease&) { ++told; });
   const auto expires = keeper.lease().expires;
-  scene.line.next(Fault::delay_reply, 6s);  // Of the renewal after 3.3 s: proves the lease until 12.3 s, but at 9.3 s.
+  scene.line.next(Fault::delay_reply, 6500ms);  // Of the renewal after 3 s: proves the lease until 12 s, but at 9.5 s.
   EXPECT_EQ(scene.wait_for_stop(keeper), expires);
   runtime.sleep_for(1s);
   EXPECT_FALSE(keeper.still_held());
