@@ -6,6 +6,7 @@
 // below.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +31,11 @@ struct Claim {
   std::uint32_t permits = 1;  // How many claims may hold the key at once; all holders must agree.
   base::Duration ttl{};
   std::optional<FencingToken> token;  // Of the lease to renew or release; empty: whichever the claim has.
+
+  // How long a place in the queue is kept without another request: one that was left behind by a waiter that could not
+  // say so holds up the others no longer.
+  base::Duration place_ttl() const { return std::min<base::Duration>(ttl, kPlaceTtlMost); }
+  static constexpr base::Duration kPlaceTtlMost = std::chrono::seconds(30);
 };
 
 // What a backend guarantees. Constant.
@@ -83,7 +89,7 @@ class Backend {
 
   // One attempt; never waits for a holder. A claim that holds the key already keeps its token and holds it for another
   // ttl. With Queue::yes a refused claim takes a place in the queue, or keeps the one it has; its place expires after
-  // the claim's ttl unless it tries again. A claim is refused while an earlier one waits for what is free. Errors:
+  // place_ttl() unless it tries again. A claim is refused while an earlier one waits for what is free. Errors:
   // permits_differ, with both numbers.
   virtual Attempt try_acquire(const Claim& claim, Queue queue, base::Deadline deadline) = 0;
 

@@ -30,7 +30,7 @@ constexpr base::Duration kDeadlockCheckFirst = 250ms;
 constexpr base::Duration kDeadlockCheckMax = 4s;
 constexpr base::BackoffOptions kRetry = {.base = 10ms, .factor = 2, .cap = 500ms, .jitter = base::Jitter::equal};
 constexpr std::chrono::milliseconds kTtlMost = 365 * 24h;  // Beyond it, sums of moments would overflow some day.
-constexpr int kRefreshesPerTtl = 3;                        // Of a place in the queue: two may fail before it expires.
+constexpr int kRefreshes = 3;                              // Of a place in the queue: two may fail before it expires.
 
 // Also of a length that no Duration has.
 std::string in_words(std::chrono::milliseconds length) {
@@ -238,7 +238,7 @@ std::optional<Lease> Semaphore::Acquisition::wait_turn(base::Deadline deadline, 
       check_after = std::min(2 * check_after, kDeadlockCheckMax);
       next_check = runtime.now() + base::jittered(check_after, runtime.random());
     }
-    const auto refresh = sent + state_.options.ttl / kRefreshesPerTtl;
+    const auto refresh = sent + claim().place_ttl() / kRefreshes;
     state_.backend.wait(claim(), std::min({deadline.at(), attempt_.retry_at, refresh, *next_check}), stop);
   }
   return std::nullopt;

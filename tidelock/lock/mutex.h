@@ -36,9 +36,10 @@ class Semaphore {
   std::optional<Lease> try_acquire(base::Deadline deadline);
 
   // Waits its turn, first come first served where the backend is fair. Empty at the deadline or when `stop` is
-  // requested; then nothing is left behind. While the arbiter cannot be reached, or once in line its disk is full or it
-  // is no primary, it tries again, and settles an unknown outcome by repeating the claim; what is still so at the
-  // deadline is thrown. Errors: as try_acquire(); deadlock (rerun_unit: release all, then begin again) with the cycle.
+  // requested; then it has left the line, or where the arbiter could not be told, its place expires within the ttl, 30
+  // s at most. While the arbiter cannot be reached, or once in line its disk is full or it is no primary, it tries
+  // again, and settles an unknown outcome by repeating the claim; what is still so at the deadline is thrown. Errors:
+  // as try_acquire(); deadlock (rerun_unit: release all, then begin again) with the cycle.
   std::optional<Lease> acquire(base::Deadline deadline, const std::stop_token& stop = {});
 
   // The same lease with a later expiry and the same token; on an error the old one still stands.

@@ -127,6 +127,40 @@ TEST_P(QueueConformance, AWaiterThatDiesDoesNotBlockTheQueue) {
   });
 }
 
+TEST_P(QueueConformance, APlaceThatNobodyGaveUpHoldsUpTheOthersForHalfAMinuteAtMost) {
+  run([&] {
+    const Claim absent{.key = "x", .id = base::uuid_v7(alice().process), .owner = "absent", .ttl = 1h, .token = {}};
+    const auto lease = bob().try_acquire();
+    ASSERT_TRUE(lease);
+    EXPECT_FALSE(alice().line.try_acquire(absent, Backend::Queue::yes, alice().soon()).granted);
+    bob().release(*lease);
+    EXPECT_FALSE(bob().try_acquire());
+    advance(31s);
+    EXPECT_TRUE(bob().try_acquire());
+  });
+}
+
+TEST_P(QueueConformance, WhoWaitsKeepsItsPlaceForAsLongAsItWaitsAlsoWithALongTtl) {
+  run([&] {
+    Mutex held(alice().line, alice().process, "x", {.ttl = 1h, .margin = 1s, .owner = {}});
+    Mutex wanted(bob().line, bob().process, "x", {.ttl = 1h, .margin = 1s, .owner = {}});
+    const auto lease = held.try_acquire(alice().soon());
+    ASSERT_TRUE(lease);
+    std::optional<Lease> next;
+    auto waiting = spawn(bob(), [&] { next = wanted.acquire(bob().process.in(10min)); });
+    for (int i = 0; i < 20; ++i) {
+      advance(5s);
+      const auto keys = snapshot();
+      ASSERT_EQ(keys.size(), 1U);
+      ASSERT_EQ(keys[0].waiters.size(), 1U);
+      EXPECT_GT(keys[0].waiters[0].expires_in, 10s);
+    }
+    held.release(*lease, alice().soon());
+    waiting.join();
+    EXPECT_TRUE(next);
+  });
+}
+
 TEST_P(QueueConformance, CancelLeavesNothingBehind) {
   run([&] {
     const auto lease = alice().try_acquire();

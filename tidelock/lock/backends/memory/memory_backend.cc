@@ -199,7 +199,7 @@ void MemoryBackend::enqueue(Entry& entry, const Claim& claim, std::size_t place,
                              .turn = runtime_.make_signal("the turn for " + base::quoted(claim.key))});
   }
   entry.waiters[place].owner = claim.owner;
-  entry.waiters[place].expires = now + claim.ttl;
+  entry.waiters[place].expires = now + claim.place_ttl();
 }
 
 MemoryBackend::Entry* MemoryBackend::find(std::string_view key) {

@@ -171,7 +171,7 @@ bool ServerTables::drop_lease(sql::Transaction& tx, std::string_view key, const 
 
 void ServerTables::enqueue(sql::Transaction& tx, const Claim& claim, std::int64_t, bool has_place, Moment now) const {
   const auto& who = runtime_.identity();
-  const auto expires_us = now.tables + in_us(claim.ttl);
+  const auto expires_us = now.tables + in_us(claim.place_ttl());
   if (has_place && tx.execute(say_.refresh_waiter, claim.owner, expires_us, claim.key, claim.id) != 0) return;
   tx.execute(say_.insert_waiter, claim.key, claim.id, claim.owner, who.host, who.pid, claim.permits, now.tables,
              expires_us);

@@ -114,7 +114,7 @@ bool SqliteTables::drop_lease(sql::Transaction& tx, std::string_view key, const 
 void SqliteTables::enqueue(sql::Transaction& tx, const Claim& claim, std::int64_t presence, bool has_place,
                            Moment now) const {
   const auto& identity = runtime_.identity();
-  const auto expires_ns = in_ns(now.here + claim.ttl);
+  const auto expires_ns = in_ns(now.here + claim.place_ttl());
   if (has_place) {
     tx.execute(kSay.refresh_waiter, claim.owner, expires_ns, presence, claim.key, claim.id);
   } else {
