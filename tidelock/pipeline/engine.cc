@@ -24,11 +24,11 @@ constexpr base::Duration kLook = 5s;  // For runs that other processes left.
 constexpr base::Duration kPatience = 10s;
 constexpr base::Duration kLookAtOthers = 500ms;
 
-std::shared_ptr<sql::Database> open_state(const Pipeline& pipeline, Toolkit& toolkit) {
+std::shared_ptr<lock::Backend> open_locks(const Pipeline& pipeline, Toolkit& toolkit) {
   toolkit.files().create_folders(pipeline.settings.work);
   const auto file = Places::file_of(pipeline.settings.state);
   if (!file.empty()) toolkit.files().create_folders(file.parent_path());
-  return toolkit.database(batch::durable(base::Url::parse(pipeline.settings.state)));
+  return toolkit.lock_backend(pipeline.settings.state);
 }
 
 std::string rounded(base::Duration duration) {
@@ -45,8 +45,8 @@ Engine::Engine(const Pipeline& pipeline, const Surroundings& surroundings)
       began_at_(runtime_.wall_now()),
       changed_(runtime_.make_signal("something to happen in the pipeline")),
       next_look_(began_),
-      database_(open_state(pipeline, surroundings.toolkit)),
-      locks_(surroundings.toolkit.lock_backend(pipeline.settings.state)),
+      locks_(open_locks(pipeline, surroundings.toolkit)),
+      database_(surroundings.toolkit.database(batch::durable(base::Url::parse(pipeline.settings.state)))),
       spy_(make_spy()),
       stores_(surroundings.toolkit, pipeline.stores, surroundings.say, *changed_, spy_),
       runner_(context()),

@@ -98,8 +98,8 @@ class Engine {
   bool follows_others_ TIDELOCK_GUARDED_BY(mutex_) = false;
   std::map<batch::RunId, base::Instant> others_ TIDELOCK_GUARDED_BY(mutex_);  // Runs that others have, and since when.
   base::Deadline next_look_;
+  std::shared_ptr<lock::Backend> locks_;  // First: where there is no state file, this is who knows how to make one.
   std::shared_ptr<sql::Database> database_;
-  std::shared_ptr<lock::Backend> locks_;
   std::shared_ptr<sql::spy::Spy> spy_;  // Null when the pipeline has none.
   Counting counting_;
   Stores stores_;

@@ -207,9 +207,14 @@ bool StateFile::may_make() const {
 
 // When the file is missing, makes an empty one; the caller keeps what is returned until the database is made. A log and
 // an index that a deleted file left behind would be taken for those of the new one, and those who still have the
-// deleted one open use them: they are unlinked first, by one process alone.
+// deleted one open use them: they are unlinked by the process that made the file, before anybody of this kind opens it,
+// and by no other. SQLite itself may have made the file meanwhile for somebody else: then they are that one's.
 std::unique_ptr<base::File> StateFile::start_making(const base::Path& path, base::Deadline deadline) {
-  if (!may_make() || files_.info(path)) return nullptr;
+  const auto is_made = [&] {
+    const auto info = files_.info(path);
+    return info && info->size_bytes > 0;
+  };
+  if (!may_make() || is_made()) return nullptr;
   auto lock = files_.open(with_suffix(path, "-making"), base::OpenMode::create);
   while (!lock->try_lock(base::LockKind::exclusive)) {
     if (deadline.passed(runtime_.now())) {
@@ -217,11 +222,15 @@ std::unique_ptr<base::File> StateFile::start_making(const base::Path& path, base
     }
     runtime_.sleep_for(kLookAtMaking);
   }
-  if (!files_.info(path)) {
-    for (const auto* suffix : {"-wal", "-shm", "-journal"}) files_.remove(with_suffix(path, suffix));
+  if (files_.info(path)) return lock;
+  try {
     files_.open(path, base::OpenMode::create_new);
-    files_.sync_folder(base::folder_of(path));
+  } catch (const Error& error) {
+    if (error.code() != Code::already_exists) throw;
+    return lock;
   }
+  for (const auto* suffix : {"-wal", "-shm", "-journal"}) files_.remove(with_suffix(path, suffix));
+  files_.sync_folder(base::folder_of(path));
   return lock;
 }
 

@@ -158,6 +158,29 @@ WORLD_TEST(StateFile, ManyMakeTheStateFileAtOnce) {
   EXPECT_EQ(granted, 1);
 }
 
+// A pipeline keeps its runs in the same file, and opens it without knowing what this room knows.
+TEST(StateFile, WhatSqliteMadeForSomebodyElseMeanwhileIsLeftAlone) {
+  world::for_seeds(200, [](world::World& world) {
+    world.run([&] {
+      auto& foreign = world.process("foreign");
+      std::unique_ptr<sql::Database> database;
+      std::vector<base::Task> tasks;
+      tasks.push_back(foreign.spawn("main", [&](auto) {
+        database = sql::open(foreign, foreign.files(), url());
+        database->execute("create table note (text text)");
+        database->execute("insert into note values ('here')");
+      }));
+      for (int i = 0; i < 2; ++i) {
+        auto& process = world.process("process " + std::to_string(i));
+        tasks.push_back(process.spawn("main", [&](auto) { User user(process); }));
+      }
+      for (auto& task : tasks) task.join();
+      const auto again = sql::open(world.runtime(), world.files(), url());
+      EXPECT_EQ(again->one<std::string>("select text from note"), "here");
+    });
+  });
+}
+
 WORLD_TEST(StateFile, ASymlinkLeadsToTheState) {
   files.create_folders("/data");
   files.create_symlink("data/real.db", "/locks.db");
