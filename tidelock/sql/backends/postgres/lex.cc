@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <initializer_list>
+#include <iterator>
+#include <utility>
 
 #include "tidelock/base/ascii.h"
 #include "tidelock/base/error.h"
@@ -12,20 +14,34 @@ namespace {
 
 using base::ascii::lower;
 
-// Words before '(' that call nothing, and functions that leave nothing behind.
-constexpr std::string_view kHarmless =
-    " abs age all and any array array_agg as avg between bool_and bool_or by cast ceil ceiling char"
-    " char_length clock_timestamp coalesce concat concat_ws conflict count cube date date_part date_trunc"
-    " decimal dense_rank distinct else every except exists exp extract filter first_value floor from"
-    " generate_series greatest group having ilike in initcap intersect is join json_agg json_build_object"
-    " jsonb_agg jsonb_build_object lag last_value lateral lead least left length like limit ln log lower"
-    " lpad ltrim make_date max md5 min mod not now nullif numeric octet_length offset on or over partition"
-    " pg_notify position power rank repeat replace returning right rollup round row row_number rpad rtrim"
-    " select set sign some split_part sqrt starts_with string_agg substr substring sum then to_char trim"
-    " trunc union upper using values varchar when where window with within"
-    " ";
+// Words before '(' that call nothing: the grammar keeps them from being the name of a function.
+constexpr std::string_view kSyntax =
+    " all and any array as between case cast char coalesce decimal distinct else except exists extract from greatest"
+    " group having in intersect join lateral least limit not nullif numeric offset on or position returning row select"
+    " some substring then trim union using values varchar when where window with ";
 
-bool is_harmless(std::string_view word) { return kHarmless.find(" " + std::string(word) + " ") != kHarmless.npos; }
+// The same for words that may be one elsewhere, behind the word or symbol with which they are none.
+constexpr std::pair<std::string_view, std::string_view> kSyntaxBehind[] = {
+    {"by", "group"},      {"by", "order"},        {"by", "partition"},     {"conflict", "on"},
+    {"cube", "by"},       {"filter", ")"},        {"over", ")"},           {"rollup", "by"},
+    {"sets", "grouping"}, {"materialized", "as"}, {"materialized", "not"},
+};
+
+// Functions that leave nothing behind.
+constexpr std::string_view kHarmless =
+    " abs age array_agg avg bool_and bool_or ceil ceiling char_length clock_timestamp concat concat_ws count date"
+    " date_part date_trunc dense_rank every exp first_value floor generate_series initcap json_agg json_build_object"
+    " jsonb_agg jsonb_build_object last_value left length ln lower lpad ltrim make_date max md5 min mod now"
+    " octet_length pg_notify power rank right round row_number rpad rtrim split_part sqrt starts_with string_agg substr"
+    " sum to_char trunc upper ";
+
+// The same, of names that a database likes to have for functions of its own: one of them, with arguments of other
+// types, is called by the name alone.
+constexpr std::string_view kHarmlessInCatalog = " lag lead log repeat replace sign ";
+
+bool is_in(std::string_view list, std::string_view word) {
+  return list.find(" " + std::string(word) + " ") != list.npos;
+}
 
 bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::ranges::find(words, word) != words.end();
@@ -110,30 +126,101 @@ std::vector<std::string_view> statements(std::string_view script) {
   return found;
 }
 
+namespace {
+
+// The ')' of the '(' there; the end where there is none.
+std::size_t closing(const std::vector<Token>& all, std::size_t from) {
+  std::size_t depth = 0;
+  for (auto i = from; i < all.size(); ++i) {
+    if (all[i].is('(')) ++depth;
+    if (all[i].is(')') && --depth == 0) return i;
+  }
+  return all.size();
+}
+
+// Insert, update and the like, not `for update`.
+bool changes_rows_at(const std::vector<Token>& all, std::size_t at) {
+  if (all[at].is("UPDATE")) return at == 0 || !(all[at - 1].is("FOR") || all[at - 1].is("KEY"));
+  return all[at].is("INSERT") || all[at].is("DELETE") || all[at].is("MERGE");
+}
+
+bool names_access(const Token& token) {
+  return is_one_of(name_of(token), {"transaction", "transaction_read_only", "default_transaction_read_only"});
+}
+
+// What the word at `at`, which '(' follows, is there.
+class BeforeBracket {
+ public:
+  BeforeBracket(const std::vector<Token>& all, std::size_t at)
+      : all_(all), at_(at), word_(lower(all[at].text)), before_(back(1)) {}
+
+  bool is_syntax() const {
+    return before_ != "." &&
+           (is_in(kSyntax, word_) || std::ranges::find(kSyntaxBehind, std::pair<std::string_view, std::string_view>(
+                                                                          word_, before_)) != std::end(kSyntaxBehind));
+  }
+  // The name of something with its columns: `as x (a)`, `with x (a) as (…)`; in a list of WITH also `, y (b) as (…)`.
+  bool is_defined(bool in_list_of_with) const {
+    if (before_ == "as" || before_ == "with" || (before_ == "recursive" && back(2) == "with")) return true;
+    if (before_ != "," || !in_list_of_with) return false;
+    const auto behind = closing(all_, at_ + 1) + 1;
+    return behind < all_.size() && all_[behind].is("AS");
+  }
+  // By its name alone, or as one of the server's own.
+  bool is_harmless_call() const {
+    if (before_ != ".") return is_in(kHarmless, word_);
+    return at_ >= 2 && name_of(all_[at_ - 2]) == "pg_catalog" &&
+           (is_in(kHarmless, word_) || is_in(kHarmlessInCatalog, word_));
+  }
+
+ private:
+  std::string back(std::size_t n) const { return at_ >= n ? lower(all_[at_ - n].text) : std::string(); }
+
+  const std::vector<Token>& all_;
+  const std::size_t at_;
+  const std::string word_;
+  const std::string before_;
+};
+
+}  // namespace
+
 Effects effects(std::string_view sql) {
   const auto all = tokens(sql);
   const auto begin = std::ranges::find_if_not(all, [](const Token& token) { return token.is('('); });
   const auto first = begin == all.end() ? std::string() : lower(begin->text);
-  const bool changes_rows = is_one_of(first, {"insert", "update", "delete", "merge"});
-  const Effects anything{.is_about_rows = changes_rows || is_one_of(first, {"select", "values", "table", "with"})};
+  Effects anything{.is_about_rows =
+                       is_one_of(first, {"insert", "update", "delete", "merge", "select", "values", "table", "with"})};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    anything.changes_rows = anything.changes_rows || changes_rows_at(all, i);
+    anything.sets_access = anything.sets_access || (is_one_of(first, {"set", "reset"}) && names_access(all[i]));
+  }
   if (!anything.is_about_rows || begin != all.begin()) return anything;
-  Effects seen{.may_write = changes_rows, .may_leave_state = false, .is_about_rows = true};
-  bool names_a_table = false;  // The word before this one says that a table's name comes, which '(' may follow.
+  Effects seen = anything;
+  seen.may_write = seen.may_leave_state = false;
+  bool names_a_table = false;  // Behind `into`: its name, which '(' may follow.
+  bool defines = first == "with";
+  std::size_t depth = 0;
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto& token = all[i];
+    if (token.is('(')) ++depth;
+    if (token.is(')') && depth > 0) --depth;
     const bool called = i + 1 < all.size() && all[i + 1].is('(');
-    if (token.kind == TokenKind::quoted_name && called && !names_a_table) return anything;
+    const bool of_a_table = names_a_table;
+    names_a_table = token.is("INTO") || (of_a_table && (token.is('.') || (i + 1 < all.size() && all[i + 1].is('.'))));
+    if (token.kind == TokenKind::quoted_name && called && !of_a_table) return anything;
     if (token.kind != TokenKind::word) continue;
     const auto word = lower(token.text);
-    // Data-modifying WITH, and SELECT INTO with its table, which may be temporary.
     if (is_one_of(word, {"insert", "update", "delete", "merge"})) seen.may_write = true;
-    if (word == "into" && first != "insert" && first != "merge" && first != "with") return anything;
+    // SELECT INTO makes a table, which may be temporary.
+    if (word == "into" && (i == 0 || !(all[i - 1].is("INSERT") || all[i - 1].is("MERGE")))) return anything;
     if (word == "pg_notify" && called) seen.may_write = true;  // Others may hear it, though it leaves nothing behind.
     if (is_one_of(word, {"nextval", "currval", "lastval", "pg_temp"})) return anything;
-    const bool defines =
-        i + 1 < all.size() && i > 0 && is_one_of(lower(all[i - 1].text), {"with", "recursive", "as", ","});
-    if (called && !names_a_table && !defines && !is_harmless(word)) return anything;
-    names_a_table = word == "into";
+    if (depth == 0 && is_one_of(word, {"select", "insert", "update", "delete", "merge", "values", "table"})) {
+      defines = false;
+    }
+    if (!called || of_a_table) continue;
+    const BeforeBracket what(all, i);
+    if (!what.is_syntax() && !what.is_defined(defines && depth == 0) && !what.is_harmless_call()) return anything;
   }
   return seen;
 }
@@ -142,12 +229,8 @@ namespace {
 
 // `from` is the '(' of a call: whether its last argument is the word `true`.
 bool ends_with_true(const std::vector<Token>& all, std::size_t from) {
-  std::size_t depth = 0;
-  for (auto i = from; i < all.size(); ++i) {
-    if (all[i].is('(')) ++depth;
-    if (all[i].is(')') && --depth == 0) return all[i - 1].is("TRUE");
-  }
-  return false;
+  const auto end = closing(all, from);
+  return end < all.size() && all[end - 1].is("TRUE");
 }
 
 std::string_view kept_by_call(const std::vector<Token>& all, std::size_t at) {
@@ -240,7 +323,6 @@ std::string_view kept_in_session(std::string_view sql) {
     return "a setting of the session (`set local` is one of the transaction)";
   }
   if (is_one_of(first, {"listen", "unlisten"})) return "listening";
-  if (is_one_of(first, {"prepare", "execute"})) return "a prepared statement";
   if (is_one_of(first, {"reset", "load", "discard"})) return "what the session has loaded or set";
   if (first == "declare" && words.has({"with", "hold"})) return "a cursor with hold";
   if ((creates_temporary(words) && !words.has({"on", "commit", "drop"})) || selects_into_temporary(words)) {

@@ -32,9 +32,12 @@ struct Effects {
   bool may_write = true;        // It may change the database, so that a lost answer leaves it unknown.
   bool may_leave_state = true;  // It may change the session: a setting, a lock, a temporary table, a cursor.
   bool is_about_rows = false;   // It reads or changes rows, and so may be one of several in a transaction.
+  bool sets_access = false;     // It says what a transaction, or all that follow, may do: read only, or write.
+  bool changes_rows = false;    // Its own words insert, update or delete some: what it may fail with comes at its end.
 };
 
-// Careful: a function that is not known to be harmless may do anything.
+// Careful: a function that is not known to be harmless may do anything, and so may one in a schema of the database's
+// own, whatever its name is.
 Effects effects(std::string_view sql);
 
 // What of the session outlives the transaction of this statement for certain: "a setting", "an advisory lock of the

@@ -41,6 +41,13 @@ TEST(PostgresLex, PlainStatementsLeaveNothingBehind) {
         "insert into t (a, b) values ($1, $2) returning a", "insert into \"T\" (a) select b from u",
         "update t set a = coalesce(a, $1) where id = $2", "delete from t where a < $1",
         "with x as (select 1 as v) select v from x", "with x (v) as (select 1) select v from x",
+        "with x (v) as (select 1), y (w) as materialized (select 2), z (u) as (select 3) select v, w, u from x, y, z",
+        "with recursive x (v) as (select 1), y (w) as (select 2) insert into s.t (a) select v from x",
+        "select v from (values (1)) as x (v)", "insert into s.t (a) values (1)",
+        "insert into \"S\".\"T\" (a) values (1)",
+        "select rank() over (order by a), count(*) filter (where a > 1) from t group by cube (a)",
+        "select pg_catalog.log(a), PG_CATALOG.replace(b, 'x', 'y'), \"pg_catalog\".lower(b) from t",
+        "insert into t (a) values (1) on conflict (a) do nothing", "select a from t group by grouping sets ((a), ())",
         "select a from t for update skip locked"}) {
     EXPECT_FALSE(effects(sql).may_leave_state) << sql;
   }
@@ -51,8 +58,60 @@ TEST(PostgresLex, WhatMayLeaveSomethingIsNoticed) {
        {"set search_path = x", "select set_config('a.b', '1', false)", "select pg_advisory_lock(1)",
         "select my.function(1)", "select \"f\"(1)", "create temp table t (a int)", "select 1 into temp t", "listen x",
         "declare c cursor with hold for select 1", "select nextval('s')", "do $$ begin end $$", "call p()",
-        "insert into t (a) values (f(1))", "with x as (select pg_try_advisory_lock(1)) select 1 from x", ""}) {
+        "insert into t (a) values (f(1))", "with x as (select pg_try_advisory_lock(1)) select 1 from x",
+        "with x as (select 1 as a) select a into temp t from x", ""}) {
     EXPECT_TRUE(effects(sql).may_leave_state) << sql;
+  }
+}
+
+// Where a comma stands before it, that is: a list of WITH has names behind commas which are no calls.
+TEST(PostgresLex, AFunctionIsOneInWhateverPlaceItIsCalled) {
+  for (const auto* const sql :
+       {"select 1, pg_advisory_lock(7)", "select id, charge(id) from orders", "select coalesce(a, f(1)) from t",
+        "select 1 from t order by a, f(a)", "values (1, f(2))", "insert into t values (1, f(2))",
+        "insert into t (a, b) values (1, f(2))", "insert into t values (1) returning a, f(a)",
+        "update t set a = 1, b = f(2)", "delete from t where a in (1, f(2))",
+        "with x as (select 1, f(2) as y) select y from x", "with x (a) as (select 1) select a, f(a) as b from x",
+        "with x (a) as (select 1), y (b) as (select f(2)) select 1", "with x (a) as (select 1) (select 1, f(2) as b)",
+        "with x as (select 1) (select 1) order by 1, f(2)", "with x (a) as (values (1)) values (1, f(2))"}) {
+    EXPECT_TRUE(effects(sql).may_leave_state) << sql;
+    EXPECT_TRUE(effects(sql).may_write) << sql;
+  }
+}
+
+TEST(PostgresLex, AFunctionOfTheDatabasesOwnIsNotTakenForOneOfTheServers) {
+  for (const auto* const sql :
+       {"select app.log('x')", "select kv.set($1)", "select app.lower('x')", "select \"app\".count(1)",
+        "select app.coalesce(1)", "select a.pg_catalog('x')", "select log('x', 'y')", "select set('a', 'b')",
+        "select replace('a', 'b', 'c')", "select lead('somebody')", "select filter(1)", "select rollup('daily')",
+        "select a, over(1) from t", "select by(1)", "select conflict(1)", "select 1 from pg_catalog . charge(1)"}) {
+    EXPECT_TRUE(effects(sql).may_leave_state) << sql;
+    EXPECT_TRUE(effects(sql).may_write) << sql;
+  }
+}
+
+TEST(PostgresLex, WhatSaysWhetherATransactionMayWriteIsNoticed) {
+  for (const auto* const sql :
+       {"set transaction read write", "SET LOCAL TRANSACTION READ WRITE", "set transaction_read_only = off",
+        "set local \"transaction_read_only\" to default", "reset transaction_read_only",
+        "set session characteristics as transaction read write", "set default_transaction_read_only = off"}) {
+    EXPECT_TRUE(effects(sql).sets_access) << sql;
+  }
+  for (const auto* const sql :
+       {"set local work_mem = '1MB'", "update t set transaction = 1", "select 1", "reset all"}) {
+    EXPECT_FALSE(effects(sql).sets_access) << sql;
+  }
+}
+
+TEST(PostgresLex, WhatChangesRowsByItsOwnWordsIsToldFromWhatLocksThem) {
+  for (const auto* const sql :
+       {"insert into t values (1) returning a", "update t set a = 1", "delete from t", "merge into t using u on true",
+        "with x as (delete from t returning a) select a from x", "(delete from t)", "insert into t values (f(1))"}) {
+    EXPECT_TRUE(effects(sql).changes_rows) << sql;
+  }
+  for (const auto* const sql : {"select a from t for update", "select a from t for no key update", "select f(1)",
+                                "values (1)", "table t", "select \"delete\" from t"}) {
+    EXPECT_FALSE(effects(sql).changes_rows) << sql;
   }
 }
 
@@ -63,8 +122,6 @@ TEST(PostgresLex, WhatTheSessionKeepsForCertainIsNamed) {
                                 "listen x",
                                 "unlisten *",
                                 "load 'x'",
-                                "prepare p as select 1",
-                                "execute p",
                                 "discard temp",
                                 "declare c cursor with hold for select 1",
                                 "create temp table t (a int)",
