@@ -53,9 +53,11 @@ Settings read_settings(const base::Url& url, base::UrlParams& params, const Data
   settings.database = database;
   settings.password = url.password;
 
-  keywords.emplace_back(
-      "sslmode",
-      params.choice("sslmode", "prefer", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}));
+  const auto sslmode =
+      params.choice("sslmode", "prefer", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"});
+  keywords.emplace_back("sslmode", sslmode);
+  // Else libpq takes the encryption of Kerberos for TLS where it has a ticket, and looks at no certificate.
+  if (sslmode == "require" || sslmode.starts_with("verify-")) keywords.emplace_back("gssencmode", "disable");
   for (const auto* const name : {"sslrootcert", "sslcert", "sslkey"}) {
     const auto value = params.text(name, "");
     if (!value.empty()) keywords.emplace_back(name, value);
