@@ -41,7 +41,8 @@ class Prepared {
 
   // Binds and starts. The values need to live only for this call. A statement without rows has run when it returns.
   virtual void start(std::span<const ValueView> values, base::Deadline deadline) = 0;
-  // Moves to the next row; false at the end. Rows are fetched as they are asked for, never all at once.
+  // Moves to the next row; false at the end. Rows are fetched as they are asked for; all at once only those of a
+  // write that commits itself, where it may still fail behind the last of them.
   virtual bool next() = 0;
   // Of the current row; valid until the next call on this object.
   virtual ValueView value(std::size_t column) = 0;
@@ -65,8 +66,9 @@ class Session {
  public:
   virtual ~Session() = default;
 
-  // One statement, with the engine's own placeholders. Errors: statement_invalid, also for several statements.
-  virtual std::unique_ptr<Prepared> prepare(std::string_view sql) = 0;
+  // One statement, with the engine's own placeholders. An engine that may have to wait for that, as for another's lock,
+  // does so until the deadline. Errors: statement_invalid, also for several statements; timeout.
+  virtual std::unique_ptr<Prepared> prepare(std::string_view sql, base::Deadline deadline) = 0;
   // Several statements separated by ';', no parameters, no rows. For schemas and scripts.
   virtual void run_script(std::string_view sql, base::Deadline deadline) = 0;
 

@@ -167,7 +167,7 @@ const std::shared_ptr<CachedStatement>& Link::prepare_new(std::string_view sql) 
   auto statement = std::make_shared<CachedStatement>();
   statement->text = sql;
   try {
-    statement->prepared = session_->prepare(placeholders.sql);
+    statement->prepared = session_->prepare(placeholders.sql, statement_deadline());
   } catch (const Error& error) {
     if (in_transaction()) doom_after(error);
     throw;

@@ -55,7 +55,9 @@ class LosingSession final : public sql::Session {
   LosingSession(base::Runtime& runtime, std::unique_ptr<sql::Session> inner, Plan& plan)
       : runtime_(runtime), inner_(std::move(inner)), plan_(plan) {}
 
-  std::unique_ptr<sql::Prepared> prepare(std::string_view sql) override { return inner_->prepare(sql); }
+  std::unique_ptr<sql::Prepared> prepare(std::string_view sql, base::Deadline deadline) override {
+    return inner_->prepare(sql, deadline);
+  }
   void run_script(std::string_view sql, base::Deadline deadline) override { inner_->run_script(sql, deadline); }
   void begin(const sql::BeginOptions& options) override {
     if (is_gone()) throw Error(Code::connection_lost, "the server is gone");

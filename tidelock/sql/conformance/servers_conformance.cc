@@ -1,5 +1,6 @@
 // What not every engine has: waits for locks with a limit, commit in two phases, session ids, liveness, notifications.
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -124,6 +125,36 @@ TEST_P(SqlServers, AWaitForALockEndsAfterItsTime) {
     writer.commit();
     second.execute("update t set v = v + 10 where id = 1");
     EXPECT_EQ(second.one<int>("select v from t"), 11);
+  });
+}
+
+// Which prepares it, and waits for the table there already.
+TEST_P(SqlServers, TheFirstRunOfATextHasTheTimeOfAStatement) {
+  run([](const Place& place) {
+    const auto db = place.open("busy_timeout=20s");
+    if (!db->dialect().lock_timeout) return;
+    db->script("create table t (a integer); insert into t values (1)");
+    auto reader = db->connect();
+    auto reads = reader.begin();
+    reads.one<int>("select count(*) from t");
+    auto waiter = db->connect();
+    waiter.set_statement_timeout(100ms);
+    auto changer = place.runtime.spawn(
+        "changer", [&](const std::stop_token&) { db->script("alter table t add column b integer"); });
+    std::optional<Code> met;
+    const auto deadline = place.runtime.in(30s);
+    for (int i = 0; !met && !deadline.passed(place.runtime.now()); ++i) {  // Until it stands in line.
+      try {
+        waiter.one<int>("select count(*) as n" + std::to_string(i) + " from t");
+        place.runtime.yield();
+      } catch (const Error& error) {
+        met = error.code();
+      }
+    }
+    EXPECT_EQ(met, Code::timeout);
+    reads.rollback();
+    changer.join();
+    EXPECT_EQ(waiter.one<int>("select count(b) from t"), 0);
   });
 }
 

@@ -37,7 +37,9 @@ class FakeSession final : public Session {
  public:
   explicit FakeSession(Script& script) : script_(script) { ++script_.open; }
   ~FakeSession() override { --script_.open; }
-  std::unique_ptr<Prepared> prepare(std::string_view) override { throw Error(Code::statement_invalid, "no"); }
+  std::unique_ptr<Prepared> prepare(std::string_view, base::Deadline) override {
+    throw Error(Code::statement_invalid, "no");
+  }
   void run_script(std::string_view, base::Deadline) override {}
   void begin(const BeginOptions&) override {}
   Position commit(bool) override {

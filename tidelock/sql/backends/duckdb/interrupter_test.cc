@@ -95,7 +95,7 @@ constexpr std::string_view kForEver = "select count(*) from range(10000000000000
 
 TEST_F(DuckDbInterrupt, AStatementThatRunsTooLongIsStopped) {
   const auto a = session();
-  const auto statement = a->prepare(kForEver);
+  const auto statement = a->prepare(kForEver, base::Deadline::never());
   EXPECT_THROW_CODE(statement->start({}, runtime_.in(20ms)); statement->next(), Code::timeout);
   EXPECT_EQ(number(*a, "select 7::bigint"), 7);
   EXPECT_THROW_CODE(statement->start({}, runtime_.now()), Code::timeout);
@@ -106,7 +106,7 @@ TEST_F(DuckDbInterrupt, AStatementThatRunsTooLongIsStopped) {
 
 TEST_F(DuckDbInterrupt, RowsThatAreReadTooSlowlyAreStopped) {
   const auto a = session();
-  const auto statement = a->prepare("select i from range(100000000000000) r(i)");
+  const auto statement = a->prepare("select i from range(100000000000000) r(i)", base::Deadline::never());
   const auto read_on = [&] {
     statement->start({}, runtime_.in(20ms));
     while (statement->next()) {
@@ -122,7 +122,7 @@ TEST_F(DuckDbInterrupt, ATimeoutDoomsTheTransaction) {
   run(*a, "create table t (i int)");
   a->begin({});
   run(*a, "insert into t values (1)");
-  const auto statement = a->prepare(kForEver);
+  const auto statement = a->prepare(kForEver, base::Deadline::never());
   EXPECT_THROW_CODE(statement->start({}, runtime_.in(20ms)); statement->next(), Code::timeout);
   EXPECT_THROW_CODE(a->commit(false), Code::timeout);
   EXPECT_EQ(number(*a, "select count(*) from t"), 0);
@@ -133,11 +133,11 @@ TEST_F(DuckDbInterrupt, AForcedCheckpointThatWaitsForAReaderIsStopped) {
   const auto a = session();
   const auto b = session();
   run(*a, "create table t as select i from range(1000000) r(i)");
-  const auto reader = a->prepare("select i from t");
+  const auto reader = a->prepare("select i from t", base::Deadline::never());
   reader->start({}, kNever);
   ASSERT_TRUE(reader->next());
   run(*b, "update t set i = i + 1 where i < 10");
-  const auto checkpoint = b->prepare("force checkpoint");
+  const auto checkpoint = b->prepare("force checkpoint", base::Deadline::never());
   EXPECT_THROW_CODE(checkpoint->start({}, runtime_.in(20ms)), Code::timeout);
   reader->finish();
   checkpoint->start({}, runtime_.in(60s));
@@ -173,8 +173,8 @@ TEST_F(DuckDbInterrupt, ACancelThatComesTooLateNeverHitsTheNextStatement) {
     if (wanted) a->cancel();
     inside = false;
   });
-  const auto victim = a->prepare("select count(*) from t");
-  const auto bystander = a->prepare("select i + 1 from t");
+  const auto victim = a->prepare("select count(*) from t", base::Deadline::never());
+  const auto bystander = a->prepare("select i + 1 from t", base::Deadline::never());
   int hit = 0;
   for (int i = 0; i < 300; ++i) {
     wanted = true;

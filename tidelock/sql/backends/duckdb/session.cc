@@ -63,7 +63,7 @@ DuckSession::~DuckSession() {
   if (in_transaction_) rollback();
 }
 
-std::unique_ptr<Prepared> DuckSession::prepare(std::string_view sql) {
+std::unique_ptr<Prepared> DuckSession::prepare(std::string_view sql, base::Deadline) {
   require_usable();
   auto statement = plan(std::string(sql));
   if (api().prepared_statement_type(statement.get()) == DUCKDB_STATEMENT_TYPE_TRANSACTION) throw_transaction_text();

@@ -27,7 +27,7 @@ class DuckSession final : public Session {
   DuckSession(base::Runtime& runtime, std::shared_ptr<Instance> instance, std::shared_ptr<Watchdog> watchdog);
   ~DuckSession() override;
 
-  std::unique_ptr<Prepared> prepare(std::string_view sql) override;
+  std::unique_ptr<Prepared> prepare(std::string_view sql, base::Deadline deadline) override;
   // As the engine prepares it now.
   StatementHandle plan(const std::string& sql);
   void run_script(std::string_view sql, base::Deadline deadline) override;

@@ -37,7 +37,7 @@ TEST_F(DuckDbSession, ChangesAreCountedAlsoOnesThatReturnTheirRows) {
 
 TEST_F(DuckDbSession, OnlyWhatReturnsRowsHasColumns) {
   const auto columns = [&](std::string_view sql) {
-    const auto statement = a_->prepare(sql);
+    const auto statement = a_->prepare(sql, base::Deadline::never());
     const auto before = statement->column_count();
     if (statement->parameter_count() == 0) statement->start({}, kNever);
     EXPECT_EQ(statement->column_count(), before) << sql;
@@ -55,7 +55,7 @@ TEST_F(DuckDbSession, OnlyWhatReturnsRowsHasColumns) {
 }
 
 TEST_F(DuckDbSession, AStatementIsRunManyTimesWithValuesOfChangingKinds) {
-  const auto statement = a_->prepare("select ?");
+  const auto statement = a_->prepare("select ?", base::Deadline::never());
   for (const auto& value : {ValueView(std::int64_t{7}), ValueView(std::string_view("x")), ValueView(2.5)}) {
     statement->start({&value, 1}, kNever);
     ASSERT_TRUE(statement->next());
@@ -70,7 +70,8 @@ TEST_F(DuckDbSession, AStopThatWasRequestedBeforeTheStatementStartsEndsIt) {
   std::stop_source stop;
   a_->begin({.read_only = true, .stop = stop.get_token()});
   stop.request_stop();
-  const auto statement = a_->prepare("select sum(x.range * y.range) from range(1000000) x, range(1000000) y");
+  const auto statement =
+      a_->prepare("select sum(x.range * y.range) from range(1000000) x, range(1000000) y", base::Deadline::never());
   EXPECT_THROW_CODE(
       {
         statement->start({}, kNever);
@@ -83,10 +84,11 @@ TEST_F(DuckDbSession, AStopThatWasRequestedBeforeTheStatementStartsEndsIt) {
 }
 
 TEST_F(DuckDbSession, SeveralStatementsAreRefusedWhereOneIsExpected) {
-  EXPECT_THROW_CODE(a_->prepare("select 1; select 2"), Code::statement_invalid);
-  EXPECT_THROW_CODE(a_->prepare(""), Code::statement_invalid);
-  EXPECT_THROW_CODE(a_->prepare("-- nothing"), Code::statement_invalid);
-  EXPECT_THAT(error_of([&] { a_->prepare("pivot t on v using count(*)"); }).what(), HasSubstr("IN list"));
+  EXPECT_THROW_CODE(a_->prepare("select 1; select 2", base::Deadline::never()), Code::statement_invalid);
+  EXPECT_THROW_CODE(a_->prepare("", base::Deadline::never()), Code::statement_invalid);
+  EXPECT_THROW_CODE(a_->prepare("-- nothing", base::Deadline::never()), Code::statement_invalid);
+  EXPECT_THAT(error_of([&] { a_->prepare("pivot t on v using count(*)", base::Deadline::never()); }).what(),
+              HasSubstr("IN list"));
 }
 
 TEST_F(DuckDbSession, AScriptRunsItsStatementsInOrderAndStopsAtTheFirstFailure) {
@@ -100,7 +102,7 @@ TEST_F(DuckDbSession, AScriptRunsItsStatementsInOrderAndStopsAtTheFirstFailure) 
 }
 
 TEST_F(DuckDbSession, TransactionsAreNotBegunOrEndedByText) {
-  EXPECT_THROW_CODE(a_->prepare("begin"), Code::misuse);
+  EXPECT_THROW_CODE(a_->prepare("begin", base::Deadline::never()), Code::misuse);
   EXPECT_THROW_CODE(a_->run_script("begin; insert into t values (3, 30); commit", kNever), Code::misuse);
   EXPECT_EQ(number(*b_, "select count(*) from t"), 2);
 }
@@ -272,7 +274,7 @@ TEST_F(DuckDbSession, SavepointsAreRefusedWithWhatToDoInstead) {
 
 TEST_F(DuckDbSession, RowsThatAreNotReadToTheEndHoldNothingUp) {
   run(*a_, "create table big as select i from range(1000000) r(i)");
-  const auto statement = a_->prepare("select i from big");
+  const auto statement = a_->prepare("select i from big", base::Deadline::never());
   statement->start({}, kNever);
   ASSERT_TRUE(statement->next());
   run(*b_, "update big set i = i + 1 where i < 10");
@@ -284,8 +286,8 @@ TEST_F(DuckDbSession, RowsThatAreNotReadToTheEndHoldNothingUp) {
 
 TEST_F(DuckDbSession, RowsThatAreNotReadToTheEndAreNotWaitedFor) {
   run(*a_, "create table big as select i from range(1000000) r(i)");
-  const auto statement =
-      a_->prepare("select * from big union all select i from range(100000000000000) r(i) where i < 0");
+  const auto statement = a_->prepare(
+      "select * from big union all select i from range(100000000000000) r(i) where i < 0", base::Deadline::never());
   statement->start({}, kNever);
   ASSERT_TRUE(statement->next());
   statement->finish();  // What is left of the query takes days.
@@ -296,7 +298,7 @@ TEST_F(DuckDbSession, RowsThatAreNotReadToTheEndDoNotDoomTheTransaction) {
   run(*a_, "create table big as select i from range(1000000) r(i)");
   a_->begin({});
   run(*a_, "insert into t values (3, 30)");
-  const auto statement = a_->prepare("select i from big");
+  const auto statement = a_->prepare("select i from big", base::Deadline::never());
   statement->start({}, kNever);
   ASSERT_TRUE(statement->next());
   statement->finish();
@@ -306,10 +308,10 @@ TEST_F(DuckDbSession, RowsThatAreNotReadToTheEndDoNotDoomTheTransaction) {
 
 TEST_F(DuckDbSession, WhileRowsAreReadNothingElseRunsOnTheConnection) {
   run(*a_, "create table big as select i from range(1000000) r(i)");
-  const auto statement = a_->prepare("select i from big");
+  const auto statement = a_->prepare("select i from big", base::Deadline::never());
   statement->start({}, kNever);
   ASSERT_TRUE(statement->next());
-  EXPECT_THROW_CODE(a_->prepare("select 1"), Code::misuse);
+  EXPECT_THROW_CODE(a_->prepare("select 1", base::Deadline::never()), Code::misuse);
   EXPECT_THROW_CODE(a_->begin({}), Code::misuse);
   EXPECT_THROW_CODE(a_->run_script("select 1", kNever), Code::misuse);
   std::int64_t rows = 1;
@@ -318,7 +320,7 @@ TEST_F(DuckDbSession, WhileRowsAreReadNothingElseRunsOnTheConnection) {
 }
 
 TEST_F(DuckDbSession, APreparedStatementSeesATableThatWasChangedMeanwhile) {
-  const auto statement = a_->prepare("select * from t where id = ?");
+  const auto statement = a_->prepare("select * from t where id = ?", base::Deadline::never());
   run(*b_, "alter table t add column w int default 5");
   statement->start(sql::bind(1), kNever);
   ASSERT_TRUE(statement->next());

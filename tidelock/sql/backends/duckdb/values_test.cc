@@ -68,7 +68,7 @@ TEST_F(DuckDbValues, EveryKindComesBackAsItWentIn) {
     int n = 0;
     for (const auto& value : values) run(*session_, "insert into v values (?, ?)", n++, value);
     run(*session_, "insert into v values (?, ?)", n, Null{});
-    const auto rows = session_->prepare("select v from v order by n");
+    const auto rows = session_->prepare("select v from v order by n", base::Deadline::never());
     rows->start({}, kNever);
     for (const auto& value : values) {
       ASSERT_TRUE(rows->next());
@@ -98,7 +98,7 @@ TEST_F(DuckDbValues, EveryKindComesBackAsItWentInByBulk) {
     }
     bulk->finish();
     session_->commit(false);
-    const auto rows = session_->prepare("select v from v");
+    const auto rows = session_->prepare("select v from v", base::Deadline::never());
     rows->start({}, kNever);
     for (int n = 0; n < kRounds; ++n) {
       for (const auto& value : values) {
@@ -214,7 +214,7 @@ TEST_F(DuckDbValues, RowsAreStreamedInConstantMemory) {
   // The engine may hold no more than this; the result is several times larger.
   run(*session_, "set memory_limit = '40MB'");
   constexpr std::int64_t kRows = 2'000'000;
-  const auto rows = session_->prepare("select i, repeat('x', 100) from range(?) r(i)");
+  const auto rows = session_->prepare("select i, repeat('x', 100) from range(?) r(i)", base::Deadline::never());
   rows->start(sql::bind(kRows), kNever);
   std::int64_t sum = 0;
   std::size_t bytes = 0;

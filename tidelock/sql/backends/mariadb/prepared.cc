@@ -23,10 +23,10 @@ constexpr base::Duration kDropWithin = 10s;
 
 }  // namespace
 
-MariadbPrepared::MariadbPrepared(MariadbSession& session, std::string_view sql)
+MariadbPrepared::MariadbPrepared(MariadbSession& session, std::string_view sql, base::Deadline deadline)
     : session_(session), sql_(sql), kind_(kind_of(sql, session.lexis())) {
   if (kind_.empty) throw Error(Code::statement_invalid, "there is no statement in " + base::quoted(sql));
-  session_.begin_statement(kind_, sql_, session_.planning_deadline());
+  session_.begin_statement(kind_, sql_, std::min(deadline, session_.planning_deadline()));
   struct End {
     MariadbSession& session;
     ~End() { session.end_statement(); }

@@ -17,7 +17,8 @@ namespace tidelock::sql::mariadb {
 
 class MariadbPrepared final : public Prepared {
  public:
-  MariadbPrepared(MariadbSession& session, std::string_view sql);
+  // Prepares until the deadline, and no longer than planning may take.
+  MariadbPrepared(MariadbSession& session, std::string_view sql, base::Deadline deadline);
   ~MariadbPrepared() override;
 
   std::size_t parameter_count() const override { return parameters_; }

@@ -248,8 +248,8 @@ void MariadbSession::check_size(std::size_t bytes) const {
                                    " at a time: raise its max_allowed_packet");
 }
 
-std::unique_ptr<Prepared> MariadbSession::prepare(std::string_view sql) {
-  return std::make_unique<MariadbPrepared>(*this, sql);
+std::unique_ptr<Prepared> MariadbSession::prepare(std::string_view sql, base::Deadline deadline) {
+  return std::make_unique<MariadbPrepared>(*this, sql, deadline);
 }
 
 std::unique_ptr<Bulk> MariadbSession::bulk(std::string_view table, std::span<const std::string> columns) {

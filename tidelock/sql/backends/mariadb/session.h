@@ -41,7 +41,7 @@ class MariadbSession final : public Session {
   MariadbSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline,
                  const std::stop_token& stop = {});
 
-  std::unique_ptr<Prepared> prepare(std::string_view sql) override;
+  std::unique_ptr<Prepared> prepare(std::string_view sql, base::Deadline deadline) override;
   void run_script(std::string_view sql, base::Deadline deadline) override;
   void begin(const BeginOptions& options) override;
   Position commit(bool want_position) override;

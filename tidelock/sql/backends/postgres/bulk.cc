@@ -13,6 +13,7 @@ namespace tidelock::sql::postgres {
 namespace {
 
 constexpr std::size_t kSendBytes = 64 << 10;
+constexpr std::size_t kPieceBytes = 1 << 20;  // Of a long row: libpq keeps a copy of what is on its way.
 constexpr std::string_view kHeader("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
 
 }  // namespace
@@ -27,7 +28,7 @@ PostgresBulk::PostgresBulk(PostgresSession& session, std::string_view table, std
 
 void PostgresBulk::find_types(const std::string& select) {
   session_.start(session_.transaction_deadline());
-  const auto result = session_.client().run(select, about_);
+  const auto result = session_.client().describe(select, about_);
   for (int i = 0; i < PQnfields(result.get()); ++i) {
     types_.push_back(PQftype(result.get(), i));
     if (takes_binary_form(types_.back())) continue;
@@ -55,6 +56,7 @@ PostgresBulk::~PostgresBulk() {
 }
 
 void PostgresBulk::append(std::span<const ValueView> row) {
+  const auto begin = buffer_.size();
   append_network(buffer_, static_cast<std::int16_t>(row.size()));
   for (std::size_t i = 0; i < row.size(); ++i) {
     if (std::holds_alternative<Null>(row[i])) {
@@ -62,6 +64,7 @@ void PostgresBulk::append(std::span<const ValueView> row) {
       continue;
     }
     const auto at = buffer_.size();
+    if (at - begin + bytes_of(row[i]) > kBytesMost) throw_too_large("a row of " + about_);
     append_network(buffer_, std::int32_t{0});
     append_column(buffer_, row[i], types_[i], columns_[i]);
     const auto size = to_network(static_cast<std::int32_t>(buffer_.size() - at - sizeof(std::int32_t)));
@@ -77,9 +80,13 @@ void PostgresBulk::send() {
     throw Error(Code::timeout, "the time of the transaction was over: " + about_);
   }
   client.look();
-  client.sent(PQputCopyData(client.get(), buffer_.data(), static_cast<int>(buffer_.size())));
+  for (std::string_view left = buffer_; !left.empty();) {
+    const auto piece = left.substr(0, kPieceBytes);
+    client.sent(PQputCopyData(client.get(), piece.data(), static_cast<int>(piece.size())));
+    client.flush();
+    left.remove_prefix(piece.size());
+  }
   buffer_.clear();
-  client.flush();
 }
 
 void PostgresBulk::finish() {

@@ -250,12 +250,12 @@ void Client::send_cancel(base::Deadline deadline) {
 void Client::flush() {
   for (;;) {
     const int left = PQflush(get());
-    if (left == 0) return;
     if (left < 0) throw_lost(PQerrorMessage(get()));
-    wait(POLLIN | POLLOUT);
-    if (PQconsumeInput(get()) != 1) throw_lost(PQerrorMessage(get()));
     if (reason_ == Reason::timeout) throw Error(Code::timeout, "the time was over while data was sent");
     if (reason_ == Reason::cancelled) throw Error(Code::cancelled, "stopped on request while data was sent");
+    if (left == 0) return;
+    wait(POLLIN | POLLOUT);
+    if (PQconsumeInput(get()) != 1) throw_lost(PQerrorMessage(get()));
   }
 }
 
@@ -302,6 +302,21 @@ void Client::start_following(std::string_view about) {
     drop_results();
     throw failure;
   }
+}
+
+ResultHandle Client::describe(const std::string& sql, std::string_view about) {
+  ResultHandle described;
+  const auto all = [&] {
+    while (auto result = next_result()) {
+      if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR) throw error(result.get(), about);
+      described = std::move(result);
+    }
+  };
+  sent(PQsendPrepare(get(), "", sql.c_str(), 0, nullptr));
+  all();
+  sent(PQsendDescribePrepared(get(), ""));
+  all();
+  return described;
 }
 
 ResultHandle Client::run(const std::string& sql, std::string_view about) {

@@ -51,7 +51,9 @@ class Client {
   void start_following(std::string_view about);
   // A request without values: its last result; the first failure is thrown, when all is read.
   ResultHandle run(const std::string& sql, std::string_view about);
-  // Sends what is in the buffer. Error: connection_lost, timeout.
+  // What columns a statement without values returns. It is not run: nobody needs the right to.
+  ResultHandle describe(const std::string& sql, std::string_view about);
+  // Sends what is in the buffer. Errors: connection_lost, timeout, cancelled.
   void flush();
 
   // What the server said, as an error; an interrupt is what it was asked for.

@@ -410,6 +410,16 @@ void append_column(std::string& out, const ValueView& value, Oid type, std::stri
   if (!append_binary(out, *known, type)) refuse_range(value, column);  // An integer that needs more bytes.
 }
 
+std::size_t bytes_of(const ValueView& value) {
+  return std::visit(
+      []<typename T>(const T& known) -> std::size_t {
+        if constexpr (std::is_same_v<T, std::string_view> || std::is_same_v<T, BlobView>) return known.size();
+        if constexpr (std::is_same_v<T, JsonView> || std::is_same_v<T, DecimalView>) return known.text.size();
+        return 0;
+      },
+      value);
+}
+
 Oid type_hint(const ValueView& value) {
   switch (kind(value)) {
     case Kind::null:

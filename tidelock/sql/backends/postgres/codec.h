@@ -3,6 +3,7 @@
 
 #include <libpq-fe.h>
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,9 @@ bool takes_binary_form(Oid type);
 // Appends a value as a column of this type takes it, converting without loss where the kinds differ. `column` is for
 // the error: statement_invalid when it does not fit; those of append_parameter().
 void append_column(std::string& out, const ValueView& value, Oid type, std::string_view column);
+
+// How many bytes the value holds where it may hold any number of them: of text, blob, json and decimal; else 0.
+std::size_t bytes_of(const ValueView& value);
 
 // The type to give a parameter with such a value when the server cannot tell it from the statement; 0: none.
 Oid type_hint(const ValueView& value);

@@ -143,7 +143,9 @@ const Meaning& meaning(std::string_view state) {
 Fault fault_of(const PGresult* result) {
   Fault fault{.state = std::string(field(result, PG_DIAG_SQLSTATE)),
               .message = std::string(field(result, PG_DIAG_MESSAGE_PRIMARY)),
-              .object = {}};
+              .object = {},
+              .place = {}};
+  if (field(result, PG_DIAG_CONTEXT).empty()) fault.place = field(result, PG_DIAG_SOURCE_FUNCTION);
   if (fault.message.empty()) fault.message = one_line(PQresultErrorMessage(result));
   for (const int code : {PG_DIAG_CONSTRAINT_NAME, PG_DIAG_COLUMN_NAME, PG_DIAG_TABLE_NAME}) {
     fault.object = field(result, code);
@@ -153,6 +155,11 @@ Fault fault_of(const PGresult* result) {
 }
 
 Error error_of(const Fault& fault, std::string_view about) {
+  if (fault.state == kOtherColumns && fault.place == "RevalidateCachedQuery") {
+    return Error(Code::serialization_failure,
+                 "the schema changed since the statement was prepared: " + std::string(about),
+                 {.code = 0, .message = fault.message, .state = fault.state});
+  }
   const auto& known = meaning(fault.state);
   auto text = std::string(known.words);
   if (!fault.object.empty()) text += " (" + fault.object + ")";

@@ -24,11 +24,18 @@ struct Fault {
   std::string state;    // Empty when the server said nothing.
   std::string message;  // Its own words, without details: those hold values.
   std::string object;   // The constraint, column or table that it names.
+  // The function of its source that said so, which is the same in every language; empty when it was inside a function
+  // that the statement calls.
+  std::string place{};
 };
 Fault fault_of(const PGresult* result);
 
 // What libpq says in several lines, in one.
 std::string one_line(std::string_view text);
+
+// The state of a prepared statement whose columns are others since the schema changed, which is a
+// serialization_failure, and of much that is unsupported.
+inline constexpr std::string_view kOtherColumns = "0A000";
 
 // `about`: the statement.
 Error error_of(const Fault& fault, std::string_view about);

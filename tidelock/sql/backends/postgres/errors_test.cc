@@ -66,5 +66,16 @@ TEST(PostgresErrors, TheWordsOfTheServerAreKept) {
   EXPECT_EQ(error.object(), "t_pkey");
 }
 
+// Which of its functions said it, since the words are in the server's language.
+TEST(PostgresErrors, APlanThatIsOutdatedIsKnownInEveryLanguage) {
+  const auto outdated = error_of({.state = "0A000",
+                                  .message = "gecachter Plan darf den Ergebnistyp nicht ändern",
+                                  .object = {},
+                                  .place = "RevalidateCachedQuery"},
+                                 "select …");
+  EXPECT_EQ(outdated.code(), Code::serialization_failure);
+  EXPECT_EQ(error_of({.state = "0A000", .message = "cached plan", .object = {}}, "select …").code(), Code::unsupported);
+}
+
 }  // namespace
 }  // namespace tidelock::sql::postgres

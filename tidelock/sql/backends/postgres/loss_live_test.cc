@@ -104,6 +104,17 @@ TEST_F(PostgresLossLive, ABackendIsEndedAtEveryStep) {
   EXPECT_EQ(direct_->one<int>("select count(*) from doomed"), 0);
 }
 
+TEST_F(PostgresLossLive, ASessionThatIsEndedBeforeAPrepareHasPreparedNothing) {
+  make_table();
+  const auto db = open();
+  auto connection = db->connect();
+  auto tx = connection.begin({.xid = url_.path.substr(1) + ":1"});
+  tx.execute("insert into t values (1)");
+  end_session(tx.one<std::int64_t>("select pg_backend_pid()"));
+  EXPECT_THROW_CODE(tx.prepare_commit(), Code::connection_lost);
+  EXPECT_TRUE(direct_->prepared_transactions().empty());
+}
+
 // Where the commit stands is asked behind its answer: what goes wrong then says nothing about the commit.
 TEST_F(PostgresLossLive, ACommitOfWhatWasPreparedIsKnownOnceItWasAnswered) {
   make_table();

@@ -17,6 +17,9 @@ constexpr int kDroppedMost = 1000;
 
 constexpr const char* kGuard = "tidelock_prepare";
 
+constexpr std::size_t kParametersMost = 65'535;  // Of the protocol.
+constexpr std::size_t kPartBytesMost = 32;       // What a message has beside each value, and once for itself.
+
 // Errors that other types of parameters may cure: no such operator or function for these types, and the like.
 bool concerns_types(const Error& error) {
   const auto state = error.native() ? error.native()->state : std::string();
@@ -32,10 +35,14 @@ bool takes_any_text(Oid type) { return type == kText || type == kUnknown || type
 
 }  // namespace
 
-PostgresPrepared::PostgresPrepared(PostgresSession& session, std::string_view sql)
+PostgresPrepared::PostgresPrepared(PostgresSession& session, std::string_view sql, base::Deadline deadline)
     : session_(session), sql_(sql), effects_(effects(sql)), parameter_count_(count_parameters(sql)) {
+  if (parameter_count_ > kParametersMost) {
+    throw Error(Code::too_large, "a statement of PostgreSQL takes 65,535 values at most, and this one has " +
+                                     std::to_string(parameter_count_) + ": " + about());
+  }
   if (session_.is_pooled()) return;  // Each statement may meet another session.
-  session_.start(session_.transaction_deadline());
+  session_.start(deadline);
   auto error = try_parse({});
   if (!error) return;
   if (parameter_count_ == 0 || !concerns_types(*error)) throw session_.outcome(*error, false);
@@ -159,6 +166,7 @@ void PostgresPrepared::encode(std::span<const ValueView> values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (std::holds_alternative<Null>(values[i])) continue;
     const auto begin = to.bytes.size();
+    if (begin + bytes_of(values[i]) + (i + 2) * kPartBytesMost > kBytesMost) throw_too_large(about());
     const auto type = i < types_.size() ? types_[i] : type_unasked(values[i]);
     to.formats[i] = append_parameter(to.bytes, values[i], type) == Form::binary ? 1 : 0;
     to.lengths[i] = static_cast<int>(to.bytes.size() - begin);
@@ -193,37 +201,42 @@ void PostgresPrepared::send(std::span<const ValueView> values) {
                                     from.formats.data(), binary_ ? 1 : 0));
   }
   running_ = true;
-  if (!columns_.empty() || name_.empty()) PQsetSingleRowMode(client.get());
+  // What changes rows and commits itself may fail behind the last of them: none is given out before it has not.
+  const bool whole = effects_.changes_rows && !session_.begun();
+  if (!whole && (!columns_.empty() || name_.empty())) PQsetSingleRowMode(client.get());
 }
 
 void PostgresPrepared::start(std::span<const ValueView> values, base::Deadline deadline) {
   session_.note(effects_);
   changes_ = 0;
-  auto& client = session_.client();
-  // A server that went away while nothing ran is found before anything is sent, so that nothing is unknown.
-  if (!session_.begun() && effects_.may_write && client.has_hung_up()) {
-    client.give_up();
-    throw Error(Code::connection_lost,
-                "the server had closed the connection before the statement was sent: " + about());
-  }
+  if (!session_.begun() && effects_.may_write) session_.require_connected(sql_);
   session_.start(deadline);
-  try {
-    if (stale_) prepare_again();
-    execute(values);
-  } catch (const Error& error) {
-    const auto state = error.native() ? error.native()->state : std::string();
-    const bool other_columns = state == "0A000" && error.native()->message.find("cached plan") != std::string::npos;
-    stale_ = stale_ || (!name_.empty() && client.is_good() && (other_columns || (running_ && concerns_types(error))));
-    if (!stale_) throw session_.outcome(error, effects_.may_write && running_);
-    if (session_.begun()) {
-      if (!other_columns) throw;
-      throw Error(Code::serialization_failure, "the schema changed since the statement was prepared: " + about(),
-                  *error.native());
+  for (bool first = true;; first = false) {
+    running_ = false;
+    try {
+      if (stale_) prepare_again();
+      return execute(values);
+    } catch (const Error& error) {
+      const bool outdated = is_outdated(error);
+      stale_ = stale_ || outdated;
+      if (!outdated || !has_done_nothing(error) || !first) {
+        throw session_.outcome(error, effects_.may_write && running_);
+      }
     }
-    running_ = false;  // It was refused before it did anything.
-    prepare_again();
-    execute(values);
   }
+}
+
+// It failed by what the server found when it was prepared: the schema may have changed since.
+bool PostgresPrepared::is_outdated(const Error& error) const {
+  if (name_.empty() || !running_ || !session_.client().is_good()) return false;
+  return concerns_types(error) || (error.native() && error.native()->state == kOtherColumns);
+}
+
+// So that it may be run once more by itself: it was refused before it began, or it is rolled back as a whole. A
+// procedure may have committed by the time it fails, and who knows what a function does.
+bool PostgresPrepared::has_done_nothing(const Error& error) const {
+  if (session_.begun()) return false;
+  return error.code() == Code::serialization_failure || (effects_.is_about_rows && !effects_.may_leave_state);
 }
 
 void PostgresPrepared::prepare_again() {
@@ -247,29 +260,27 @@ void PostgresPrepared::execute(std::span<const ValueView> values) {
 
 void PostgresPrepared::fail(const PGresult* result) { throw session_.client().error(result, about()); }
 
-// The first row, or the end of a statement without rows.
+// The first row or all of them, or the end of a statement without rows.
 void PostgresPrepared::take_first() {
   auto& client = session_.client();
-  row_ = client.next_result();
+  rows_ = client.next_result();
+  row_ = 0;
   ahead_ = false;
-  switch (PQresultStatus(row_.get())) {
+  switch (PQresultStatus(rows_.get())) {
     case PGRES_SINGLE_TUPLE:
       ahead_ = true;
-      if (name_.empty()) describe(row_.get());
+      if (name_.empty()) describe(rows_.get());
       if (name_.empty()) binary_ = false;
       return;
     case PGRES_TUPLES_OK:
-    case PGRES_COMMAND_OK: {
-      if (name_.empty()) describe(row_.get());
-      const std::string_view count = PQcmdTuples(row_.get());
-      // A select has a count as well: of rows that it only read.
-      if (!std::string_view(PQcmdStatus(row_.get())).starts_with("SELECT")) {
-        std::from_chars(count.data(), count.data() + count.size(), changes_);
-      }
+    case PGRES_COMMAND_OK:
+      if (name_.empty()) describe(rows_.get());
+      if (name_.empty()) binary_ = false;
+      take_count();
       if (const auto failed = client.drop_results()) fail(failed.get());
       running_ = false;
+      ahead_ = PQntuples(rows_.get()) > 0;
       return;
-    }
     case PGRES_EMPTY_QUERY:
       client.drop_results();
       running_ = false;
@@ -280,27 +291,32 @@ void PostgresPrepared::take_first() {
       client.give_up();
       throw Error(Code::unsupported, "COPY is not run as a statement: use bulk(), or a query: " + about());
     default: {
-      const auto error = client.error(row_.get(), about());
+      const auto error = client.error(rows_.get(), about());
       client.drop_results();
       throw error;
     }
   }
 }
 
+// A select has a count as well: of rows that it only read.
+void PostgresPrepared::take_count() {
+  if (std::string_view(PQcmdStatus(rows_.get())).starts_with("SELECT")) return;
+  const std::string_view count = PQcmdTuples(rows_.get());
+  std::from_chars(count.data(), count.data() + count.size(), changes_);
+}
+
 bool PostgresPrepared::next() {
   if (std::exchange(ahead_, false)) return true;
+  if (row_ + 1 < PQntuples(rows_.get())) return ++row_, true;
   if (!running_) return false;
   try {
     session_.client().look();
-    row_ = session_.client().next_result();
-    if (PQresultStatus(row_.get()) == PGRES_SINGLE_TUPLE) [[likely]]
+    rows_ = session_.client().next_result();
+    row_ = 0;
+    if (PQresultStatus(rows_.get()) == PGRES_SINGLE_TUPLE) [[likely]]
       return true;
-    ahead_ = false;
-    if (PQresultStatus(row_.get()) == PGRES_FATAL_ERROR) fail(row_.get());
-    const std::string_view count = PQcmdTuples(row_.get());
-    if (!std::string_view(PQcmdStatus(row_.get())).starts_with("SELECT")) {
-      std::from_chars(count.data(), count.data() + count.size(), changes_);
-    }
+    if (PQresultStatus(rows_.get()) == PGRES_FATAL_ERROR) fail(rows_.get());
+    take_count();
     if (const auto failed = session_.client().drop_results()) fail(failed.get());
     running_ = false;
     return false;
@@ -311,9 +327,9 @@ bool PostgresPrepared::next() {
 
 ValueView PostgresPrepared::value(std::size_t column) {
   const auto number = static_cast<int>(column);
-  if (PQgetisnull(row_.get(), 0, number) == 1) return Null{};
-  const std::string_view bytes(PQgetvalue(row_.get(), 0, number),
-                               static_cast<std::size_t>(PQgetlength(row_.get(), 0, number)));
+  if (PQgetisnull(rows_.get(), row_, number) == 1) return Null{};
+  const std::string_view bytes(PQgetvalue(rows_.get(), row_, number),
+                               static_cast<std::size_t>(PQgetlength(rows_.get(), row_, number)));
   auto& known = columns_[column];
   return binary_ ? decode_binary(known.type, bytes, known.scratch) : decode_text(known.type, bytes, known.scratch);
 }
@@ -321,6 +337,7 @@ ValueView PostgresPrepared::value(std::size_t column) {
 // Rows that nobody reads are dropped as they come. Outside a transaction the server is asked to end the statement when
 // there are many; inside one that would be the end of the transaction.
 void PostgresPrepared::finish() noexcept {
+  rows_.reset();
   if (!running_) return;
   running_ = false;
   auto& client = session_.client();

@@ -21,7 +21,8 @@ class PostgresSession;
 
 class PostgresPrepared final : public Prepared {
  public:
-  PostgresPrepared(PostgresSession& session, std::string_view sql);
+  // Until the deadline. Errors: those of the server; too_large for more values than it takes.
+  PostgresPrepared(PostgresSession& session, std::string_view sql, base::Deadline deadline);
   ~PostgresPrepared() override;
 
   std::size_t parameter_count() const override { return parameter_count_; }
@@ -55,7 +56,10 @@ class PostgresPrepared final : public Prepared {
   void describe(const PGresult* result);
   void send(std::span<const ValueView> values);
   void take_first();
+  void take_count();
   void execute(std::span<const ValueView> values);
+  bool is_outdated(const Error& error) const;
+  bool has_done_nothing(const Error& error) const;
   void prepare_again();
   void fail(const PGresult* result);
   std::string about() const;
@@ -74,8 +78,9 @@ class PostgresPrepared final : public Prepared {
   bool binary_ = true;        // The form of the results.
   Parameters parameters_;
 
-  ResultHandle row_;
-  bool ahead_ = false;  // row_ was not given out yet.
+  ResultHandle rows_;   // One, or all of a statement that changes some.
+  int row_ = 0;         // The current one of them.
+  bool ahead_ = false;  // It was not given out yet.
   bool running_ = false;
   std::int64_t changes_ = 0;
 };

@@ -70,17 +70,28 @@ void refuse_session_text(std::string_view sql) {
   if (all.empty()) return;
   const auto first = base::ascii::lower(all.front().text);
   const auto second = all.size() > 1 ? base::ascii::lower(all[1].text) : std::string();
+  if (sql.size() > kBytesMost) throw_too_large("a statement");
   if (first == "prepare" && second == "transaction") {
     throw Error(Code::misuse, "PREPARE TRANSACTION is not run as a statement: call Transaction::prepare_commit()");
   }
-  if (first == "deallocate" || (first == "discard" && (second == "all" || second == "plans"))) {
-    throw Error(Code::misuse, "the prepared statements of the connection belong to its pool: " + base::quoted(sql));
+  const bool is_about_prepared = first == "prepare" || first == "execute" || first == "deallocate" ||
+                                 (first == "discard" && (second == "all" || second == "plans"));
+  if (is_about_prepared) {
+    throw Error(
+        Code::misuse,
+        "the prepared statements of the connection belong to its pool, which prepares each text once by itself: " +
+            base::quoted(sql));
   }
 }
 
 Error rolled_back() { return Error(Code::serialization_failure, "the server rolled the transaction back"); }
 
 }  // namespace
+
+void throw_too_large(std::string_view about) {
+  throw Error(Code::too_large,
+              "PostgreSQL takes values, rows and statements of less than 1 GiB: " + std::string(about));
+}
 
 std::string quoted_name(std::string_view name) { return quoted_with(name, '"'); }
 
@@ -113,11 +124,11 @@ void PostgresSession::refuse_other_reading(std::string_view sql) const {
                   base::quoted(sql));
 }
 
-std::unique_ptr<Prepared> PostgresSession::prepare(std::string_view sql) {
+std::unique_ptr<Prepared> PostgresSession::prepare(std::string_view sql, base::Deadline deadline) {
   refuse_session_text(sql);
   refuse_other_reading(sql);
   refuse_what_stays(sql, effects(sql));
-  return std::make_unique<PostgresPrepared>(*this, sql);
+  return std::make_unique<PostgresPrepared>(*this, sql, deadline);
 }
 
 void PostgresSession::run_script(std::string_view sql, base::Deadline deadline) {
@@ -145,6 +156,22 @@ void PostgresSession::run_one(std::string_view sql, base::Deadline deadline) {
   } catch (const Error& error) {
     throw outcome(error, seen.may_write);
   }
+}
+
+void PostgresSession::note(const Effects& effects) {
+  if (effects.sets_access && (reads_only_ || settings_.read_only)) {
+    throw Error(Code::misuse,
+                "what was begun or opened to read only stays so: begin a transaction that may write, or open the "
+                "database with mode=rw");
+  }
+  leaves_state_ = leaves_state_ || effects.may_leave_state;
+}
+
+void PostgresSession::require_connected(std::string_view sql) {
+  if (!client_.has_hung_up()) return;
+  client_.give_up();
+  throw Error(Code::connection_lost,
+              "the server had closed the connection before this was sent (" + where_ + "): " + base::quoted(sql));
 }
 
 Error PostgresSession::outcome(const Error& error, bool may_write) {
@@ -213,10 +240,7 @@ Position PostgresSession::commit(bool want_position) {
   const bool reads_only = reads_only_;
   stop_ = {};  // A commit that was asked for is seen through.
   try {
-    if (client_.has_hung_up()) {
-      client_.give_up();
-      throw Error(Code::connection_lost, "the server had closed the connection before the commit was sent: " + where_);
-    }
+    require_connected("commit");
     if (want_position && !own_prepared_ && !reads_only && !pooled_) {
       prepare_own(kWrote, kWroteSql);
       prepare_own(kPosition, kPositionSql);
@@ -394,8 +418,9 @@ void PostgresSession::prepare_commit() {
   const auto xid = xid_;
   stop_ = {};
   try {
+    require_connected(sql);
     client_.start_uncancellable(deadline_);
-  } catch (const Error&) {
+  } catch (const Error&) {  // Nothing was sent.
     rollback();
     throw;
   }

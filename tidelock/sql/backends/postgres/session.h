@@ -23,7 +23,7 @@ class PostgresSession final : public Session {
   PostgresSession(base::Runtime& runtime, const Settings& settings, base::Deadline deadline,
                   const std::stop_token& stop = {});
 
-  std::unique_ptr<Prepared> prepare(std::string_view sql) override;
+  std::unique_ptr<Prepared> prepare(std::string_view sql, base::Deadline deadline) override;
   void run_script(std::string_view sql, base::Deadline deadline) override;
   void begin(const BeginOptions& options) override;
   Position commit(bool want_position) override;
@@ -59,8 +59,11 @@ class PostgresSession final : public Session {
   // Behind a pooler: what makes our settings those of a transaction of this statement alone, to be run in it before.
   // Empty: not needed, or the statement takes no company.
   std::string settings_for(const Effects& effects) const;
-  // A statement with these effects is being run.
-  void note(const Effects& effects) { leaves_state_ = leaves_state_ || effects.may_leave_state; }
+  // A statement with these effects is about to be run. Error: misuse, when it would let what may only read write.
+  void note(const Effects& effects);
+  // A server that went away while nothing ran is found before anything is sent, so that nothing is unknown. Error:
+  // connection_lost.
+  void require_connected(std::string_view sql);
   // The error as the caller meets it: what was lost may have been applied when it committed itself.
   Error outcome(const Error& error, bool may_write);
   std::string next_name() { return "t" + std::to_string(++names_); }
@@ -99,6 +102,11 @@ class PostgresSession final : public Session {
   std::uint64_t names_ = 0;
   std::vector<std::string> retired_;
 };
+
+// What a message holds at most, and a value, and a row: the server allots no more than 1 GiB at a time, and wants a
+// part of that for itself.
+inline constexpr std::size_t kBytesMost = (std::size_t{1} << 30) - 1024;
+[[noreturn]] void throw_too_large(std::string_view about);
 
 // `name` as an identifier, `text` as a literal.
 std::string quoted_name(std::string_view name);

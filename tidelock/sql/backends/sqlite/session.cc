@@ -113,7 +113,7 @@ void SqliteSession::open_log() {
   if (write_ahead_ && !handle_.place().immutable) log_inode_ = log_inode();
 }
 
-std::unique_ptr<Prepared> SqliteSession::prepare(std::string_view sql) {
+std::unique_ptr<Prepared> SqliteSession::prepare(std::string_view sql, base::Deadline) {
   return std::make_unique<SqlitePrepared>(*this, sql);
 }
 

@@ -25,7 +25,7 @@ class SqliteSession final : public Session {
   SqliteSession(const Place& place, base::Deadline deadline);
   ~SqliteSession() override;
 
-  std::unique_ptr<Prepared> prepare(std::string_view sql) override;
+  std::unique_ptr<Prepared> prepare(std::string_view sql, base::Deadline deadline) override;
   void run_script(std::string_view sql, base::Deadline deadline) override;
   void begin(const BeginOptions& options) override;
   Position commit(bool want_position) override;

@@ -31,7 +31,7 @@ WORLD_TEST(SqliteSession, AStopThatWasRequestedBeforeTheFirstStepEndsTheStatemen
   std::stop_source stop;
   session.begin({.read_only = true, .stop = stop.get_token()});
   stop.request_stop();
-  const auto statement = session.prepare(kLong);
+  const auto statement = session.prepare(kLong, base::Deadline::never());
   EXPECT_THROW_CODE(
       {
         statement->start({}, kNever);
@@ -40,7 +40,7 @@ WORLD_TEST(SqliteSession, AStopThatWasRequestedBeforeTheFirstStepEndsTheStatemen
       Code::cancelled);
   statement->finish();
   session.rollback();
-  const auto next = session.prepare("select 1");
+  const auto next = session.prepare("select 1", base::Deadline::never());
   next->start({}, kNever);
   EXPECT_TRUE(next->next());
 }

@@ -25,7 +25,7 @@ constexpr auto kNever = base::Deadline::never();
 // Runs it; rows are dropped. Returns the rows changed.
 template <typename... Args>
 std::int64_t run(Session& session, std::string_view sql, const Args&... args) {
-  const auto statement = session.prepare(sql);
+  const auto statement = session.prepare(sql, base::Deadline::never());
   statement->start(sql::bind(args...), kNever);
   while (statement->next()) {
   }
@@ -37,7 +37,7 @@ std::int64_t run(Session& session, std::string_view sql, const Args&... args) {
 // The first column of the first row.
 template <typename... Args>
 Value one(Session& session, std::string_view sql, const Args&... args) {
-  const auto statement = session.prepare(sql);
+  const auto statement = session.prepare(sql, base::Deadline::never());
   statement->start(sql::bind(args...), kNever);
   if (!statement->next()) return std::string("no row");
   return to_value(statement->value(0));
