@@ -132,7 +132,7 @@ TEST_P(SqlServers, AWaitForALockEndsAfterItsTime) {
 TEST_P(SqlServers, TheFirstRunOfATextHasTheTimeOfAStatement) {
   run([](const Place& place) {
     const auto db = place.open("busy_timeout=20s");
-    if (!db->dialect().lock_timeout) return;
+    if (!db->dialect().is_server) return;
     db->script("create table t (a integer); insert into t values (1)");
     auto reader = db->connect();
     auto reads = reader.begin();
