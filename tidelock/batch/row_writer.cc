@@ -8,6 +8,7 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/sql/covered.h"
 #include "tidelock/sql/upsert.h"
 
 namespace tidelock::batch {
@@ -46,7 +47,10 @@ RowWriter::RowWriter(sql::Database& store, const Write& write, std::vector<std::
 }
 
 // Without a step SQLite would not notice that a statement which it knows has become wrong.
-void RowWriter::check_table(sql::Database& store) const { store.connect().query(check_sql_).next(); }
+void RowWriter::check_table(sql::Database& store) const {
+  store.connect().query(check_sql_).next();
+  sql::require_covered(store, write_.table);
+}
 
 bool RowWriter::is_key(const std::string& column) const {
   return std::ranges::find(write_.key, column) != write_.key.end();

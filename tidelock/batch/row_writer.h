@@ -21,11 +21,11 @@ struct RowRange {
 // Used by one task.
 class RowWriter {
  public:
-  // Looks whether the table has these columns. Errors: invalid_argument for a key that is no column; what the engine
-  // says about the table.
+  // Looks whether the table has these columns. Errors: invalid_argument for a key that is no column; those of
+  // check_table().
   RowWriter(sql::Database& store, const Write& write, std::vector<std::string> columns);
 
-  // Looks again. Errors: what the engine says about the table.
+  // Looks again. Errors: what the engine says about the table; unsupported for one that no transaction covers.
   void check_table(sql::Database& store) const;
 
   // Writes them in the transaction, one statement a row where `one_by_one`. Returns the rows of an update that found

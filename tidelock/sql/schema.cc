@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/sql/covered.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/sql/upsert.h"
 
@@ -66,6 +67,7 @@ void migrate_in(Transaction& tx, const Schema& schema, std::string_view where) {
 
 // Each statement is committed by itself, the version last: what was left half-done is done again from its beginning.
 void migrate_stepwise(Connection& connection, const Schema& schema, std::string_view where) {
+  make_covered(connection);
   connection.execute(kSchemaTable);
   const auto version = connection.maybe<std::int64_t>(kVersion, schema.room);
   for (const auto& step : steps_after(version.value_or(0), schema, where)) connection.script(step);
@@ -95,6 +97,7 @@ void check_version(Executor& executor, const Schema& schema) {
 }
 
 void migrate(Database& database, const Schema& schema, base::Deadline deadline) {
+  require_own_covered(database, deadline);
   const auto found = find_version(database, schema, deadline);
   if (found && steps_after(*found, schema, database.name()).empty()) return;
 
