@@ -11,7 +11,7 @@ create table if not exists tidelock_run (
   id bigint auto_increment primary key,
   uuid varchar(36) not null unique,
   once_key varchar(255) unique,
-  job varchar(191) not null,
+  job varchar(200) not null,
   status varchar(32) not null,
   cause text not null,
   caused_by text not null,
@@ -74,7 +74,7 @@ create table if not exists tidelock_event (
 create index if not exists tidelock_event_run on tidelock_event (run);
 
 create table if not exists tidelock_schedule (
-  job varchar(191) primary key not null,
+  job varchar(200) primary key not null,
   decided_us bigint not null
 ) engine = InnoDB, character set utf8mb4, collate utf8mb4_nopad_bin;
 )sql",
