@@ -2,99 +2,44 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "tidelock/base/ascii.h"
+#include "tidelock/base/error.h"
+#include "tidelock/sql/lexer.h"
 
 namespace tidelock::sql::mariadb {
 namespace {
 
-using base::ascii::is_space;
+constexpr std::uint64_t kAllExecuted = ~std::uint64_t{0}, kNoneExecuted = 0;
 
-bool is_word(char c) {
-  return base::ascii::is_letter_or_digit(c) || c == '_' || c == '$' || static_cast<unsigned char>(c) >= 0x80;
+// Of a text up to its end, or to what does not end.
+struct Reading {
+  std::vector<Token> tokens;
+  bool ends = true;
+  bool has_versions = false;  // There are /*! … */, which some servers execute and others pass over.
+};
+
+Reading read(std::string_view sql, const Lexis& lexis, std::uint64_t executed) {
+  Reading reading;
+  Lexer lexer(sql, lexis, executed);
+  try {
+    while (const auto token = lexer.next()) reading.tokens.push_back(*token);
+  } catch (const Error&) {
+    reading.ends = false;
+  }
+  reading.has_versions = lexer.executable_comments() > 0;
+  return reading;
 }
 
-// What comes next: a word in upper case, or one character, or nothing at the end. Comments and blanks are passed over,
-// except the /*! … */ that the server executes: their marks are, and what is inside is read.
-class Tokens {
- public:
-  Tokens(std::string_view sql, const Lexis& lexis) : sql_(sql), lexis_(&lexis) {}
-
-  std::string next() {
-    while (at_ < sql_.size() && (skip_comment() || is_space(sql_[at_]) || executed_comment_ends())) {
-      if (at_ < sql_.size() && is_space(sql_[at_])) ++at_;
-    }
-    begin_ = at_;
-    if (at_ >= sql_.size()) return {};
-    const char c = sql_[at_];
-    if (is_word(c)) return word();
-    if (c == '\'' || c == '"' || c == '`') {
-      quoted(c);
-      return std::string(1, c);
-    }
-    ++at_;
-    return std::string(1, c);
-  }
-
-  std::size_t begin() const { return begin_; }  // Of the last one.
-  std::size_t end() const { return at_; }
-
- private:
-  bool starts(std::string_view text) const { return sql_.substr(at_).starts_with(text); }
-
-  bool skip_comment() {
-    const bool dashes = starts("--") && (at_ + 2 >= sql_.size() || static_cast<unsigned char>(sql_[at_ + 2]) <= ' ');
-    if (dashes || starts("#")) {
-      at_ = std::min(sql_.find('\n', at_), sql_.size());
-      return true;
-    }
-    if (starts("/*!") || starts("/*M!")) {
-      at_ += starts("/*!") ? 3 : 4;
-      while (at_ < sql_.size() && base::ascii::is_digit(sql_[at_])) ++at_;
-      executed_ = true;
-      return true;
-    }
-    if (!starts("/*")) return false;
-    const auto end = sql_.find("*/", at_ + 2);
-    at_ = end == sql_.npos ? sql_.size() : end + 2;
-    return true;
-  }
-
-  bool executed_comment_ends() {
-    if (!executed_ || !starts("*/")) return false;
-    executed_ = false;
-    at_ += 2;
-    return true;
-  }
-
-  std::string word() {
-    const auto begin = at_;
-    while (at_ < sql_.size() && is_word(sql_[at_])) ++at_;
-    std::string out(sql_.substr(begin, at_ - begin));
-    std::ranges::transform(out, out.begin(), base::ascii::to_upper);
-    return out;
-  }
-
-  void quoted(char quote) {
-    for (++at_; at_ < sql_.size(); ++at_) {
-      if (sql_[at_] == '\\' && lexis_->backslash_escapes && quote != '`') {
-        ++at_;
-      } else if (sql_[at_] == quote) {
-        ++at_;
-        if (at_ >= sql_.size() || sql_[at_] != quote) return;
-      }
-    }
-    at_ = std::min(at_, sql_.size());
-  }
-
-  std::string_view sql_;
-  const Lexis* lexis_;
-  std::size_t at_ = 0;
-  std::size_t begin_ = 0;
-  bool executed_ = false;  // Inside a /*! … */.
-};
+// In upper case; what is no word stays as it is.
+std::string word_at(std::span<const Token> tokens, std::size_t at) {
+  if (at >= tokens.size()) return {};
+  return tokens[at].kind == TokenKind::word ? base::ascii::upper(tokens[at].text) : std::string(tokens[at].text);
+}
 
 template <std::size_t kSize>
 bool is_one_of(const std::string& word, const std::array<std::string_view, kSize>& words) {
@@ -114,72 +59,116 @@ constexpr std::array<std::string_view, 7> kControls = {"BEGIN",     "START",   "
 constexpr std::array<std::string_view, 17> kTraces = {"SET",     "USE",   "CALL", "EXECUTE", "PREPARE", "HANDLER",
                                                       "DECLARE", "FLUSH", "LOCK", "BACKUP",  "CHANGE",  "IF",
                                                       "CASE",    "FOR",   "LOOP", "REPEAT",  "WHILE"};
-// Words before '(' in a query that call nothing, and functions of the server that change nothing.
+// Words before '(' that call nothing, and functions of the server that change nothing. None of them can be the name of
+// a function that somebody has stored, unless it is quoted or follows that of its database.
 constexpr std::string_view kHarmless =
-    " ABS ALL AND ANY AS ASCII AVG BETWEEN BIN BIT_AND BIT_COUNT BIT_LENGTH BIT_OR BIT_XOR BY CASE CAST CEIL CEILING "
-    "CHAR"
-    " CHARACTER_LENGTH CHAR_LENGTH COALESCE CONCAT CONCAT_WS CONNECTION_ID CONV CONVERT COUNT CRC32 CUME_DIST CURDATE"
-    " CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER CURTIME DATABASE DATE DATEDIFF DATETIME DATE_ADD "
-    "DATE_FORMAT"
-    " DATE_SUB DAY DAYOFMONTH DAYOFWEEK DAYOFYEAR DECIMAL DENSE_RANK DISTINCT DIV ELSE ELT EXCEPT EXISTS EXP EXTRACT "
-    "FIELD"
-    " FIND_IN_SET FIRST_VALUE FLOOR FORMAT FOUND_ROWS FROM FROM_DAYS FROM_UNIXTIME GREATEST GROUP_CONCAT HAVING HEX "
-    "HOUR IF"
-    " IFNULL IN INSERT INSTR INTERSECT INTERVAL IS JOIN JSON_ARRAY JSON_ARRAYAGG JSON_EXTRACT JSON_LENGTH JSON_OBJECT"
-    " JSON_OBJECTAGG JSON_QUERY JSON_UNQUOTE JSON_VALID JSON_VALUE LAG LAST_VALUE LCASE LEAD LEAST LEFT LENGTH LIKE "
-    "LIMIT"
-    " LN LOCATE LOG LOG10 LOG2 LOWER LPAD LTRIM MAX MD5 MICROSECOND MID MIN MINUTE MOD MONTH NOT NOW NTILE NULLIF"
-    " OCTET_LENGTH ON OR ORD OVER PARTITION PERCENT_RANK POSITION POW POWER QUARTER QUOTE RAND RANK REGEXP REPEAT "
-    "REPLACE"
-    " REVERSE RIGHT RLIKE ROUND ROW ROW_NUMBER RPAD RTRIM SECOND SELECT SHA SHA1 SHA2 SIGN SIGNED SOME SPACE SQRT STD"
-    " STDDEV STRCMP STR_TO_DATE SUBDATE SUBSTR SUBSTRING SUBSTRING_INDEX SUM SYSDATE THEN TIME TIMEDIFF TIMESTAMP"
-    " TIMESTAMPDIFF TIME_FORMAT TO_BASE64 TO_DAYS TRIM TRUNCATE UCASE UNHEX UNION UNIX_TIMESTAMP UNSIGNED UPPER USER "
-    "USING"
-    " UUID VALUES VARCHAR VARIANCE VERSION WEEK WEEKDAY WHEN WHERE WITH XOR YEAR ";
+    " ABS ACOS ADDDATE ADDTIME AGAINST ALL AND ANY AS ASCII ASIN ATAN ATAN2 AVG BETWEEN BIN BIT_AND BIT_COUNT "
+    "BIT_LENGTH BIT_OR BIT_XOR BY CASE CAST CEIL CEILING CHAR CHARACTER_LENGTH CHARSET CHAR_LENGTH COALESCE "
+    "COLLATION CONCAT CONCAT_WS CONNECTION_ID CONV CONVERT COS COT COUNT CRC32 CUME_DIST CURDATE CURRENT_DATE "
+    "CURRENT_ROLE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER CURTIME DATABASE DATE DATEDIFF DATETIME DATE_ADD "
+    "DATE_FORMAT DATE_SUB DAY DAYNAME DAYOFMONTH DAYOFWEEK DAYOFYEAR DECIMAL DEGREES DENSE_RANK DISTINCT DIV ELSE "
+    "ELT EXCEPT EXISTS EXP EXTRACT FIELD FIND_IN_SET FIRST_VALUE FLOOR FORMAT FOUND_ROWS FROM FROM_BASE64 "
+    "FROM_DAYS FROM_UNIXTIME GREATEST GROUP_CONCAT HAVING HEX HOUR IF IFNULL IN INDEX INET6_ATON INET6_NTOA "
+    "INET_ATON INET_NTOA INSERT INSTR INTERSECT INTERVAL IS IS_FREE_LOCK IS_USED_LOCK JOIN JSON_ARRAY "
+    "JSON_ARRAYAGG JSON_CONTAINS JSON_DETAILED JSON_EXISTS JSON_EXTRACT JSON_INSERT JSON_KEYS JSON_LENGTH "
+    "JSON_MERGE_PATCH JSON_MERGE_PRESERVE JSON_OBJECT JSON_OBJECTAGG JSON_QUERY JSON_REMOVE JSON_REPLACE "
+    "JSON_SEARCH JSON_SET JSON_TABLE JSON_TYPE JSON_UNQUOTE JSON_VALID JSON_VALUE KEY LAG LAST_DAY LAST_INSERT_ID "
+    "LAST_VALUE LCASE LEAD LEAST LEFT LENGTH LIKE LIMIT LN LOCALTIME LOCALTIMESTAMP LOCATE LOG LOG10 LOG2 LOWER "
+    "LPAD LTRIM MAKEDATE MAKETIME MATCH MAX MD5 MICROSECOND MID MIN MINUTE MOD MONTH MONTHNAME NOT NOW NTH_VALUE "
+    "NTILE NULLIF NVL OCT OCTET_LENGTH ON OR ORD OVER PARTITION PERCENT_RANK PERIOD_ADD PERIOD_DIFF PI POSITION "
+    "POW POWER QUARTER QUOTE RADIANS RAND RANK REGEXP REGEXP_INSTR REGEXP_REPLACE REGEXP_SUBSTR REPEAT REPLACE "
+    "REVERSE RIGHT RLIKE ROUND ROW ROW_COUNT ROW_NUMBER RPAD RTRIM SCHEMA SECOND SEC_TO_TIME SELECT SESSION_USER "
+    "SHA SHA1 SHA2 SIGN SIGNED SIN SLEEP SOME SOUNDEX SPACE SQRT STD STDDEV STDDEV_POP STDDEV_SAMP STRCMP "
+    "STR_TO_DATE SUBDATE SUBSTR SUBSTRING SUBSTRING_INDEX SUBTIME SUM SYSDATE SYSTEM_USER TAN THEN TIME TIMEDIFF "
+    "TIMESTAMP TIMESTAMPADD TIMESTAMPDIFF TIME_FORMAT TIME_TO_SEC TO_BASE64 TO_DAYS TO_SECONDS TRIM TRUNCATE UCASE "
+    "UNHEX UNION UNIX_TIMESTAMP UNSIGNED UPPER USER USING UTC_DATE UTC_TIME UTC_TIMESTAMP UUID UUID_SHORT VALUE "
+    "VALUES VARCHAR VARIANCE VAR_POP VAR_SAMP VERSION WEEK WEEKDAY WEEKOFYEAR WHEN WHERE WITH XOR YEAR YEARWEEK ";
+// Of these it is the server's function only where '(' follows at once, else a stored one of that name.
+// https://mariadb.com/kb/en/function-name-parsing-and-resolution/
+constexpr std::string_view kWithoutBlank =
+    " ADDDATE BIT_AND BIT_OR BIT_XOR CAST COUNT CUME_DIST CURDATE CURTIME DATE_ADD DATE_FORMAT DATE_SUB DENSE_RANK "
+    "EXTRACT "
+    "FIRST_VALUE GROUP_CONCAT JSON_ARRAYAGG JSON_OBJECTAGG JSON_TABLE LAG LAST_VALUE LEAD MAX MID MIN NOW NTH_VALUE "
+    "NTILE "
+    "PERCENT_RANK POSITION RANK ROW_NUMBER SESSION_USER STD STDDEV STDDEV_POP STDDEV_SAMP SUBDATE SUBSTR SUBSTRING SUM "
+    "SYSDATE SYSTEM_USER TRIM VARIANCE VAR_POP VAR_SAMP ";
 
-bool calls(const std::string& before) {
-  const char c = before.empty() ? ' ' : before.front();
-  if (c == '`' || c == '"') return true;  // A function by its quoted name.
-  return is_word(c) && kHarmless.find(" " + before + " ") == kHarmless.npos;
+bool is_in(std::string_view words, const std::string& word) { return words.find(" " + word + " ") != words.npos; }
+
+// Whether the '(' there calls a function that is not known to be harmless.
+bool calls(std::span<const Token> tokens, std::size_t at) {
+  if (at == 0) return false;
+  const auto& name = tokens[at - 1];
+  if (name.kind == TokenKind::quoted_name || name.kind == TokenKind::number) return true;  // A name may begin with 1.
+  if (name.kind != TokenKind::word) return false;
+  if (at > 1 && (tokens[at - 2].is('.') || tokens[at - 2].is('$'))) return true;
+  const auto word = word_at(tokens, at - 1);
+  return !is_in(kHarmless, word) || (is_in(kWithoutBlank, word) && name.end() != tokens[at].begin);
 }
 
 constexpr std::array<std::string_view, 4> kHideQuotes = {"BIG5", "CP932", "GBK", "SJIS"};
 constexpr std::array<std::string_view, 4> kTracingWords = {"GET_LOCK", "TEMPORARY", "INTO", "@"};
 
+constexpr std::array<std::string_view, 2> kInserts = {"INSERT", "REPLACE"};
+// Behind these, or the first '(', an insert no longer names its table.
+constexpr std::array<std::string_view, 5> kEndName = {"VALUES", "VALUE", "SELECT", "SET", "WITH"};
+
 // ANALYZE [FORMAT = JSON] runs the statement that follows and tells how; ANALYZE [LOCAL] TABLE is one of its own.
-std::string analyzed(Tokens& tokens) {
-  auto ahead = tokens;
-  auto word = ahead.next();
-  if (word == "FORMAT") {
-    ahead.next();  // =
-    ahead.next();
-    word = ahead.next();
-  }
-  if (word.empty() || word == "TABLE" || word == "LOCAL" || word == "NO_WRITE_TO_BINLOG") return "ANALYZE";
-  tokens = ahead;
-  return word;
+// Where the statement begins.
+std::size_t analyzed(std::span<const Token> tokens, std::size_t at) {
+  const std::size_t next = word_at(tokens, at + 1) == "FORMAT" ? at + 4 : at + 1;
+  const auto word = word_at(tokens, next);
+  const bool is_its_own = word.empty() || word == "TABLE" || word == "LOCAL" || word == "NO_WRITE_TO_BINLOG";
+  return is_its_own ? at : next;
 }
 
-}  // namespace
+// What the beginning of a statement says that it keeps in the session; in words.
+std::string_view kept_by(std::span<const Token> tokens, std::size_t at) {
+  const auto first = word_at(tokens, at);
+  const auto second = word_at(tokens, at + 1);
+  const bool several = std::ranges::any_of(tokens, [](const Token& token) { return token.is(','); });
+  if (first == "SET" && !is_in(" STATEMENT PASSWORD DEFAULT ", second) && (second != "GLOBAL" || several)) {
+    return "setting of the session (`set statement … for` is one of a statement)";
+  }
+  if (first == "USE") return "other database";
+  if (first == "PREPARE" || first == "EXECUTE" || first == "DEALLOCATE") return "prepared statement";
+  if (first == "HANDLER") return "handler";
+  if (first == "LOCK" || first == "UNLOCK" || first == "BACKUP") return "lock of the session";
+  const auto third = second == "OR" ? word_at(tokens, at + 3) : second;  // or replace
+  if (first == "CREATE" && third == "TEMPORARY") return "temporary table";
+  return {};
+}
 
-StatementKind kind_of(std::string_view sql, const Lexis& lexis) {
+// The same of one token.
+std::string_view kept_at(std::span<const Token> tokens, std::size_t at) {
+  const auto text = word_at(tokens, at);
+  const bool quoted = tokens[at].kind == TokenKind::quoted_name;
+  const auto name = quoted ? base::ascii::upper(text.substr(1, text.size() - 2)) : text;
+  if (name == "GET_LOCK" && word_at(tokens, at + 1) == "(") return "lock of the session (GET_LOCK)";
+  if (text == "LOCK" && word_at(tokens, 0) == "FLUSH") return "lock of the session";
+  if (text != "@") return {};
+  const bool of_system = word_at(tokens, at + 1) == "@" || (at > 0 && tokens[at - 1].is('@'));
+  const bool of_host = at > 0 && tokens[at - 1].end() == tokens[at].begin &&
+                       (tokens[at - 1].kind != TokenKind::symbol && tokens[at - 1].kind != TokenKind::placeholder);
+  return of_system || of_host ? std::string_view() : "variable of the session";  // user@host
+}
+
+StatementKind kind_read(const Reading& reading) {
   StatementKind kind;
-  Tokens tokens(sql, lexis);
-  auto first = tokens.next();
-  while (first == "(" || first == ";") first = tokens.next();
-  if (first == "ANALYZE") first = analyzed(tokens);
-  if (first.empty()) return kind;
+  const std::span tokens = reading.tokens;
+  std::size_t at = 0;
+  while (at < tokens.size() && (tokens[at].is('(') || tokens[at].is(';'))) ++at;
+  if (word_at(tokens, at) == "ANALYZE") at = analyzed(tokens, at);
+  const auto first = word_at(tokens, at);
+  if (first.empty() && reading.ends) return kind;
   kind.empty = false;
   kind.reads = is_one_of(first, kReads);
-  kind.may_write = !kind.reads;
+  kind.may_write = !kind.reads || !reading.ends;
   kind.commits = is_one_of(first, kCommits);
   kind.controls = is_one_of(first, kControls);
-  kind.leaves_traces = is_one_of(first, kTraces);
-  auto second = tokens.next();
-  if (second == "OR") {  // create or replace temporary table
-    tokens.next();
-    second = tokens.next();
-  }
+  kind.leaves_traces = is_one_of(first, kTraces) || !reading.ends;
+  auto second = word_at(tokens, at + 1);
+  if (second == "OR") second = word_at(tokens, at + 3);  // create or replace temporary table
   if ((first == "CREATE" || first == "DROP") && second == "TEMPORARY") kind.commits = false;
   if (first == "SET" && second == "PASSWORD") kind.commits = true;
   if (first == "LOAD" && second == "INDEX") kind.commits = true;
@@ -187,31 +176,63 @@ StatementKind kind_of(std::string_view sql, const Lexis& lexis) {
     kind.controls = false;
     kind.commits = true;
   }
-  std::string before;
-  for (auto word = second; !word.empty(); word = tokens.next()) {
-    kind.may_write = kind.may_write || (word == "(" && calls(before));
-    before = word;
+  kind.keeps = kept_by(tokens, at);
+  bool names_table = is_one_of(first, kInserts);
+  for (++at; at < tokens.size(); ++at) {
+    const auto word = word_at(tokens, at);
+    if (word == "(") {
+      const bool unknown = !names_table && calls(tokens, at);
+      kind.may_write = kind.may_write || unknown;
+      kind.leaves_traces = kind.leaves_traces || unknown;  // A variable, or a lock that nothing else tells of.
+    }
+    if (kind.keeps.empty()) kind.keeps = kept_at(tokens, at);
+    names_table = names_table && word != "(" && !is_one_of(word, kEndName);
     if (word == "INTO" && !kind.reads) continue;  // insert into
     kind.leaves_traces = kind.leaves_traces || is_one_of(word, kTracingWords);
   }
   return kind;
 }
 
-std::vector<std::string_view> statements_of(std::string_view script, const Lexis& lexis) {
+}  // namespace
+
+StatementKind kind_of(std::string_view sql, const Lexis& lexis) {
+  const auto executed = read(sql, lexis, kAllExecuted);
+  auto kind = kind_read(executed);
+  if (!executed.has_versions) return kind;
+  const auto other = kind_read(read(sql, lexis, kNoneExecuted));
+  if (other.empty) return kind;
+  if (kind.empty) return other;
+  kind.reads = kind.reads && other.reads;
+  kind.may_write = kind.may_write || other.may_write;
+  kind.commits = kind.commits || other.commits;
+  kind.controls = kind.controls || other.controls;
+  kind.leaves_traces = kind.leaves_traces || other.leaves_traces;
+  if (kind.keeps.empty()) kind.keeps = other.keeps;
+  return kind;
+}
+
+std::vector<std::string_view> statements_of(std::string_view script, const Lexis& lexis, bool executed) {
+  const auto reading = read(script, lexis, executed ? kAllExecuted : kNoneExecuted);
   std::vector<std::string_view> statements;
-  Tokens tokens(script, lexis);
   std::optional<std::size_t> begin;
   std::size_t end = 0;
-  for (auto token = tokens.next(); !token.empty(); token = tokens.next()) {
-    if (token == ";") {
-      if (begin) statements.push_back(script.substr(*begin, end - *begin));
-      begin.reset();
+  const auto add = [&] {
+    if (begin) statements.push_back(script.substr(*begin, end - *begin));
+    begin.reset();
+  };
+  for (const auto& token : reading.tokens) {
+    if (token.is(';')) {
+      add();
       continue;
     }
-    if (!begin) begin = tokens.begin();
-    end = tokens.end();
+    if (!begin) begin = token.begin;
+    end = token.end();
   }
-  if (begin) statements.push_back(script.substr(*begin, end - *begin));
+  if (!reading.ends) {  // The server is to say so.
+    if (!begin) begin = end;
+    end = script.size();
+  }
+  add();
   return statements;
 }
 

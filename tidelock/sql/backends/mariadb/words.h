@@ -16,13 +16,17 @@ struct StatementKind {
                                // calls a function which is not known to be harmless.
   bool commits = false;        // The server commits the open transaction before it and after it.
   bool controls = false;       // It begins or ends a transaction, or is a part of one under an id.
+  std::string_view keeps{};    // What its text shows to stay in the session, in words; empty: nothing.
   bool leaves_traces = false;  // It may leave something behind in the session: a variable, a lock, a temporary table.
 };
 
+// Where /*! … */ say one thing to this server and another thing to that, both are meant. Text that does not end may do
+// anything.
 StatementKind kind_of(std::string_view sql, const Lexis& lexis);
 
-// The statements of a script, without the empty ones. The body of a stored program falls into several.
-std::vector<std::string_view> statements_of(std::string_view script, const Lexis& lexis);
+// The statements of a script, without the empty ones. The body of a stored program falls into several. `executed`: as
+// a server reads it that executes what is in /*! … */, or as one that does not.
+std::vector<std::string_view> statements_of(std::string_view script, const Lexis& lexis, bool executed = true);
 
 // In this character set of a session a backslash, or a backtick, may be the second half of a letter.
 bool hides_quotes(std::string_view character_set);

@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <string_view>
+#include <utility>
+#include <vector>
+
 #include "tidelock/sql/backends/mariadb/session.h"
 #include "tidelock/sql/testing/lexes.h"
 
@@ -9,9 +13,14 @@ namespace tidelock::sql::mariadb {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr Lexis kLexis{.backtick_identifiers = true, .hash_comments = true};
+constexpr Lexis kLexis{.backtick_identifiers = true,
+                       .hash_comments = true,
+                       .dash_comments_need_space = true,
+                       .executable_comments = true,
+                       .at_variables = true};
 StatementKind kind(std::string_view sql) { return kind_of(sql, kLexis); }
 
 TEST(MariadbWords, WhatOnlyReadsIsKnownByItsFirstWord) {
@@ -34,9 +43,11 @@ TEST(MariadbWords, AQueryThatCallsAnUnknownFunctionMayWrite) {
                                 "select 'f(1)' from t -- f(2)", "select coalesce(a, 0) from t for update"}) {
     EXPECT_FALSE(kind(sql).may_write) << sql;
   }
-  for (const auto* const sql : {"select f(1)", "select a from t where b = shop.f (a)", "select `f`(1)", "do f()",
-                                "with a as (select f() as n) select n from a", "/*! select f(1) */",
-                                "select get_lock('x', 1)", "insert into t values (1)", "call p()"}) {
+  for (const auto* const sql :
+       {"select f(1)", "select a from t where b = shop.f (a)", "select `f`(1)", "do f()",
+        "with a as (select f() as n) select n from a", "/*! select f(1) */", "select get_lock('x', 1)",
+        "insert into t values (1)", "call p()", "select shop.log('x')", "select kv.replace('a', 'b', 'c')",
+        "select kv . left (a) from t", "select $log(1)", "select 1log(1)", "select count (1)", R"(select "f"(1))"}) {
     EXPECT_TRUE(kind(sql).may_write) << sql;
   }
 }
@@ -68,12 +79,46 @@ TEST(MariadbWords, WhatMayStayInTheSessionIsKnown) {
   for (const auto* const sql :
        {"set sql_mode = ''", "select get_lock('x', 1)", "select @a := 1", "use shop", "call p()", "do get_lock('a', 0)",
         "create temporary table t (a int)", "select 1 into @x", "prepare s from 'select 1'",
-        "if 1 then set autocommit = 0; end if", "while f() do do 0; end while"}) {
+        "if 1 then set autocommit = 0; end if", "while f() do do 0; end while", "select `get_lock`('x', 0)",
+        R"(select "get_lock"('x', 0))", "select shop.f()", "insert into t (a) select f()", "insert into t set a = f(1)",
+        "replace t values (f(1))", "update t set a = f(a)", "delete from t where a = f(1)"}) {
     EXPECT_TRUE(kind(sql).leaves_traces) << sql;
   }
-  for (const auto* const sql : {"select 1", "insert into t values (1)", "select '@', `get_lock` from t",
-                                "update t set a = 'temporary' -- @x"}) {
+  for (const auto* const sql :
+       {"select 1", "insert into t values (1)", "select '@', `get_lock` from t", "update t set a = 'temporary' -- @x",
+        "insert into t (a, b) values (1, 2) on duplicate key update a = values(a)",
+        "insert into shop.`t` (a) select (a) from u", "replace t (a) value (1)",
+        "insert into t partition (p0) (a) values (now(6))",
+        "update t set a = timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))",
+        "select a from t force index (i) where instr(a, 'x') in (1, 2)"}) {
     EXPECT_FALSE(kind(sql).leaves_traces) << sql;
+  }
+}
+
+TEST(MariadbWords, WhatItsTextShowsToStayInTheSessionHasAName) {
+  for (const auto& [sql, keeps] : std::vector<std::pair<const char*, const char*>>{
+           {"set sql_mode = ''", "setting"},
+           {"set global a = 1, session b = 2", "setting"},
+           {"use shop", "database"},
+           {"prepare p from 'select 1'", "prepared"},
+           {"handler t open", "handler"},
+           {"lock tables t read", "lock"},
+           {"flush tables with read lock", "lock"},
+           {"create or replace temporary table t (a int)", "temporary"},
+           {"select get_lock('x', 1)", "GET_LOCK"},
+           {"select `Get_Lock` ('x', 1)", "GET_LOCK"},
+           {"select shop.\"get_lock\"('x', 1)", "GET_LOCK"},
+           {"select @x := 1", "variable"},
+           {"select 1 into @x", "variable"},
+           {"/*!50000 set */ sql_mode = ''", "setting"},
+       }) {
+    EXPECT_THAT(kind(sql).keeps, HasSubstr(keeps)) << sql;
+  }
+  for (const auto* const sql : {"select 1", "select @@max_allowed_packet", "grant select on t to app@'127.0.0.1'",
+                                "create user 'app'@localhost", "set statement max_statement_time = 1 for select 1",
+                                "set global max_connections = 7", "set password = 'x'", "call p()", "select f()",
+                                "insert into t values ('@x')", "flush tables"}) {
+    EXPECT_EQ(kind(sql).keeps, "") << sql;
   }
 }
 
@@ -92,6 +137,25 @@ TEST(MariadbWords, AScriptFallsIntoItsStatements) {
   EXPECT_THAT(statements(R"(select '\'; select 2)"), ElementsAre(R"(select '\')", "select 2"));
   const Lexis escapes{.backslash_escapes = true};
   EXPECT_THAT(statements_of(R"(select '\'; select 2')", escapes), ElementsAre(R"(select '\'; select 2')"));
+}
+
+// The server and the guard take it for one comment.
+TEST(MariadbWords, AScriptFallsWhereTheServerLetsItFall) {
+  EXPECT_THAT(statements_of("select 1 --\x7f; x; drop table t\n", sql::testing::kMariadb), ElementsAre("select 1"));
+  EXPECT_THAT(statements_of("select 1 --\x01; x\n; y", sql::testing::kMariadb), ElementsAre("select 1", "y"));
+  EXPECT_THAT(statements_of("select 1 --1; x", sql::testing::kMariadb), ElementsAre("select 1 --1", "x"));
+}
+
+TEST(MariadbWords, WhatSomeVersionsExecuteIsReadBothWays) {
+  constexpr auto kServer = sql::testing::kMariadb;
+  EXPECT_TRUE(kind_of("/*!999999 select 1, */ drop table t", kServer).commits);
+  EXPECT_TRUE(kind_of("/*!50000 drop table t -- */ select 1", kServer).commits);
+  EXPECT_TRUE(kind_of("select /*!999999 1 -- */ get_lock('x', 1)", kServer).leaves_traces);
+  EXPECT_FALSE(kind_of("/*!999999 select 1, */ drop table t", kServer).reads);
+  EXPECT_TRUE(kind_of("select /*!50000 sql_no_cache */ 1", kServer).reads);
+  EXPECT_FALSE(kind_of("select /*!50000 sql_no_cache */ 1", kServer).may_write);
+  EXPECT_THAT(statements_of("a /*!999999 b; */ c; d", kServer), ElementsAre("a /*!999999 b", "c", "d"));
+  EXPECT_THAT(statements_of("a /*!999999 b; */ c; d", kServer, false), ElementsAre("a /*!999999 b; */ c", "d"));
 }
 
 TEST(MariadbLexis, IsTheOneThatIsTested) {
