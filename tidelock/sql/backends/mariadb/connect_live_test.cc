@@ -1,12 +1,14 @@
 // What can go wrong before the first statement: each is one clear error, and no secret is in it.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tidelock/base/testing/temp_folder.h"
@@ -234,10 +236,34 @@ TEST_F(MariadbConnecting, AReplicaTakesNoWrites) {
   EXPECT_THAT(error.message(), HasSubstr("primary"));
 }
 
-TEST_F(MariadbConnecting, AnotherKindOfServerIsNoMariadb) {
+TEST_F(MariadbConnecting, AMisspeltParameterIsToldWithTheOneThatWasMeant) {
   auto url = url_;
   url.params["max_conections"] = "3";
   expect(url, Code::invalid_argument, "max_connections");
+}
+
+// It greets as a MariaDB does, by another name.
+TEST_F(MariadbConnecting, AnotherKindOfServerIsNoMariadb) {
+  sql::testing::Proxy proxy(runtime_, "127.0.0.1", *url_.hosts.front().port);
+  proxy.edit([](std::span<char> piece) {
+    constexpr std::string_view kName = "MariaDB";
+    const auto found = std::search(piece.begin(), piece.end(), kName.begin(), kName.end());
+    if (found != piece.end()) std::copy_n("OtherDB", kName.size(), found);
+  });
+  auto url = url_;
+  url.hosts.front() = {"127.0.0.1", proxy.port()};
+  expect(url, Code::unsupported, "OtherDB");
+}
+
+// It waits for the client's first word, as the client waits for the server's.
+TEST_F(MariadbConnecting, APostgresqlServerIsNotWaitedForLongerThanAsked) {
+  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_POSTGRES");
+  auto url = url_;
+  url.hosts = base::Url::parse(std::getenv("TIDELOCK_TEST_POSTGRES")).hosts;
+  url.params["connect_timeout"] = "200ms";
+  const auto error = error_of([&] { open_url(url); });
+  EXPECT_EQ(error.code(), Code::timeout) << error.what();
+  EXPECT_THAT(error.message(), HasSubstr("let us in"));
 }
 
 }  // namespace

@@ -84,8 +84,8 @@ void make_database(base::Runtime& runtime, const Settings& settings, base::Deadl
                    const std::stop_token& stop) {
   Wire wire(runtime, settings, {}, deadline, stop);
   wire.begin_opening(deadline, stop);
-  if (!wire.query("create database if not exists " + quoted_identifier(settings.database) +
-                  " character set utf8mb4 collate utf8mb4_nopad_bin")) {
+  if (!wire.query("set session transaction read write; create database if not exists " +
+                  quoted_identifier(settings.database) + " character set utf8mb4 collate utf8mb4_nopad_bin")) {
     wire.throw_not_opened("the database " + settings.database + " does not exist and could not be made");
   }
   wire.end();

@@ -100,12 +100,15 @@ void MariadbPrepared::start(std::span<const ValueView> values, base::Deadline de
   started_ = true;
   deadline_ = deadline;
   rows_ = changes_ = 0;
+  whole_ = false;
   if (generation_ != session_.generation() || session_.wire().broken()) prepare_on_server();
   execute();
   const auto fields = mysql_stmt_field_count(statement_);
   if (fields != 0) {
     describe();  // The types of a column may follow those of the values.
     has_rows_ = true;
+    whole_ = session_.writes_alone(kind_) && !session_.wire().has_more_results();
+    if (whole_ && session_.wire().store_result(statement_) != 0) fail();
     return;
   }
   columns_.clear();
@@ -129,7 +132,9 @@ void MariadbPrepared::execute() {
 
 // The table has other columns than when the statement was prepared, and the client library cannot read its rows.
 void MariadbPrepared::execute_again() {
-  if (!kind_.reads) {
+  if (kind_.may_write) {
+    session_.wire().close(std::exchange(statement_, nullptr));  // With its rows; the next start() prepares it anew.
+    generation_ = 0;
     throw Error(Code::unknown_outcome,
                 "the columns of the table were changed meanwhile: the statement was applied, and its rows cannot be "
                 "read: " +
@@ -150,17 +155,25 @@ void MariadbPrepared::on_cell(void* self, unsigned column, unsigned char** row) 
   *row += at - *row;
 }
 
-bool MariadbPrepared::next() {
-  if (!has_rows_) return false;
+// What a fetch that finds its row in a buffer does not notice.
+void MariadbPrepared::look_at_clock() {
   auto& wire = session_.wire();
+  if (wire.interrupted()) return;
   if (rows_ % kRowsBetweenLooks == 0 && !deadline_.is_never() && deadline_.passed(wire.runtime().now())) {
     wire.interrupt(Code::timeout);
   }
   wire.check_stop();
+}
+
+bool MariadbPrepared::next() {
+  if (!has_rows_) return false;
+  auto& wire = session_.wire();
+  if (!whole_) look_at_clock();
   const int result = wire.fetch(statement_);
   if (result != 0 && result != MYSQL_NO_DATA) fail();
   has_rows_ = result == 0;
-  if (wire.interrupted()) {
+  // What wrote goes on where the kill came too late: to say that it was stopped would be to say that it was undone.
+  if (wire.interrupted() && !kind_.may_write) {
     if (!drop_rows() || !drop_more_results()) fail();
     throw session_.interruption(base::quoted(sql_));
   }
@@ -182,7 +195,7 @@ bool MariadbPrepared::drop_rows() noexcept {
   auto& wire = session_.wire();
   int result = has_rows_ ? 0 : MYSQL_NO_DATA;
   for (int dropped = 0; result == 0; ++dropped) {
-    if (dropped == kDroppedRowsMost && kind_.reads && !wire.interrupted()) wire.interrupt(Code::cancelled);
+    if (dropped == kDroppedRowsMost && !kind_.may_write && !wire.interrupted()) wire.interrupt(Code::cancelled);
     result = wire.fetch(statement_);
   }
   has_rows_ = false;
@@ -213,7 +226,6 @@ void MariadbPrepared::finish() noexcept {
       session_.keep_failure(kind_, error);
     }
   }
-  if (wire.interrupted() && !wire.broken()) wire.query("do 0");  // Takes a kill that came a moment too late.
   session_.end_statement();
 }
 

@@ -35,6 +35,7 @@ class MariadbPrepared final : public Prepared {
   void describe();
   void execute();
   void execute_again();
+  void look_at_clock();
   bool drop_rows() noexcept;          // False: failure() says why the statement failed meanwhile.
   bool drop_more_results() noexcept;  //
   void end();                         // It has run, but for the results that nobody asked for.
@@ -56,6 +57,7 @@ class MariadbPrepared final : public Prepared {
   base::Deadline deadline_ = base::Deadline::never();
   bool started_ = false;
   bool has_rows_ = false;  // There are some on the way.
+  bool whole_ = false;     // They are all here, and the statement has run.
   std::int64_t rows_ = 0;
   std::int64_t changes_ = 0;
 };

@@ -16,6 +16,8 @@ namespace tidelock::sql::mariadb {
 namespace {
 
 constexpr std::int64_t kLockSecondsMost = 31'536'000;
+// A greeting has room for so much of the number of a session.
+constexpr std::uint64_t kGreetedBits = 0xffffffff;
 constexpr std::size_t kPacketReserveBytes =
     64 * 1024;  // Of max_allowed_packet: what a statement is besides its values.
 
@@ -82,12 +84,14 @@ std::string MariadbSession::set_up_text() const {
   std::string text =
       "set time_zone = '+00:00', autocommit = 1, session_track_system_variables = "
       "'last_gtid,character_set_client', "
-      "session_track_state_change = 1, session_track_schema = 0, net_write_timeout = 3600, sql_mode = "
+      "session_track_state_change = 1, session_track_schema = 0, net_write_timeout = 3600, completion_type = 0, "
+      "lc_messages = 'en_US', sql_mode = "
       "'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
       "NO_AUTO_CREATE_USER,NO_ENGINE_SUBSTITUTION";
   if (settings_.ansi) text += ",ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES";
   text += "';" + set_lock_seconds(lock_seconds(settings_.busy_timeout));
-  if (settings_.read_only) text += "set session transaction read only;";
+  text += std::string("set session transaction isolation level repeatable read, read ") +
+          (settings_.read_only ? "only;" : "write;");
   if (!settings_.database.empty()) text += "use " + quoted_identifier(settings_.database) + ";";
   return text;
 }
@@ -98,9 +102,9 @@ void MariadbSession::set_up(base::Deadline deadline, const std::stop_token& stop
       set_up_text() +
       "select connection_id(), version(), @@max_allowed_packet, @@log_bin, @@innodb_rollback_on_timeout, "
       "@@global.read_only, (select variable_value from information_schema.session_variables where variable_name = "
-      "'innodb_snapshot_isolation'), database()");
+      "'innodb_snapshot_isolation'), database(), current_role()");
   wire_.end();
-  if (!rows || rows->size() != 1 || rows->front().size() != 8) {
+  if (!rows || rows->size() != 1 || rows->front().size() != 9) {
     wire_.throw_not_opened("setting up a session at " + settings_.address());
   }
   const auto& row = rows->front();
@@ -108,13 +112,25 @@ void MariadbSession::set_up(base::Deadline deadline, const std::stop_token& stop
             .session_id = number_of(row[0]),
             .max_allowed_packet = number_of(row[2]),
             .database = row[7],
+            .role = row[8],
             .has_binlog = number_of(row[3]) != 0,
             .rollback_on_timeout = number_of(row[4]) != 0,
             .read_only = number_of(row[5]) != 0,
             .snapshot_isolation = row[6] ? std::optional(*row[6] == "ON") : std::nullopt};
+  const bool by_a_pooler =
+      (facts_.session_id & kGreetedBits) != (wire_.id() & kGreetedBits) || settings_.pooler != Pooler::detect;
+  pooled_ = by_a_pooler && settings_.pooler != Pooler::session;
   lock_seconds_ = lock_seconds(settings_.busy_timeout);
   snapshot_isolation_ = facts_.snapshot_isolation.value_or(false);
   traces_ = false;
+}
+
+void MariadbSession::require_own_session(std::string_view what) const {
+  if (!pooled_) return;
+  throw Error(Code::unsupported,
+              "no " + std::string(what) + " through " + settings_.address() +
+                  ": a pooler stands before the server and lends its sessions anew for each transaction; connect to "
+                  "the server itself, or say pooler=session in the URL where the pooler lends whole sessions");
 }
 
 base::Deadline MariadbSession::planning_deadline() const {
@@ -127,6 +143,13 @@ void MariadbSession::check_allowed(const StatementKind& kind, std::string_view s
     throw Error(Code::misuse,
                 "transactions are begun and ended by begin(), commit() and rollback(), not by " + base::quoted(sql));
   }
+  if (pooled_ && settings_.read_only && !begun_ && kind.may_write) {
+    throw Error(Code::read_only,
+                "through a pooler nothing that may write is run with mode=ro but in a transaction, which the server "
+                "knows to be read-only: " +
+                    base::quoted(sql));
+  }
+  if (!kind.keeps.empty()) require_own_session(kind.keeps);
   if (!kind.commits) return;
   // The server would run it, and commit what was read so far.
   if (settings_.read_only || (begun_ && reads_only_)) {
@@ -140,6 +163,7 @@ void MariadbSession::check_allowed(const StatementKind& kind, std::string_view s
 
 // What a transaction had for itself is taken back before the next statement outside of one.
 void MariadbSession::restore_settings() {
+  if (pooled_) return;  // Each transaction brings its own.
   const auto seconds = lock_seconds(settings_.busy_timeout);
   std::string text;
   if (lock_seconds_ != seconds) text += set_lock_seconds(seconds);
@@ -187,11 +211,14 @@ void MariadbSession::require_connected(std::string_view about) {
               "the server had closed the connection before this was sent: " + std::string(about));
 }
 
-void MariadbSession::end_statement() noexcept { wire_.end(); }
+void MariadbSession::end_statement() noexcept {
+  wire_.end();
+  if (wire_.take_kill()) run_quietly("do 0");
+}
 
 void MariadbSession::check_ended(const StatementKind& kind, std::string_view sql) {
   if (wire_.tracked_state_change()) traces_ = true;
-  if (wire_.interrupted() && kind.reads) throw interruption(base::quoted(sql));
+  if (wire_.interrupted() && !kind.may_write) throw interruption(base::quoted(sql));
   if (!begun_ || wire_.in_transaction()) return;
   ended_ = Error(Code::misuse,
                  "the statement ended the transaction, and what came before it is committed: " + base::quoted(sql));
@@ -237,12 +264,15 @@ bool MariadbSession::is_still_in_transaction() noexcept {
 }
 
 void MariadbSession::keep_failure(const StatementKind& kind, const Error& error) noexcept {
-  if (begun_ && !ended_ && !kind.reads) ended_ = error;
+  if (begun_ && !ended_ && kind.may_write) ended_ = error;
+}
+
+std::size_t MariadbSession::value_bytes_most() const {
+  return facts_.max_allowed_packet - std::min(facts_.max_allowed_packet / 2, kPacketReserveBytes);
 }
 
 void MariadbSession::check_size(std::size_t bytes) const {
-  const auto most = facts_.max_allowed_packet - std::min(facts_.max_allowed_packet / 2, kPacketReserveBytes);
-  if (bytes <= most) return;
+  if (bytes <= value_bytes_most()) return;
   throw Error(Code::too_large, "the values take " + std::to_string(bytes) + " bytes, and the server takes " +
                                    std::to_string(facts_.max_allowed_packet) +
                                    " at a time: raise its max_allowed_packet");
@@ -268,29 +298,39 @@ void MariadbSession::run_script(std::string_view sql, base::Deadline deadline) {
                     " changes what the quotes and backslashes behind it mean: run that statement by itself: " +
                     base::quoted(sql));
   }
-  std::string text;
   StatementKind all{.empty = false, .reads = true};
-  for (const auto statement : statements) {
+  const auto note = [&](std::string_view statement) {
     auto kind = kind_of(statement, lexis_);
     if (!begun_ && std::exchange(kind.controls, false)) all.controls = true;
     check_allowed(kind, statement);
     all.reads = all.reads && kind.reads;
     all.may_write = all.may_write || kind.may_write;
     all.leaves_traces = all.leaves_traces || kind.leaves_traces;
+  };
+  std::string text;
+  for (const auto statement : statements) {
+    note(statement);
     text.append(text.empty() ? "" : ";\n").append(statement);
   }
-  // The marks of what only some versions execute must stay where they are.
-  if (sql.find("/*!") != sql.npos || sql.find("/*M!") != sql.npos) text = sql;
+  if (sql.find("/*!") != sql.npos || sql.find("/*M!") != sql.npos) {
+    for (const auto statement : statements_of(sql, lexis_, false)) note(statement);
+    text = sql;  // The marks of what only some versions execute must stay where they are.
+  }
   const bool transactions = std::exchange(all.controls, false);
   begin_statement(all, sql, deadline);
   const bool ok = wire_.query(text);
-  const auto error = ok ? std::optional<Error>() : failure(all, wire_.errno_(), wire_.message(), base::quoted(sql));
+  std::optional<Error> error;
+  try {
+    if (!ok) throw failure(all, wire_.errno_(), wire_.message(), base::quoted(sql));
+    check_ended(all, sql);
+  } catch (const Error& met) {
+    error = met;
+  }
   end_statement();
   if (error) {
     if (transactions && !wire_.broken()) run_quietly("rollback");
     throw *error;
   }
-  check_ended(all, sql);
   if (begun_ || !wire_.in_transaction()) return;
   run_quietly("rollback");
   throw Error(Code::misuse, "the script began a transaction and did not end it; it was rolled back");
@@ -298,7 +338,7 @@ void MariadbSession::run_script(std::string_view sql, base::Deadline deadline) {
 
 bool MariadbSession::reset() noexcept {
   if (wire_.broken()) return false;
-  if (!traces_) return true;
+  if (!traces_ || pooled_) return true;  // Who knows whose session that would reset.
   if (hides_quotes(wire_.character_set())) return false;
   try {
     const base::Deadline deadline = base::later(runtime_.now(), kHouseworkWithin);
@@ -307,9 +347,10 @@ bool MariadbSession::reset() noexcept {
     wire_.end();
     if (!ok) return false;
     ++generation_;
-    const auto database = facts_.database;
+    const auto before = facts_;
     set_up(deadline, {});
-    return facts_.database == database;  // Where none was chosen, none can be again.
+    // Where no database was chosen, none can be again; and a role stays, which may allow more.
+    return facts_.database == before.database && facts_.role == before.role;
   } catch (const std::exception&) {
     return false;
   }
@@ -325,11 +366,7 @@ bool MariadbSession::is_alive(base::Deadline deadline, const std::stop_token& st
 }
 
 std::int64_t MariadbSession::session_id() {
-  if (facts_.session_id != wire_.id()) {
-    throw Error(Code::unsupported,
-                "no session id behind a proxy that lends its sessions anew: the one that greeted is " +
-                    std::to_string(wire_.id()) + ", and " + std::to_string(facts_.session_id) + " answered");
-  }
+  require_own_session("session id");
   return static_cast<std::int64_t>(facts_.session_id);
 }
 
@@ -337,6 +374,11 @@ std::int64_t MariadbSession::session_id() {
 
 std::string MariadbSession::begin_text(const BeginOptions& options) {
   std::string text;
+  if (pooled_) {  // The session that it meets was last somebody else's.
+    text = set_up_text();
+    lock_seconds_ = -1;
+    if (facts_.snapshot_isolation) snapshot_isolation_ = !(*facts_.snapshot_isolation);
+  }
   const auto seconds = lock_seconds(options.lock_timeout.value_or(settings_.busy_timeout));
   if (seconds != lock_seconds_) text += set_lock_seconds(seconds);
   lock_seconds_ = seconds;
@@ -354,6 +396,7 @@ std::string MariadbSession::begin_text(const BeginOptions& options) {
 
 void MariadbSession::begin(const BeginOptions& options) {
   if (wire_.broken()) throw Error(Code::connection_lost, "the connection to " + settings_.address() + " was lost");
+  if (!options.xid.empty()) require_own_session("commit in two phases");
   wire_.set_stop(options.stop);
   try {
     control(begin_text(options), options.deadline);

@@ -24,9 +24,10 @@ inline constexpr base::Duration kHouseworkWithin = std::chrono::seconds(15);
 // What the server said of itself when the session was set up.
 struct ServerFacts {
   std::string version;           // "10.11.19-MariaDB"
-  std::uint64_t session_id = 0;  // Behind a proxy it is not the number of the greeting.
+  std::uint64_t session_id = 0;  // Behind a pooler it is not the number of the greeting.
   std::size_t max_allowed_packet = 0;
   std::optional<std::string> database;     // That is chosen.
+  std::optional<std::string> role;         // That is on.
   bool has_binlog = false;                 // Without one there are no positions.
   bool rollback_on_timeout = false;        // A lock wait that times out takes the whole transaction back.
   bool read_only = false;                  // A replica, or a primary that is being retired.
@@ -74,7 +75,7 @@ class MariadbSession final : public Session {
   void check_reading(std::string_view sql);
   // Before and after what the statement sends. Errors: read_only, unsupported, timeout; what ended the transaction.
   void begin_statement(const StatementKind& kind, std::string_view sql, base::Deadline deadline);
-  void end_statement() noexcept;
+  void end_statement() noexcept;  // Takes a kill that came a moment too late.
   // A statement went well. Error: misuse when it ended the transaction.
   void check_ended(const StatementKind& kind, std::string_view sql);
   // What is thrown for a statement that failed, once it is known what it means for the transaction.
@@ -82,15 +83,21 @@ class MariadbSession final : public Session {
   // The same of one that nobody waits for any more, so that nothing can be thrown: a transaction whose write failed
   // unheard is not committed.
   void keep_failure(const StatementKind& kind, const Error& error) noexcept;
+  // It is there to write, outside of a transaction.
+  bool writes_alone(const StatementKind& kind) const { return !begun_ && !kind.reads; }
   // The statement was made to end, and this is why.
   Error interruption(std::string_view about) const;
-  // Error: too_large for more bytes of values than the server takes at a time.
+  // Of values, that the server takes at a time.
+  std::size_t value_bytes_most() const;
+  // Error: too_large for more.
   void check_size(std::size_t bytes) const;
 
  private:
   void set_up(base::Deadline deadline, const std::stop_token& stop);
   std::string set_up_text() const;
   void check_allowed(const StatementKind& kind, std::string_view sql) const;
+  // Behind a pooler: refuses what would stay in a session that is somebody else's next.
+  void require_own_session(std::string_view what) const;
   void check_alive() const;  // Error: what ended the transaction.
   void restore_settings();
   std::string begin_text(const BeginOptions& options);
@@ -110,6 +117,7 @@ class MariadbSession final : public Session {
   const Lexis lexis_;
   Wire wire_;
   ServerFacts facts_;
+  bool pooled_ = false;  // A pooler lends its sessions anew for each transaction.
   std::uint64_t generation_ = 1;
   std::int64_t lock_seconds_ = 0;    // As the session has it now.
   bool snapshot_isolation_ = false;  //

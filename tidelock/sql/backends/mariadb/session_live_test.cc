@@ -42,6 +42,8 @@ TEST_F(MariadbSessions, AreMadeTheSameWhateverTheServersDefaults) {
   EXPECT_EQ(connection.one<std::string>("select @@character_set_results"), "utf8mb4");
   EXPECT_THAT(connection.one<std::string>("select @@sql_mode"), HasSubstr("STRICT_ALL_TABLES"));
   EXPECT_EQ(connection.one<std::string>(R"(select 'a\' || 'b' as "joined")"), R"(a\b)");
+  EXPECT_EQ(connection.one<std::string>("select @@lc_messages"), "en_US");
+  EXPECT_EQ(connection.one<std::string>("select @@completion_type"), "NO_CHAIN");
   const auto native = open("ansi=false");
   EXPECT_EQ(native->one<std::string>(R"(select concat('a\'', "?", ?))", "b"), "a'?b");
 }
@@ -195,6 +197,55 @@ TEST_F(MariadbSessions, LeaveNothingThatAProcedureSet) {
   db->connect().execute("call p()");
   EXPECT_EQ(db->one<std::optional<std::int64_t>>("select @from_a_procedure"), std::nullopt);
   EXPECT_EQ(db->one<int>("select count(*) from t"), 1);
+}
+
+// What the text of a statement does not show, as its function takes it inside.
+TEST_F(MariadbSessions, LeaveNoLockThatAFunctionTook) {
+  const auto db = with_table("max_connections=1");
+  db->script(
+      "create function take_it() returns int deterministic return get_lock('tidelock-test-taken', 0);"
+      "create function set_it() returns int deterministic begin set @set_by_a_function = 1; signal sqlstate '45000'; "
+      "return 1; "
+      "end");
+  const auto holder = [&] {
+    return db->one<std::optional<std::int64_t>>("select is_used_lock('tidelock-test-taken')");
+  };
+  for (const auto* const sql : {"select `get_lock`('tidelock-test-taken', 0)", "select take_it()",
+                                R"(select "get_lock"('tidelock-test-taken', 0))", "do take_it()"}) {
+    SCOPED_TRACE(sql);
+    db->connect().execute(sql);
+    EXPECT_EQ(holder(), std::nullopt);
+  }
+  EXPECT_THROW(db->connect().execute("select set_it()"), Error);
+  EXPECT_EQ(db->one<std::optional<std::int64_t>>("select @set_by_a_function"), std::nullopt);
+}
+
+TEST_F(MariadbSessions, LeaveNoRoleToTheirNextUser) {
+  const auto number = std::to_string(runtime_.random() % 1'000'000'000);
+  const auto user = "u" + number + "@'127.0.0.1'";
+  const auto role = "r" + number;
+  admin_->execute("create user " + user);
+  admin_->execute("create role " + role);
+  admin_->execute("grant " + role + " to " + user);
+  open();
+  admin_->execute("grant all on `" + url_.path.substr(1) + "`.* to " + user);
+  auto url = url_;
+  url.user = "u" + number;
+  url.password = {};
+  url.params["max_connections"] = "1";
+  {
+    const auto db = open_url(url);
+    for (const bool by_script : {false, true}) {
+      {
+        auto connection = db->connect();
+        by_script ? connection.script("set role " + role) : static_cast<void>(connection.execute("set role " + role));
+        EXPECT_EQ(connection.one<std::optional<std::string>>("select current_role()"), role);
+      }
+      EXPECT_EQ(db->one<std::optional<std::string>>("select current_role()"), std::nullopt);
+    }
+  }
+  admin_->execute("drop user " + user);
+  admin_->execute("drop role " + role);
 }
 
 TEST_F(MariadbSessions, AProcedureGivesTheRowsOfItsFirstResult) {
@@ -455,6 +506,86 @@ TEST_F(MariadbSessions, AKilledConnectionIsToldAtEveryStep) {
 }
 
 using MariadbCommits = testing::MariadbPlain;
+using MariadbDefaults = testing::MariadbPlain;
+
+// A setting of the server for a scope, as a fresh session finds it.
+class Global {
+ public:
+  Global(Database& admin, std::string name, const std::string& value) : admin_(admin), name_(std::move(name)) {
+    before_ = admin.one<std::string>("select cast(@@global." + name_ + " as char)");
+    set(value);
+  }
+  ~Global() {
+    const bool is_number = before_.find_first_not_of("0123456789") == std::string::npos;
+    set(is_number ? before_ : "'" + before_ + "'");
+  }
+  Global(const Global&) = delete;
+  Global& operator=(const Global&) = delete;
+
+ private:
+  void set(const std::string& value) { admin_.script("set global " + name_ + " = " + value); }
+
+  Database& admin_;
+  const std::string name_;
+  std::string before_;
+};
+
+TEST_F(MariadbDefaults, OfTheServerDoNotReachASession) {
+  const Global chain(*admin_, "completion_type", "'CHAIN'");
+  const Global isolation(*admin_, "tx_isolation", "'READ-UNCOMMITTED'");
+  const Global reads_only(*admin_, "tx_read_only", "1");
+  const Global language(*admin_, "lc_messages", "'de_DE'");
+  const auto db = open("max_connections=1");
+  db->script("create table t (id integer primary key)");
+  auto connection = db->connect();
+  EXPECT_EQ(connection.one<std::string>("select @@tx_isolation"), "REPEATABLE-READ");
+  {
+    auto tx = connection.begin();
+    tx.execute("insert into t values (1)");
+    tx.commit();
+  }
+  connection.execute("insert into t values (2)");  // Not in a transaction that a commit has begun.
+  EXPECT_EQ(connection.one<int>("select @@in_transaction"), 0);
+  const auto twice = error_of([&] { connection.execute("insert into t values (1)"); });
+  EXPECT_EQ(twice.object(), "PRIMARY") << twice.what();
+}
+
+// A batch is one packet.
+TEST_F(MariadbDefaults, BulkSendsNoMoreAtATimeThanTheServerTakes) {
+  const Global packet(*admin_, "max_allowed_packet", "1048576");
+  const auto db = open("max_connections=1");
+  std::string columns, names;
+  std::vector<std::string> wide;
+  for (int i = 0; i < 40; ++i) {
+    wide.push_back("c" + std::to_string(i));
+    columns += (i == 0 ? "" : ", ") + wide.back() + (i % 2 == 0 ? " decimal(65, 30)" : " uuid");
+  }
+  db->script("create table long_texts (s varchar(300)); create table wide (" + columns + ")");
+  auto connection = db->connect();
+  constexpr int kRows = 5000;
+  {
+    auto bulk = connection.bulk("long_texts", {"s"});
+    for (int i = 0; i < kRows; ++i) bulk.append(std::string(300, 'x'));
+    EXPECT_EQ(bulk.finish(), kRows);
+  }
+  {
+    auto bulk = connection.bulk("wide", wide);
+    const Decimal number("12345678901234567890123456789012345.123456789012345678901234567890");
+    std::vector<ValueView> row;
+    for (int i = 0; i < 40; ++i) {
+      row.push_back(i % 2 == 0 ? ValueView(DecimalView{number.text()}) : ValueView(base::Uuid{}));
+    }
+    for (int i = 0; i < kRows; ++i) bulk.append_values(row);
+    EXPECT_EQ(bulk.finish(), kRows);
+  }
+  EXPECT_EQ(connection.one<int>("select count(*) from wide"), kRows);
+  // As many parameters as the protocol has.
+  std::vector<ValueView> values(60'000, ValueView(base::Uuid{}));
+  std::string sql = "select ?";
+  for (std::size_t i = 1; i < values.size(); ++i) sql += i == 1 ? " in (?" : ", ?";
+  EXPECT_THROW_CODE(connection.query_values(sql + ")", values), Code::too_large);
+  EXPECT_EQ(connection.one<int>("select 1"), 1);
+}
 
 // In the middle of it: the server waits for a backup that lets nobody commit.
 TEST_F(MariadbCommits, ACommitWhoseConnectionIsKilledIsUnknown) {

@@ -35,6 +35,8 @@ Settings read_settings(const base::Url& url, base::UrlParams& params, const Data
   settings.connect_timeout = params.duration("connect_timeout", 10s, 1ms, 24h);
   settings.commit_timeout = params.duration("commit_timeout", 60s, 1ms, 24h);
   settings.ansi = params.flag("ansi", true);
+  const auto pooler = params.choice("pooler", "auto", {"auto", "transaction", "session"});
+  settings.pooler = pooler == "auto" ? Pooler::detect : pooler == "transaction" ? Pooler::transaction : Pooler::session;
   params.finish();
   if (url.hosts.size() > 1 || (url.hosts.empty() && settings.socket.empty())) {
     throw Error(Code::invalid_argument, "a mariadb URL names one host: " + std::string(kForm));

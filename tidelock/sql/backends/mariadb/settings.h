@@ -19,7 +19,15 @@ enum class Tls : std::uint8_t {
   verify,   // Encrypted, and the server's certificate is valid for the host's name.
 };
 
+// What stands between here and the server.
+enum class Pooler : std::uint8_t {
+  detect,       // Nothing, or one that lends sessions for a transaction: the session that is opened tells.
+  transaction,  // One that lends a session for a transaction.
+  session,      // One that lends a session for as long as the connection stays.
+};
+
 struct Settings {
+  Pooler pooler = Pooler::detect;
   std::string host;
   std::uint16_t port = 3306;
   std::string socket;  // Instead of host and port; empty: by TCP.

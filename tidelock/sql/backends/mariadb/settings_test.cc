@@ -35,10 +35,17 @@ TEST(MariadbSettings, TlsIsAskedForByParameters) {
   EXPECT_EQ(read("mariadb://a@h/d?sslmode=require").tls, Tls::require);
 }
 
+TEST(MariadbSettings, APoolerIsNamedByAParameter) {
+  EXPECT_EQ(read("mariadb://a@h/d").pooler, Pooler::detect);
+  EXPECT_EQ(read("mariadb://a@h/d?pooler=transaction").pooler, Pooler::transaction);
+  EXPECT_EQ(read("mariadb://a@h/d?pooler=session").pooler, Pooler::session);
+}
+
 TEST(MariadbSettings, WhatCannotBeMeantIsRefused) {
   for (const auto* const url :
        {"mariadb:/shop", "mariadb://h/shop", "mariadb://a@h,i/shop", "mariadb://a@h/shop/orders",
-        "mariadb://a@h/d?sslrootcert=/ca.pem", "mariadb://a@h/d?sslmode=maybe", "mariadb://a@h/d?charset=latin1"}) {
+        "mariadb://a@h/d?sslrootcert=/ca.pem", "mariadb://a@h/d?sslmode=maybe", "mariadb://a@h/d?pooler=maybe",
+        "mariadb://a@h/d?charset=latin1"}) {
     EXPECT_THROW_CODE(read(url), Code::invalid_argument);
   }
 }

@@ -333,6 +333,7 @@ void Wire::cut() noexcept {
 }
 
 bool Wire::kill_query() noexcept {
+  killed_ = true;
   try {
     Wire other(runtime_, settings_, {}, deadline_, {}, address_);  // The same server, whatever its name means by now.
     return other.query("kill query " + std::to_string(id()));
@@ -434,6 +435,12 @@ int Wire::fetch(MYSQL_STMT* statement) {
       [&](int* result, int events) { return mysql_stmt_fetch_cont(result, statement, events); });
 }
 
+int Wire::store_result(MYSQL_STMT* statement) {
+  return drive(
+      1, [&](int* result) { return mysql_stmt_store_result_start(result, statement); },
+      [&](int* result, int events) { return mysql_stmt_store_result_cont(result, statement, events); });
+}
+
 void Wire::free_result(MYSQL_STMT* statement) noexcept {
   drive<my_bool>(
       0, [&](my_bool* result) { return mysql_stmt_free_result_start(result, statement); },
@@ -441,7 +448,7 @@ void Wire::free_result(MYSQL_STMT* statement) noexcept {
 }
 
 int Wire::next_result(MYSQL_STMT* statement) noexcept {
-  if (broken_ || (mysql_->server_status & SERVER_MORE_RESULTS_EXIST) == 0) return -1;
+  if (broken_ || !has_more_results()) return -1;
   return drive(
       1, [&](int* result) { return mysql_stmt_next_result_start(result, statement); },
       [&](int* result, int events) { return mysql_stmt_next_result_cont(result, statement, events); });

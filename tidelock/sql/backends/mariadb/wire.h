@@ -78,6 +78,8 @@ class Wire {
   void stop() noexcept { request_.request(); }  // From any task.
   // Why the statement was made to end: timeout or cancelled.
   std::optional<Code> interrupted() const { return interrupted_; }
+  // Whether something was killed since this was asked: a kill that came too late meets the next statement.
+  bool take_kill() noexcept { return std::exchange(killed_, false) && !broken_; }
   // Kills it now when it was asked to stop, which a call that finds its answer in a buffer does not notice.
   void check_stop();
   // Kills what runs; false: the connection is cut.
@@ -94,6 +96,7 @@ class Wire {
   int prepare(MYSQL_STMT* statement, std::string_view sql);
   int execute(MYSQL_STMT* statement);
   int fetch(MYSQL_STMT* statement);
+  int store_result(MYSQL_STMT* statement);           // All its rows, from here on in memory.
   void free_result(MYSQL_STMT* statement) noexcept;  // What met its rows meanwhile: see errno_().
   int next_result(MYSQL_STMT* statement) noexcept;   // -1: there is no other.
   void close(MYSQL_STMT* statement) noexcept;
@@ -104,6 +107,7 @@ class Wire {
   // Of the last call after begin_opening(): timeout or cancelled where it was given up.
   [[noreturn]] void throw_not_opened(std::string_view about);
 
+  bool has_more_results() const { return (mysql_->server_status & SERVER_MORE_RESULTS_EXIST) != 0; }
   bool in_transaction() const { return (mysql_->server_status & SERVER_STATUS_IN_TRANS) != 0; }
   bool has_backslash_escapes() const { return (mysql_->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0; }
   std::string_view character_set() const { return mysql_character_set_name(mysql_); }  // "utf8mb4", unless it was set.
@@ -146,6 +150,7 @@ class Wire {
   base::Deadline deadline_ = base::Deadline::never();
   bool interruptible_ = false;
   std::optional<Code> interrupted_;
+  bool killed_ = false;
 };
 
 }  // namespace tidelock::sql::mariadb
