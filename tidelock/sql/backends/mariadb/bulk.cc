@@ -17,7 +17,10 @@ constexpr std::size_t kBlockBytes = 256 * 1024;
 }  // namespace
 
 MariadbBulk::MariadbBulk(MariadbSession& session, std::string_view table, std::span<const std::string> columns)
-    : session_(session), columns_(columns.size()), kinds_(columns.size(), Kind::null) {
+    : session_(session),
+      bytes_most_(std::min(kBytesMost, session.value_bytes_most())),
+      columns_(columns.size()),
+      kinds_(columns.size(), Kind::null) {
   sql_ = "insert into " + std::string(table) + " (";
   std::string values;
   for (const auto& column : columns) {
@@ -56,13 +59,11 @@ void MariadbBulk::append(std::span<const ValueView> row) {
     check_value(row[i], i + 1);
     const auto kind = sql::kind(row[i]);
     other_kinds = other_kinds || (kind != Kind::null && kinds_[i] != Kind::null && kind != kinds_[i]);
-    if (const auto* text = std::get_if<std::string_view>(&row[i])) bytes += text->size();
-    if (const auto* json = std::get_if<JsonView>(&row[i])) bytes += json->text.size();
-    if (const auto* blob = std::get_if<BlobView>(&row[i])) bytes += blob->size();
+    bytes += wire_bytes(row[i]);
   }
   session_.check_size(bytes);
   // A batch has one type a column.
-  if (rows_ == kRowsMost || other_kinds || (rows_ != 0 && bytes_ + bytes > kBytesMost)) flush();
+  if (rows_ == kRowsMost || other_kinds || (rows_ != 0 && bytes_ + bytes > bytes_most_)) flush();
   for (std::size_t i = 0; i < row.size(); ++i) {
     if (const auto kind = sql::kind(row[i]); kind != Kind::null) kinds_[i] = kind;
     values_.push_back(keep(row[i]));

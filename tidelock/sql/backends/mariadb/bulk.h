@@ -39,11 +39,12 @@ class MariadbBulk final : public Bulk {
   std::string sql_;
   StatementKind kind_{.empty = false};
   MYSQL_STMT* statement_ = nullptr;
+  const std::size_t bytes_most_;  // Of a batch, as they are sent.
   std::size_t columns_;
   std::vector<Kind> kinds_;        // Of each column in this batch; null: nothing else so far.
   std::vector<ValueView> values_;  // Row by row; their texts lie in the blocks.
   std::size_t rows_ = 0;
-  std::size_t bytes_ = 0;      // Of the texts.
+  std::size_t bytes_ = 0;      // That they are sent as, at most.
   std::vector<Block> blocks_;  // The first one is used again for the next batch.
   std::size_t used_ = 0;       // Of the last block.
   std::vector<MYSQL_TIME> times_;

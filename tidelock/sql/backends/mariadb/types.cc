@@ -331,6 +331,34 @@ void check_value(const ValueView& value, std::size_t number) {
   }
 }
 
+std::size_t wire_bytes(const ValueView& value) noexcept {
+  constexpr std::size_t kAround = 3;         // Its type, or whether it is null.
+  constexpr std::size_t kLength = 9;         // Of what has one.
+  constexpr std::size_t kUuidBytes = 36;     // As text.
+  constexpr std::size_t kLongestFixed = 13;  // A time.
+  switch (kind(value)) {
+    case Kind::text:
+      return kAround + kLength + std::get<std::string_view>(value).size();
+    case Kind::decimal:
+      return kAround + kLength + std::get<DecimalView>(value).text.size();
+    case Kind::json:
+      return kAround + kLength + std::get<JsonView>(value).text.size();
+    case Kind::blob:
+      return kAround + kLength + std::get<BlobView>(value).size();
+    case Kind::uuid:
+      return kAround + kLength + kUuidBytes;
+    case Kind::null:
+    case Kind::boolean:
+    case Kind::int64:
+    case Kind::real:
+    case Kind::date:
+    case Kind::time:
+    case Kind::timestamp:
+      return kAround + kLongestFixed;
+  }
+  std::terminate();
+}
+
 void set_bind(MYSQL_BIND& bind, const ValueView& value, MYSQL_TIME& time, ShortText& text) noexcept {
   bind.buffer_type = wire_type(kind(value));
   switch (kind(value)) {
@@ -403,7 +431,7 @@ void Binds::set(std::span<const ValueView> values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     check_value(values[i], i + 1);
     set_bind(binds_[i], values[i], times_[i], texts_[i]);
-    bytes_ += binds_[i].buffer_length;
+    bytes_ += wire_bytes(values[i]);
   }
 }
 

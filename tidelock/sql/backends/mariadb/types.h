@@ -74,7 +74,7 @@ class Binds {
   // Errors: of check_value().
   void set(std::span<const ValueView> values);
   MYSQL_BIND* get() { return binds_.data(); }
-  std::size_t bytes() const { return bytes_; }  // Of the texts and blobs.
+  std::size_t bytes() const { return bytes_; }  // That are sent, at most.
 
  private:
   std::vector<MYSQL_BIND> binds_;
@@ -85,6 +85,8 @@ class Binds {
 
 // Error: invalid_argument for what MariaDB cannot keep: NaN, infinities, years beyond 0 to 9999.
 void check_value(const ValueView& value, std::size_t number);
+// How many bytes it is sent as, at most, with its type and what says how long it is.
+std::size_t wire_bytes(const ValueView& value) noexcept;
 // Fills one bind; `time` and `text` are what it may point to. For Binds and bulk.
 void set_bind(MYSQL_BIND& bind, const ValueView& value, MYSQL_TIME& time, ShortText& text) noexcept;
 // The type that a value of this kind is sent as.
