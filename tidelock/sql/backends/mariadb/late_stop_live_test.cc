@@ -108,24 +108,28 @@ TEST_F(MariadbLateStops, AQueryThatWritesAndIsLeftEarlyIsDoneWhole) {
 
 // Outside a transaction nobody hears later what such a statement met behind the rows that were read.
 TEST_F(MariadbLateStops, AWriteByItselfHasSucceededBeforeItsFirstRowIsGiven) {
-  db_->execute("insert into log values (2500)");
-  auto connection = db_->connect();
-  EXPECT_THROW_CODE(connection.query("insert into log select seq from seq_1_to_3000 returning a"),
-                    Code::constraint_violation);
-  EXPECT_EQ(logged(), 1);
-  db_->execute("delete from log where a = 2500");
-  {
-    auto rows = connection.query("insert into log select seq from seq_1_to_3000 returning a");
-    ASSERT_TRUE(rows.next());
-    EXPECT_EQ(rows.row().get<int>(0), 1);
-    EXPECT_EQ(logged(), 3000);
+  for (const auto* const mode : {"disable", "require"}) {
+    SCOPED_TRACE(mode);
+    db_ = open(std::string("sslmode=") + mode);
+    db_->script("delete from log where true or a = 0; insert into log values (2500)");
+    auto connection = db_->connect();
+    EXPECT_THROW_CODE(connection.query("insert into log select seq from seq_1_to_3000 returning a"),
+                      Code::constraint_violation);
+    EXPECT_EQ(logged(), 1);
+    db_->execute("delete from log where a = 2500");
+    {
+      auto rows = connection.query("insert into log select seq from seq_1_to_3000 returning a");
+      ASSERT_TRUE(rows.next());
+      EXPECT_EQ(rows.row().get<int>(0), 1);
+      EXPECT_EQ(logged(), 3000);
+    }
+    int sum = 0;
+    for (const auto row : connection.query("delete from log where a <= ? returning a, 'it is ' || a", 100)) {
+      sum += row.get<int>(0);
+      EXPECT_EQ(row.get<std::string>(1), "it is " + std::to_string(row.get<int>(0)));
+    }
+    EXPECT_EQ(sum, 5050);
   }
-  int sum = 0;
-  for (const auto row : connection.query("delete from log where a <= ? returning a, 'it is ' || a", 100)) {
-    sum += row.get<int>(0);
-    EXPECT_EQ(row.get<std::string>(1), "it is " + std::to_string(row.get<int>(0)));
-  }
-  EXPECT_EQ(sum, 5050);
 }
 
 // The server has run it when the client finds that it cannot read its rows.
