@@ -13,8 +13,8 @@ namespace tidelock::sql {
 // the one behind its END does: no statement in there begins with END.
 bool semicolon_ends(std::span<const Token> statement, const Lexis& lexis);
 
-// Whether a statement of split_statements() is the beginning of a routine, trigger or event whose body goes on behind the
-// semicolon: a block, IF, CASE or loop is not ended in it. Where the body ends is not known then. False where
+// Whether a statement of split_statements() is the beginning of a routine, trigger or event whose body goes on behind
+// the semicolon: a block, IF, CASE or loop is not ended in it. Where the body ends is not known then. False where
 // semicolon_ends() knows. Error: statement_invalid, as of the Lexer.
 bool is_open_ended(std::string_view statement, const Lexis& lexis);
 

@@ -133,8 +133,9 @@ void SqliteSession::run_script(std::string_view sql, base::Deadline deadline) {
         throw Error(Code::misuse, "a script inside a transaction must not begin or end one: " + base::quoted(text));
       }
       if (sqlite3_bind_parameter_count(statement.get()) > 0) {  // SQLite would take null for each.
-        throw Error(Code::statement_invalid,
-                    "a script has no values for parameters; run this by itself, with its values: " + base::quoted(text));
+        throw Error(
+            Code::statement_invalid,
+            "a script has no values for parameters; run this by itself, with its values: " + base::quoted(text));
       }
       const bool writes = sqlite3_stmt_readonly(statement.get()) == 0;
       if (writes) check_may_write(text);
