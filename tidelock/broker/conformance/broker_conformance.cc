@@ -274,6 +274,38 @@ TEST_P(BrokerConformance, AMemberThatSleptIsToldThatItLostItsPartitions) {
   });
 }
 
+TEST_P(BrokerConformance, ATopicMayKeepItsMessagesForEver) {
+  in_world([](world::World& world) {
+    auto& process = world.process();
+    auto broker = connect(process);
+    broker->create_topic("t", {.partitions = 1, .retention = base::Duration::max()});
+    auto producer = broker->producer();
+    producer->publish("t", numbered("k", 0, 1));
+    process.sleep_for(2min);
+    producer->publish("t", numbered("k", 1, 1));
+    EXPECT_EQ(broker->progress("g", "t").at(0).first_offset, 0);
+  });
+}
+
+TEST_P(BrokerConformance, ARunningProducerKeepsWhatTheTopicIsToldToKeepMeanwhile) {
+  in_world([](world::World& world) {
+    auto& process = world.process();
+    auto broker = connect(process);
+    broker->create_topic("t", {.partitions = 1, .retention = 60s});
+    auto producer = broker->producer();
+    producer->publish("t", numbered("k", 0, 1));
+    auto other = connect(world.process("other"));
+    other->create_topic("t", {.partitions = 1, .retention = 24h});
+    process.sleep_for(2min);
+    producer->publish("t", numbered("k", 1, 1));
+    EXPECT_EQ(broker->progress("g", "t").at(0).first_offset, 0);
+    other->create_topic("t", {.partitions = 1, .retention = 60s});
+    process.sleep_for(2min);
+    producer->publish("t", numbered("k", 2, 1));
+    EXPECT_EQ(broker->progress("g", "t").at(0).first_offset, 2);
+  });
+}
+
 TEST_P(BrokerConformance, OldMessagesGoAfterTheirRetention) {
   in_world([](world::World& world) {
     auto& process = world.process();

@@ -107,19 +107,17 @@ void SqliteProducer::remove_expired(const Topic& topic) noexcept {
   }
 }
 
-// From the oldest on, as far as they are too old; returns how many.
+// From the oldest on, as far as they are older than the topic keeps them now; returns how many.
 std::int64_t SqliteProducer::remove_expired_of(const Topic& topic, std::uint32_t partition) {
-  const auto limit_us = std::chrono::floor<std::chrono::microseconds>(
-                            (topics_->runtime().wall_now() - topic.retention).time_since_epoch())
-                            .count();
+  const auto now_us = topics_->runtime().wall_now().time_since_epoch().count();
   auto connection = topics_->database().connect();
   const auto oldest = connection.one<std::optional<std::int64_t>>(
       "select min(position) from tidelock_message where topic = ? and part = ?", topic.id, partition);
   if (!oldest) return 0;
   const auto keep = connection.maybe<std::int64_t>(
-      "select position from tidelock_message where topic = ? and part = ? and published_us >= ? "
-      "order by position limit 1",
-      topic.id, partition, limit_us);
+      "select position from tidelock_message where topic = ? and part = ? "
+      "and published_us >= ? - (select retention_us from tidelock_topic where id = ?) order by position limit 1",
+      topic.id, partition, now_us, topic.id);
   const auto end = std::min(keep.value_or(*oldest + kRemovalRows), *oldest + kRemovalRows);
   if (end == *oldest) return 0;
   return connection.execute("delete from tidelock_message where topic = ? and part = ? and position < ?", topic.id,

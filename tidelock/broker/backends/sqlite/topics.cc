@@ -59,13 +59,12 @@ void Topics::create(const std::string& name, const TopicOptions& options) {
 
 Topic Topics::find(const std::string& name) const {
   auto connection = database_->connect();
-  auto rows = connection.query("select id, partitions, retention_us from tidelock_topic where name = ?", name);
+  auto rows = connection.query("select id, partitions from tidelock_topic where name = ?", name);
   if (!rows.next()) {
     throw Error(Code::not_found, "topic " + base::quoted(name) + " does not exist: make it with create_topic()");
   }
   const auto row = rows.row();
-  return Topic{row.get<std::int64_t>(0), row.get<std::uint32_t>(1),
-               std::chrono::microseconds(row.get<std::int64_t>(2))};
+  return Topic{row.get<std::int64_t>(0), row.get<std::uint32_t>(1)};
 }
 
 std::unique_ptr<base::Watch> Topics::watch() const {

@@ -12,10 +12,10 @@
 
 namespace tidelock::broker::sqlite {
 
+// What never changes of one; its retention may, so that only its row tells.
 struct Topic {
   std::int64_t id = 0;
   std::uint32_t partitions = 0;
-  base::Duration retention{};
 };
 
 // Thread-safe.
