@@ -65,8 +65,8 @@ class Consumer {
   // The next messages, at least one and at most `max`, in order within each partition. Empty at the deadline or when
   // `stop` is requested. Errors: unavailable.
   virtual std::vector<Delivery> poll(std::size_t max, base::Deadline deadline, const std::stop_token& stop = {}) = 0;
-  // All messages that poll() returned so far are done. Error: lease_lost when a partition went to another member
-  // meanwhile; what was committed of the others stays so.
+  // All messages that poll() returned so far are done. Error: lease_lost when a partition was taken from this member
+  // meanwhile, before or in a later poll(); what was committed of the others stays so.
   virtual void commit() = 0;
   // The partitions this member reads, as of the last poll.
   virtual std::vector<Place> positions() const = 0;

@@ -274,6 +274,39 @@ TEST_P(BrokerConformance, AMemberThatSleptIsToldThatItLostItsPartitions) {
   });
 }
 
+TEST_P(BrokerConformance, AMemberThatSleptIsToldThatItLostItsPartitionsAlsoWhenItPollsFirst) {
+  in_world([](world::World& world) {
+    auto& process = world.process();
+    auto broker = connect(process);
+    broker->create_topic("t", {.partitions = 1});
+    broker->producer()->publish("t", numbered("k", 0, 2));
+    auto sleeper = broker->consumer("g", {"t"}, {.session_timeout = 5s});
+    EXPECT_EQ(sleeper->poll(1, process.in(1s)).size(), 1U);
+    process.sleep_for(10s);
+    auto other = broker->consumer("g", {"t"}, {.session_timeout = 5s});
+    EXPECT_EQ(payloads(other->poll(2, process.in(1s))), (Texts{"0", "1"}));
+    EXPECT_TRUE(sleeper->poll(1, process.now()).empty());
+    EXPECT_THROW_CODE(sleeper->commit(), Code::lease_lost);
+    EXPECT_EQ(broker->progress("g", "t")[0].committed, std::nullopt);
+    sleeper->commit();  // It has been told.
+  });
+}
+
+TEST_P(BrokerConformance, ASessionMayLastForEver) {
+  in_world([](world::World& world) {
+    auto& process = world.process();
+    auto broker = connect(process);
+    broker->create_topic("t", {.partitions = 1});
+    broker->producer()->publish("t", numbered("k", 0, 2));
+    auto consumer = broker->consumer("g", {"t"}, {.session_timeout = base::Duration::max()});
+    EXPECT_EQ(payloads(consumer->poll(1, process.in(1s))), (Texts{"0"}));
+    process.sleep_for(1h);
+    EXPECT_TRUE(broker->consumer("g", {"t"})->poll(1, process.in(1s)).empty());
+    consumer->commit();
+    EXPECT_EQ(payloads(consumer->poll(1, process.in(1s))), (Texts{"1"}));
+  });
+}
+
 TEST_P(BrokerConformance, ATopicMayKeepItsMessagesForEver) {
   in_world([](world::World& world) {
     auto& process = world.process();

@@ -90,7 +90,7 @@ std::int64_t SqliteConsumer::start_position(sql::Transaction& tx, const Slot& sl
 // True when this member is new, or was taken for dead.
 bool SqliteConsumer::stay_alive(sql::Transaction& tx, base::Instant now) const {
   const auto& identity = topics_->runtime().identity();
-  const auto expires = nanoseconds(now + options_.session_timeout);
+  const auto expires = nanoseconds(base::later(now, options_.session_timeout));
   std::int64_t joined = 0;
   for (const auto& subscription : subscriptions_) {
     joined += tx.execute(
@@ -147,8 +147,13 @@ bool SqliteConsumer::settle(sql::Transaction& tx, Slot& slot) const {
   const auto holder = tx.one<std::optional<std::string>>(
       "select member from tidelock_consumer_partition where group_name = ? and topic = ? and part = ?", group_, topic,
       slot.partition);
-  if (slot.owned && holder != member_) slot.owned = false;  // Lost while this member did not poll.
-  if (slot.owned && !slot.wanted && slot.position == slot.committed) {
+  if (slot.owned && holder != member_) {  // Lost while this member did not poll.
+    slot.owned = false;
+    slot.lost = slot.lost || slot.position != slot.committed;
+  }
+  // Without knowing it holds what it took in a transaction of which it never heard.
+  const bool is_done = slot.owned ? slot.position == slot.committed : holder == member_;
+  if (!slot.wanted && is_done) {
     tx.execute("update tidelock_consumer_partition set member = null where group_name = ? and topic = ? and part = ?",
                group_, topic, slot.partition);
     slot.owned = false;
@@ -182,7 +187,7 @@ void SqliteConsumer::join_or_refresh() {
   });
   slots_ = std::move(slots);
   generation_ = generation;
-  next_refresh_ = now + options_.session_timeout / 3;
+  next_refresh_ = base::later(now, options_.session_timeout / 3);
 }
 
 bool SqliteConsumer::must_refresh() {
@@ -235,26 +240,31 @@ void SqliteConsumer::rest(base::Deadline deadline, const std::stop_token& stop) 
 }
 
 void SqliteConsumer::commit() {
+  const auto name_of = [](const Slot& slot) { return slot.subscription->name + "/" + std::to_string(slot.partition); };
   std::vector<std::string> lost;
   const bool give_away =
       std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.owned && !slot.wanted; });
   sql::transact(topics_->database(), [&](sql::Transaction& tx) {
     lost.clear();
     for (const auto& slot : slots_) {
+      if (slot.lost) lost.push_back(name_of(slot));
       if (!slot.owned || slot.position == slot.committed) continue;
       const auto changed = tx.execute(
           "update tidelock_consumer_partition set committed = ? "
           "where group_name = ? and topic = ? and part = ? and member = ?",
           slot.position, group_, slot.subscription->topic.id, slot.partition, member_);
-      if (changed == 0) lost.push_back(slot.subscription->name + "/" + std::to_string(slot.partition));
+      if (changed == 0 && !slot.lost) lost.push_back(name_of(slot));
     }
   });
-  for (auto& slot : slots_) slot.committed = slot.position;
+  for (auto& slot : slots_) {
+    slot.committed = slot.position;
+    slot.lost = false;
+  }
   if (give_away || !lost.empty()) next_refresh_ = {};
   if (!lost.empty()) {
-    throw Error(Code::lease_lost, "group " + base::quoted(group_) + " gave " + base::listed(lost) +
-                                      " to another member, because this one did not poll for session_timeout; it will "
-                                      "be delivered again there");
+    throw Error(Code::lease_lost, "group " + base::quoted(group_) + " took " + base::listed(lost) +
+                                      " from this member, because it did not poll for session_timeout; what it had "
+                                      "not committed is delivered again");
   }
 }
 

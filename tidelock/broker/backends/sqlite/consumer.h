@@ -38,6 +38,7 @@ class SqliteConsumer : public Consumer {
     bool wanted = false;         // By the latest division among the members.
     std::int64_t position = 0;   // The next to deliver.
     std::int64_t committed = 0;  // As in the database; what is between is delivered and not committed.
+    bool lost = false;           // With something in between. Until commit() has told.
   };
 
   void join_or_refresh();

@@ -1,4 +1,4 @@
-// What a consumer of an SQLite file does when it cannot be read.
+// What only a broker in an SQLite file can meet: a file that cannot be read, rows that others wrote.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -40,6 +40,32 @@ WORLD_TEST(SqliteConsumer, APollThatFailsHalfwayHasDeliveredNothing) {
   damage(-1);
   const auto delivered = deliver();
   EXPECT_EQ(std::multiset(delivered.begin(), delivered.end()), (std::multiset<std::string>{"0", "1"}));
+}
+
+// A member that took it, did not hear of it, and is not to have it any more.
+WORLD_TEST(SqliteConsumer, APartitionThatAMemberHoldsWithoutKnowingIsGivenToTheMemberThatShouldReadIt) {
+  const auto url = base::Url::parse("sqlite:broker.db");
+  const auto broker = open(runtime, files, url);
+  broker->create_topic("t", {.partitions = 2});
+  const auto first = broker->consumer("g", {"t"});
+  first->poll(1, runtime.now());
+  const auto second = broker->consumer("g", {"t"});
+  second->poll(1, runtime.now());
+  first->poll(1, runtime.now());  // Gives partition 1 away.
+  sql::open(runtime, files, url)
+      ->execute(
+          "update tidelock_consumer_partition set member = "
+          "(select member from tidelock_consumer_partition where part = 0) where part = 1");
+  const auto producer = broker->producer();
+  for (const auto* payload : {"0", "1"}) producer->publish("t", std::vector<Message>{{"", payload, {}}});
+  std::multiset<std::string> delivered;
+  for (int i = 0; i < 3; ++i) {
+    for (auto* consumer : {first.get(), second.get()}) {
+      for (const auto& delivery : consumer->poll(9, runtime.in(11s))) delivered.insert(delivery.message.payload);
+      consumer->commit();
+    }
+  }
+  EXPECT_EQ(delivered, (std::multiset<std::string>{"0", "1"}));
 }
 
 }  // namespace
