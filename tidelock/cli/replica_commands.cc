@@ -16,6 +16,7 @@
 #include "tidelock/cli/arbiter.h"
 #include "tidelock/cli/json_text.h"
 #include "tidelock/cli/lock_view.h"
+#include "tidelock/cli/row_printer.h"
 #include "tidelock/cli/table.h"
 #include "tidelock/replica/health.h"
 #include "tidelock/replica/publisher.h"
@@ -54,23 +55,6 @@ Json manifest_json(const replica::Manifest& manifest) {
           {"token", manifest.token.value},
           {"host", manifest.host},
           {"pid", manifest.pid}};
-}
-
-Json value_json(const sql::ValueView& value) {
-  if (const auto* flag = std::get_if<bool>(&value)) return *flag;
-  if (const auto* number = std::get_if<std::int64_t>(&value)) return *number;
-  if (const auto* number = std::get_if<double>(&value)) return *number;
-  if (const auto* text = std::get_if<std::string_view>(&value)) return *text;
-  if (std::holds_alternative<sql::Null>(value)) return nullptr;
-  return sql::to_text(value);
-}
-
-std::string value_text(const sql::ValueView& value) {
-  if (const auto* text = std::get_if<std::string_view>(&value)) {
-    const auto shown = base::quoted(*text, text->size());  // Nothing in it may control the terminal.
-    return shown.substr(1, shown.size() - 2);
-  }
-  return sql::to_text(value);
 }
 
 std::string level_name(replica::Health::Level level) {
@@ -135,20 +119,21 @@ Outcome query(const ReplicaQuery& options, Outside outside) {
   std::vector<std::string> columns;
   for (std::size_t i = 0; i < rows.column_count(); ++i) columns.emplace_back(rows.column_name(i));
   auto json_rows = Json::array();
-  std::vector<std::vector<std::string>> text_rows{columns};
+  std::vector<std::vector<std::string>> text_rows(1);
+  for (const auto& name : columns) text_rows.front().push_back(table_cell(std::string_view(name)));
   while (rows.next()) {
     auto json_row = Json::array();
     std::vector<std::string> text_row;
     for (std::size_t i = 0; i < columns.size(); ++i) {
       const auto value = rows.row()[i];
-      if (options.json) json_row.push_back(value_json(value));
-      if (!options.json) text_row.push_back(value_text(value));
+      if (options.json) json_row.push_back(json_cell(value));
+      if (!options.json) text_row.push_back(table_cell(value));
     }
     if (options.json) json_rows.push_back(std::move(json_row));
     if (!options.json) text_rows.push_back(std::move(text_row));
   }
   if (options.json) {
-    outside.out << json_text({{"version", manifest_json(*reader.state().manifest)},
+    outside.out << json_text({{"version", manifest_json(*reading.manifest)},
                               {"columns", columns},
                               {"rows", std::move(json_rows)}},
                              kIndented) +

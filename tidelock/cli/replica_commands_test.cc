@@ -69,6 +69,24 @@ TEST_F(ReplicaCommands, PublishesAndReads) {
   EXPECT_EQ(json["version"]["sequence"], 1);
 }
 
+TEST_F(ReplicaCommands, WhatAColumnIsCalledDoesNotControlTheTerminal) {
+  change_master();
+  publish();
+  const std::string query = "select 1 as \"a\x1b[31m\"";
+  EXPECT_EQ(replica({"query", "r", query}).out, "a\\x1b[31m\n1\n");
+  EXPECT_EQ(run(tidelock({"sql", "sqlite:shop.db", query})).out, "a\\x1b[31m\n1\n(1 row)\n");
+}
+
+TEST_F(ReplicaCommands, AnInfiniteNumberIsTextInJsonAsInSql) {
+  change_master();
+  publish();
+  const auto json = nlohmann::json::parse(replica({"query", "r", "select 9e999, -9e999", "--json"}).out);
+  EXPECT_EQ(json["rows"],
+            nlohmann::json::parse(
+                run(tidelock({"sql", "sqlite:shop.db", "select 9e999, -9e999", "--format", "json"})).out)["rows"]);
+  EXPECT_TRUE(json["rows"][0][0].is_string());
+}
+
 TEST_F(ReplicaCommands, StatusHasTheExitCodesOfMonitoringPlugins) {
   EXPECT_EQ(replica({"status", "r"}).status.code, 2);
   change_master();

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tidelock/base/error.h"
@@ -32,16 +33,6 @@ std::string text_of(const sql::ValueView& value) {
   return sql::to_text(value);
 }
 
-// On one line, and nothing in it controls the terminal.
-std::string table_cell(const sql::ValueView& value) {
-  const auto* text = std::get_if<std::string_view>(&value);
-  if (text == nullptr) return sql::to_text(value);
-  const auto quoted = base::quoted(*text, text->size());
-  const auto plain = quoted.substr(1, quoted.size() - 2);
-  const bool may_mislead = plain.empty() || plain == "NULL" || plain.front() == ' ' || plain.back() == ' ';
-  return may_mislead ? quoted : plain;
-}
-
 std::string csv_cell(const sql::ValueView& value) {
   if (std::holds_alternative<sql::Null>(value)) return {};
   const auto text = text_of(value);
@@ -52,16 +43,6 @@ std::string csv_cell(const sql::ValueView& value) {
     quoted += c;
   }
   return quoted + '"';
-}
-
-Json json_cell(const sql::ValueView& value) {
-  if (std::holds_alternative<sql::Null>(value)) return nullptr;
-  if (const auto* flag = std::get_if<bool>(&value)) return *flag;
-  if (const auto* number = std::get_if<std::int64_t>(&value)) return *number;
-  if (const auto* number = std::get_if<double>(&value)) {
-    return std::isfinite(*number) ? Json(*number) : Json(sql::to_text(value));
-  }
-  return text_of(value);
 }
 
 Cells column_names(const sql::Rows& rows) {
@@ -78,7 +59,9 @@ Cells cells_of(const sql::Row& row, Cell cell) {
 }
 
 void print_table(sql::Rows& rows, std::ostream& out) {
-  std::vector<Cells> first{column_names(rows)};
+  Cells heading;
+  for (const auto& name : column_names(rows)) heading.push_back(table_cell(std::string_view(name)));
+  std::vector<Cells> first{std::move(heading)};
   if (first.front().empty()) {
     while (rows.next()) {
     }
@@ -120,6 +103,25 @@ void print_json(sql::Rows& rows, std::ostream& out) {
 }
 
 }  // namespace
+
+std::string table_cell(const sql::ValueView& value) {
+  const auto* text = std::get_if<std::string_view>(&value);
+  if (text == nullptr) return sql::to_text(value);
+  const auto quoted = base::quoted(*text, text->size());
+  const auto plain = quoted.substr(1, quoted.size() - 2);
+  const bool may_mislead = plain.empty() || plain == "NULL" || plain.front() == ' ' || plain.back() == ' ';
+  return may_mislead ? quoted : plain;
+}
+
+nlohmann::ordered_json json_cell(const sql::ValueView& value) {
+  if (std::holds_alternative<sql::Null>(value)) return nullptr;
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag;
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return *number;
+  if (const auto* number = std::get_if<double>(&value)) {
+    return std::isfinite(*number) ? Json(*number) : Json(sql::to_text(value));
+  }
+  return text_of(value);
+}
 
 std::optional<RowFormat> row_format_named(std::string_view name) {
   if (name == "table") return RowFormat::table;

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "tidelock/sql/statement.h"
@@ -17,6 +19,10 @@ std::optional<RowFormat> row_format_named(std::string_view name);
 // csv is RFC 4180 with \n: a null is nothing, an empty text "". json is one line: {"columns": […], "rows": [[…], …]};
 // what JSON has no form for is text. Errors: those of the query; io_error when nobody reads any more.
 void print_rows(sql::Rows& rows, RowFormat format, std::ostream& out);
+
+// One value as the formats have it: in a table on one line, where nothing in it controls the terminal.
+std::string table_cell(const sql::ValueView& value);
+nlohmann::ordered_json json_cell(const sql::ValueView& value);
 
 // What is shown for a statement that returns no rows.
 void print_changes(std::int64_t rows, RowFormat format, std::ostream& out);

@@ -257,8 +257,10 @@ Reader::~Reader() = default;
 Reader::Reading Reader::read() {
   state_->refresh();
   for (;;) {
-    if (const auto version = state_->served()) return {version->database().connect(), version->manifest().version};
-    if (const auto database = state_->fallback()) return {database->connect(), std::nullopt};
+    if (const auto version = state_->served()) {
+      return {version->database().connect(), version->manifest().version, {version, &version->manifest()}};
+    }
+    if (const auto database = state_->fallback()) return {database->connect(), std::nullopt, nullptr};
   }
 }
 

@@ -67,6 +67,7 @@ class Reader {
   struct Reading {
     sql::Connection connection;
     std::optional<Version> version;
+    std::shared_ptr<const Manifest> manifest;  // Of that version; null: it is the default.
   };
   Reading read();
 

@@ -35,6 +35,20 @@ TEST_F(ReaderOnFiles, AnOpenTransactionKeepsItsVersionAlsoWhenThatIsRemoved) {
   EXPECT_EQ(transaction.one<int>("select i + 0 from t"), 1);
 }
 
+TEST_F(ReaderOnFiles, ReadingSaysWhichVersionItIsOfAlsoWhenThereIsANewerOne) {
+  write(1);
+  publish();
+  Reader reader(runtime_, files_, folder_path());
+  auto reading = reader.read();
+  write(2);
+  const auto second = publish();
+  EXPECT_EQ(reader.state().manifest, second);
+  ASSERT_TRUE(reading.manifest);
+  EXPECT_EQ(reading.manifest->version.sequence, 1U);
+  EXPECT_EQ(reading.manifest->version, reading.version);
+  EXPECT_EQ(value(std::move(reading.connection)), 1);
+}
+
 TEST_F(ReaderOnFiles, FollowsByItself) {
   write(1);
   publish();
