@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tidelock/base/local_mutex.h"
+#include "tidelock/base/real_path.h"
 #include "tidelock/base/text.h"
 #include "tidelock/base/url.h"
 #include "tidelock/replica/folder.h"
@@ -216,7 +217,7 @@ std::shared_ptr<sql::Database> Reader::State::fallback() {
 
 std::unique_ptr<base::Watch> Reader::State::watch() const {
   try {
-    return files.watch(folder.path());
+    return files.watch(base::real_path(files, folder.path()));
   } catch (const Error&) {  // Not there yet, or no watches left: then it is looked at now and then.
     return nullptr;
   }

@@ -334,6 +334,24 @@ TEST(ReplicaSim, AReaderFollowsAFolderThatIsMadeAnewAsFastAsTheOldOne) {
   });
 }
 
+TEST(ReplicaSim, AReaderFollowsAFolderThatItKnowsByASymlinkAsFast) {
+  world::for_seeds(3, [](World& world) {
+    world.run([&](base::Runtime&) {
+      auto& self = world.process(world.machine("host"), "reader");
+      change_master(self);
+      publish_once(self, 3);
+      self.files().create_symlink("replica", "/link");
+      Reader reader(self, self.files(), "/link", {.poll = 100ms});
+      self.sleep_for(11s);
+      for (int i = 0; i < 3; ++i) {
+        const auto seen = reader.version();
+        publish_once(self, 3);
+        EXPECT_TRUE(reader.wait_for_other(seen, self.in(50ms)));
+      }
+    });
+  });
+}
+
 TEST(ReplicaSim, TheSameSeedIsTheSameRun) {
   const auto hash = [](std::uint64_t seed) {
     World world(seed);

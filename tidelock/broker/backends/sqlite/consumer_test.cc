@@ -1,4 +1,4 @@
-// What only a broker in an SQLite file can meet: a file that cannot be read, rows that others wrote.
+// What only a broker in an SQLite file can meet: a file that cannot be read, rows that others wrote, symlinks.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -6,7 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/base/real_files.h"
+#include "tidelock/base/real_runtime.h"
+#include "tidelock/base/testing/temp_folder.h"
 #include "tidelock/broker/backends/all.h"
+#include "tidelock/broker/backends/sqlite/topics.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/world/testing.h"
 
@@ -66,6 +70,23 @@ WORLD_TEST(SqliteConsumer, APartitionThatAMemberHoldsWithoutKnowingIsGivenToTheM
     }
   }
   EXPECT_EQ(delivered, (std::multiset<std::string>{"0", "1"}));
+}
+
+// The log lies beside the file that the link leads to.
+TEST(SqliteTopics, AreWatchedWhereTheyLieAlsoWhenTheirPathIsASymlink) {
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  const base::testing::TempFolder temp;
+  files.create_folders(temp / "data");
+  const auto writer = open(runtime, files, base::Url::parse("sqlite:" + (temp / "data/broker.db").string()));
+  writer->create_topic("t", {.partitions = 1});
+  const auto link = temp / "link.db";
+  files.create_symlink("data/broker.db", link);
+  const Topics topics(runtime, files, sql::open(runtime, files, base::Url::parse("sqlite:" + link.string())), link);
+  const auto watch = topics.watch();
+  ASSERT_NE(watch, nullptr);
+  writer->producer()->publish("t", std::vector<Message>{{"", "0", {}}});
+  EXPECT_TRUE(watch->wait(runtime.in(5s)));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "tidelock/base/error.h"
+#include "tidelock/base/real_path.h"
 #include "tidelock/base/text.h"
 #include "tidelock/broker/backends/sqlite/schema.h"
 
@@ -68,16 +69,13 @@ Topic Topics::find(const std::string& name) const {
 }
 
 std::unique_ptr<base::Watch> Topics::watch() const {
-  auto log = path_;
-  log += "-wal";  // Every commit writes to it, and it stays while the database is open here.
-  const auto folder = base::folder_of(path_);
-  for (const auto& path : {log, folder}) {
-    try {
-      return files_.watch(path);
-    } catch (const Error&) {
-    }
+  try {
+    const auto file = base::real_path(files_, path_);
+    const auto log = base::Path(file) += "-wal";  // Every commit writes to it, and it stays while this has it open.
+    return files_.watch(files_.info(log) ? log : base::folder_of(file));
+  } catch (const Error&) {
+    return nullptr;
   }
-  return nullptr;
 }
 
 }  // namespace tidelock::broker::sqlite
