@@ -218,8 +218,11 @@ TEST_F(PublisherOnFiles, AnotherDatabaseIsNotTakenForTheOwner) {
 TEST_F(PublisherOnFiles, ForeignFilesInTheFolderAreLeftAlone) {
   open_master()->script("create table t as select 1 as i");
   files_.create_folders(folder().versions());
-  const std::vector<base::Path> foreign = {folder_path() / "notes.txt", folder().versions() / "README",
+  const std::vector<base::Path> foreign = {folder_path() / "notes.txt",
+                                           folder().versions() / "README",
                                            folder().versions() / "0000000007.db",
+                                           folder().versions() / "0000000007.db-wal",
+                                           folder().versions() / "0000000007.db.wal",
                                            folder().versions() / "0000000009.json"};
   for (const auto& path : foreign) files_.write_atomically(path, "mine");
   EXPECT_EQ(publish().version.sequence, 10U);  // No name that is taken is given out.

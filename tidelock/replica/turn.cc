@@ -184,8 +184,9 @@ void Turn::clean_up(const std::optional<std::uint64_t>& current) const {
         files_.remove(folder_.versions() / entry.name);
         break;
       case Kind::file:
+        if (!manifest_of(entry.sequence)) break;  // Somebody else's, and so is its log.
         remove_sidecars(folder_.file(entry.sequence));
-        if (is_later && manifest_of(entry.sequence)) remove_version(entry.sequence);
+        if (is_later) remove_version(entry.sequence);
         break;
       case Kind::manifest:
         if (!files_.info(folder_.file(entry.sequence)) && manifest_of(entry.sequence)) remove_version(entry.sequence);
