@@ -1,6 +1,7 @@
 #include "tidelock/replica/checkpoint_hold.h"
 
 #include <chrono>
+#include <utility>
 
 #include "tidelock/base/error.h"
 
@@ -37,17 +38,22 @@ void CheckpointHold::take(const std::stop_token& stop) {
     release();
     throw;
   }
+  if (owner_.options().max_connections == 1) connection_.reset();  // Others go on with it.
 }
 
 // Not current_setting(): a statement that was prepared before keeps the value of then.
 void CheckpointHold::set_aside(base::Deadline deadline, const std::stop_token& stop) {
   base::Backoff backoff(kBackoff);
   for (;;) {
-    const auto before = owner_.one<std::string>("select value from duckdb_settings() where name = ?", kSetting);
-    if (before != kHeld) {
-      owner_.execute(std::string("set global checkpoint_threshold = '") + kHold + "'");
-      threshold_ = before;
-      return;
+    {
+      auto connection = owner_.connect(deadline, stop);
+      const auto before = connection.one<std::string>("select value from duckdb_settings() where name = ?", kSetting);
+      if (before != kHeld) {
+        connection.execute(std::string("set global checkpoint_threshold = '") + kHold + "'");
+        threshold_ = before;
+        connection_.emplace(std::move(connection));
+        return;
+      }
     }
     if (deadline.passed(owner_.runtime().now())) {
       throw Error(Code::timeout, "another replica of " + owner_.name() + " is being made and was not done in time");
@@ -59,9 +65,11 @@ void CheckpointHold::set_aside(base::Deadline deadline, const std::stop_token& s
 void CheckpointHold::release() noexcept {
   if (threshold_.empty()) return;
   try {
-    owner_.execute("set global checkpoint_threshold = '" + as_printed_again(threshold_) + "'");
+    if (!connection_) connection_.emplace(owner_.connect(base::Deadline::never()));
+    connection_->execute("set global checkpoint_threshold = '" + as_printed_again(threshold_) + "'");
   } catch (const std::exception&) {  // The database was shut down by the engine, and its settings are gone with it.
   }
+  connection_.reset();
   threshold_.clear();
 }
 
@@ -70,7 +78,7 @@ void CheckpointHold::checkpoint(base::Deadline deadline, const std::stop_token& 
   for (;;) {
     std::string refusal;
     try {
-      owner_.execute("checkpoint");
+      connection_->execute("checkpoint");
       return;
     } catch (const Error& error) {
       if (!is_refused_for_now(error)) throw;

@@ -1,6 +1,7 @@
 // Keeps a DuckDB database from writing checkpoints while its file is copied, and writes one first.
 #pragma once
 
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -34,6 +35,8 @@ class CheckpointHold final : public Hold {
 
   sql::Database& owner_;
   const base::Duration patience_;
+  // While it is taken: of a pool that has others, so that to release it needs to wait for nobody.
+  std::optional<sql::Connection> connection_;
   std::string threshold_;  // Before; empty: not taken.
 };
 

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -319,6 +320,42 @@ TEST_F(PublisherOnFiles, TwoReplicasOfOneMasterAreMadeOneAfterTheOther) {
   first.release();
   EXPECT_EQ(owner->one<std::string>(kThreshold), held);
   second.release();
+  EXPECT_EQ(owner->one<std::string>(kThreshold), before);
+}
+
+// Otherwise the master would never get a checkpoint again.
+TEST_F(PublisherOnFiles, AHoldIsReleasedAlsoWhileAllConnectionsOfItsOwnerAreTaken) {
+  const auto owner = open("duckdb:" + master().string() + "?checkout_timeout=10ms&max_connections=2");
+  const auto before = owner->one<std::string>(kThreshold);
+  CheckpointHold hold(*owner, 60s);
+  hold.take({});
+  std::vector<sql::Connection> busy;
+  try {
+    for (;;) busy.push_back(owner->connect());
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::timeout);
+  }
+  EXPECT_FALSE(busy.empty());
+  hold.release();
+  busy.clear();
+  EXPECT_EQ(owner->one<std::string>(kThreshold), before);
+}
+
+TEST_F(PublisherOnFiles, AHoldLeavesAnOwnersOnlyConnectionToOthersAndIsReleasedAllTheSame) {
+  const auto owner = open("duckdb:" + master().string() + "?checkout_timeout=0ms&max_connections=1");
+  const auto before = owner->one<std::string>(kThreshold);
+  CheckpointHold hold(*owner, 60s);
+  hold.take({});
+  base::Task releasing;
+  auto busy = std::optional(owner->connect());
+  releasing = runtime_.spawn("release", [&](const std::stop_token&) { hold.release(); });
+  const base::Deadline deadline = runtime_.in(10s);
+  while (owner->pool_state().waiting == 0) {
+    ASSERT_FALSE(deadline.passed(runtime_.now()));
+    runtime_.sleep_for(1ms);
+  }
+  busy.reset();
+  releasing.join();
   EXPECT_EQ(owner->one<std::string>(kThreshold), before);
 }
 
