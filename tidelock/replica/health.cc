@@ -65,16 +65,18 @@ void look_at_blocks(const Folder& folder, Health& health) {
 void look_at_master(base::Runtime& runtime, base::Files& files, const base::Path& master, Health& health) {
   const auto state = FileCopier(runtime, files).look(master);
   const auto& manifest = *health.manifest;
-  if (state.engine != manifest.engine || base::real_path(files, master) != manifest.master) {
+  const auto path = base::real_path(files, master);
+  if (state.engine != manifest.engine || path != manifest.master) {
     throw Error(Code::invalid_argument,
                 fmt::format("the replica is of another master, {}", base::quoted(manifest.master.string())));
   }
-  health.behind = state.position != manifest.position || state.log_bytes > 0;
-  if (!*health.behind) return;
-  health.problems.push_back(
-      {Level::warning, state.log_bytes > 0
-                           ? fmt::format("behind its master, which has {} bytes of commits in its log", state.log_bytes)
-                           : "behind its master, which was changed since"});
+  const auto info = files.info(path);
+  std::string why;
+  if (state.position != manifest.position) why = "was changed since";
+  if (state.log_bytes > 0) why = fmt::format("has {} bytes of commits in its log", state.log_bytes);
+  if (info && info->inode != manifest.master_inode) why = "was replaced by another file";
+  health.behind = !why.empty();
+  if (*health.behind) health.problems.push_back({Level::warning, "behind its master, which " + why});
 }
 
 }  // namespace

@@ -66,6 +66,9 @@ base::Path Publisher::State::find_master() const {
   const auto name = base::quoted(options.master.string());
   if (!info) throw Error(Code::not_found, "the master " + name + " does not exist");
   if (info->kind != base::FileInfo::Kind::file) refuse("the master " + name + " is not a file");
+  if (base::find_invalid_utf8(master.native())) {
+    refuse("the path of the master, " + base::quoted(master.string()) + ", is not UTF-8: a manifest could not name it");
+  }
   const auto folder = base::real_path(files, options.folder);
   if (lies_in(master, folder / "versions") || master == folder / "current.db") {
     refuse("the master " + name + " lies where its replica would be made: choose another folder");

@@ -289,6 +289,48 @@ TEST_F(PublisherOnSqliteFiles, AMasterInWalModeThatWasReplacedByItsBackupBeginsA
   EXPECT_NE(publish().version.epoch, first.version.epoch);
 }
 
+// They take the place of those that are in the file already: the log grows no longer.
+TEST_F(PublisherOnSqliteFiles, AMasterInWalModeIsAheadAlsoWhenItsLogHasBegunAnew) {
+  const auto owner = open_master("sqlite");
+  owner->script("pragma journal_mode = wal; create table t (i integer, filler blob)");
+  for (int i = 0; i < 20; ++i) owner->execute("insert into t values (?, zeroblob(20000))", i);
+  owner->script("pragma wal_checkpoint(full)");
+  owner->execute("insert into t values (1000, null)");
+  publish();
+  HealthQuestion question;
+  question.folder = folder_path();
+  question.master = master();
+  EXPECT_EQ(look_at_health(runtime_, files_, question).behind, false);
+  owner->execute("insert into t values (1001, null)");
+  EXPECT_EQ(look_at_health(runtime_, files_, question).behind, true);
+}
+
+// By one with the same number.
+TEST_F(PublisherOnSqliteFiles, AMasterThatWasReplacedByAnotherFileIsAhead) {
+  open_master("sqlite")->script("pragma journal_mode = delete; create table t as select 1 as i");
+  publish();
+  const auto other = temp_ / "other.db";
+  open("sqlite:" + other.string())->script("pragma journal_mode = delete; create table t as select 2 as i");
+  files_.rename(other, master());
+  HealthQuestion question;
+  question.folder = folder_path();
+  question.master = master();
+  const auto health = look_at_health(runtime_, files_, question);
+  EXPECT_EQ(health.behind, true);
+  ASSERT_EQ(health.problems.size(), 1U);
+  EXPECT_THAT(health.problems[0].what, HasSubstr("replaced by another file"));
+  publish();
+  EXPECT_EQ(look_at_health(runtime_, files_, question).behind, false);
+}
+
+TEST_F(PublisherOnSqliteFiles, AMasterWhoseNameAManifestCannotHoldIsRefused) {
+  open_master("sqlite")->script("create table t as select 1 as i");
+  auto latin = options();
+  latin.master = temp_ / "caf\xe9.db";
+  files_.write_atomically(latin.master, files_.read(master()));
+  EXPECT_THROW_CODE(Publisher(runtime_, files_, *locks_, latin).publish(), Code::invalid_argument);
+}
+
 TEST_F(PublisherOnFiles, CommitsThatWereLeftOutAreAProblemOfTheReplica) {
   const auto owner = open_master();
   owner->script("create table t as select 1 as i; checkpoint; insert into t values (2)");

@@ -1,11 +1,10 @@
 #include "tidelock/replica/backends/sqlite/engine.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tidelock/base/error.h"
@@ -22,9 +21,6 @@ constexpr std::uint32_t kBlockBytes = 262144;  // What is hashed at once; no pag
 constexpr std::size_t kFormatOffset = 18;  // Two bytes: to write, to read. 1: rollback journal, 2: WAL.
 constexpr std::size_t kChangesOffset = 24;
 constexpr std::size_t kHeaderBytes = 100;
-// In the header of the log.
-constexpr std::size_t kSaltsOffset = 16;
-constexpr std::size_t kLogHeaderBytes = 32;
 
 std::uint64_t big_endian(std::span<const std::byte> bytes) {
   std::uint64_t number = 0;
@@ -42,6 +38,18 @@ std::string fingerprint(base::File& file) {
     const auto hash = BlockHash::of(number, std::span(block).first(count));
     all.high ^= hash.high;
     all.low ^= hash.low;
+  }
+}
+
+// In WAL mode the counter stands still, whether something is committed or the log is brought into the file; and a log
+// that begins anew is no longer than it was.
+std::string fingerprint_with_log(base::Files& files, base::File& file, const base::Path& path) {
+  auto text = fingerprint(file) + "/";
+  try {
+    return text + fingerprint(*files.open(base::Path(path) += "-wal", base::OpenMode::read));
+  } catch (const Error& error) {
+    if (error.code() == Code::not_found) return text;  // Whoever had it open last took it away.
+    throw;
   }
 }
 
@@ -94,23 +102,10 @@ MasterState Engine::look(const base::Path& master) {
   if (file->read_at(0, header) < kHeaderBytes || !owns(header)) {
     throw Error(Code::not_a_database, base::quoted(master.string()) + " is no SQLite database");
   }
-  auto log = master;
-  log += "-wal";
-  std::array<std::byte, kLogHeaderBytes> log_header{};
-  std::uint64_t log_bytes = 0;
-  if (const auto info = files_.info(log); info && info->size_bytes >= kLogHeaderBytes) {
-    files_.open(log, base::OpenMode::read)->read_at(0, log_header);
-    log_bytes = info->size_bytes;
-  }
-  const std::span<const std::byte> bytes(header);
-  const std::span<const std::byte> log_head(log_header);
-  // In WAL mode the counter stands still when the log is brought into the file.
-  const bool counts = header[kFormatOffset] == std::byte{1};
-  return {.engine = {},
-          .position = fmt::format("{}/{:016x}:{}/{}", big_endian(bytes.subspan(kChangesOffset, 4)),
-                                  big_endian(log_head.subspan(kSaltsOffset, 8)), log_bytes,
-                                  counts ? std::string() : fingerprint(*file)),
-          .log_bytes = 0};
+  auto position = std::to_string(big_endian(std::span<const std::byte>(header).subspan(kChangesOffset, 4)));
+  const bool in_wal_mode = header[kFormatOffset] != std::byte{1};
+  if (in_wal_mode) position += "/" + fingerprint_with_log(files_, *file, master);
+  return {.engine = {}, .position = std::move(position), .log_bytes = 0};
 }
 
 Copied Engine::copy(const CopyRequest& request, const std::stop_token& stop) {

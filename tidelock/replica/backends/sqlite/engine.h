@@ -10,7 +10,7 @@ namespace tidelock::replica::sqlite {
 // Copies by SQLite's own backup in one step: what is committed when it begins is in the copy, whatever the journal mode
 // of the master. The copy is in rollback mode, since readers of a WAL-mode file write beside it.
 //
-// Position: <change counter>/<salts of the log>:<its length>/<hash of the file, in WAL mode>.
+// Position: the change counter; in WAL mode <change counter>/<hash of the file>/<hash of its log>.
 class Engine final : public FileEngine {
  public:
   Engine(base::Runtime& runtime, base::Files& files) : runtime_(runtime), files_(files) {}
