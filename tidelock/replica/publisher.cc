@@ -172,9 +172,9 @@ Manifest Publisher::publish(sql::Database* owner, const std::stop_token& stop) {
                .check_lease = check_lease});
     return state.publish(turn, master, owner, either.get_token());
   } catch (const Error& error) {
-    if (error.code() == Code::fenced || !keeper.lost()) throw;
+    if (error.code() == Code::fenced || error.code() == Code::unknown_outcome || !keeper.lost()) throw;
   }
-  throw *keeper.lost();  // Whatever failed, failed because of that.
+  throw *keeper.lost();  // Whatever else failed, failed because of that.
 }
 
 }  // namespace tidelock::replica

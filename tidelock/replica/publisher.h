@@ -51,11 +51,13 @@ class Publisher {
   // until the copy is made. Without it the file is copied as the process that owns it left it at its last checkpoint,
   // and Manifest::left_out_bytes says what that lacks. An SQLite master needs no owner: everything committed is in.
   //
-  // After an error the folder holds what it held. Errors: invalid_argument (the master lies in the folder), not_found,
-  // not_a_database, corrupt, newer_schema (the master, or the copy did not pass its check); unsupported (a master with
-  // a log and no process that owns it: open it once with what writes it); timeout (another publisher, or a master that
-  // changes faster than it can be copied); unavailable (the master was replaced meanwhile); lease_lost, fenced (another
-  // publisher took over: nothing was committed); disk_full; cancelled; database_locked (SQLite).
+  // After an error the folder holds what it held, but for unknown_outcome: the new version is current, and whether a
+  // power cut takes it away is not known. Errors: invalid_argument (the master lies in the folder, or its path is not
+  // UTF-8), not_found, not_a_database, corrupt, newer_schema (the master, or the copy did not pass its check);
+  // unsupported (a master with a log and no process that owns it: open it once with what writes it); timeout (another
+  // publisher, or a master that changes faster than it can be copied); unavailable (the master was replaced meanwhile);
+  // lease_lost, fenced (another publisher took over: nothing was committed); disk_full; cancelled; database_locked
+  // (SQLite).
   Manifest publish(sql::Database* owner = nullptr, const std::stop_token& stop = {});
 
   const PublisherOptions& options() const;

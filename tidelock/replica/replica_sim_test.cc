@@ -352,6 +352,39 @@ TEST(ReplicaSim, AReaderFollowsAFolderThatItKnowsByASymlinkAsFast) {
   });
 }
 
+// The link is renamed, and then the disk fails: who is told "nothing was committed" would be told wrong.
+TEST(ReplicaSim, AVersionThatIsCurrentAndMayNotSurviveAPowerCutIsAnUnknownOutcome) {
+  world::for_seeds(3, [](World& world) {
+    world.run([&](base::Runtime&) {
+      auto& host = world.machine("host");
+      auto& self = world.process(host, "publisher");
+      change_master(self);
+      const auto before = publish_once(self, 3).version;
+      const Folder folder(self.files(), kFolder);
+      const auto fail_from_the_last_step_on = [&] {
+        if (self.files().info(folder.new_link())) host.disk().options().sync_error_rate = 1;
+      };
+      {
+        Turn turn(self, folder,
+                  {.token = {std::int64_t{1} << 60}, .patience = 10s, .check_lease = fail_from_the_last_step_on});
+        testing::ModelCopier copier(self, self.files());
+        auto copied = copier.make({.master = kMaster, .copy = turn.part()}, {});
+        Manifest manifest;
+        manifest.master = kMaster;
+        manifest.engine = copied.engine;
+        manifest.size_bytes = copied.size_bytes;
+        manifest.block_bytes = copied.block_bytes;
+        manifest.blocks = copied.blocks;
+        manifest.position = copied.position;
+        EXPECT_THROW_CODE(turn.commit(manifest), Code::unknown_outcome);
+      }
+      host.disk().options().sync_error_rate = 0;
+      EXPECT_EQ(folder.current_sequence(), before.sequence + 1);
+      expect_whole(self);
+    });
+  });
+}
+
 TEST(ReplicaSim, TheSameSeedIsTheSameRun) {
   const auto hash = [](std::uint64_t seed) {
     World world(seed);

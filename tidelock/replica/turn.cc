@@ -97,8 +97,12 @@ Manifest Turn::commit(Manifest manifest) {
   manifest.publish_time = runtime_.wall_now();
   try {
     make_current(manifest);
-  } catch (const Error&) {
-    if (!committed_) remove_version(sequence_);
+  } catch (const Error& error) {
+    if (committed_) {
+      throw Error(Code::unknown_outcome,
+                  fmt::format("version {} is current, but may not survive a power cut: {}", sequence_, error.what()));
+    }
+    remove_version(sequence_);
     throw;
   }
   try {

@@ -45,7 +45,8 @@ class Turn {
   base::Path part() const { return folder_.part(sequence_, options_.token); }
 
   // Makes the finished copy at part() the current version, and removes versions that have had their time. `manifest`
-  // lacks its version, token and publisher. Errors: fenced, lease_lost (nothing was committed).
+  // lacks its version, token and publisher. Errors: fenced, lease_lost (nothing was committed); unknown_outcome (it is
+  // current, and a power cut may take it away); those of Files.
   Manifest commit(Manifest manifest);
 
  private:
