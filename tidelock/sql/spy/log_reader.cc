@@ -185,8 +185,10 @@ LogEntry parse_single(std::string_view line) {
 Lexis lexis_in_log(std::string_view url) {
   constexpr std::string_view kJdbc = "jdbc:";
   if (url.starts_with(kJdbc)) url.remove_prefix(kJdbc.size());
-  // Of a URL that is not ours at least its engine is known.
-  for (const auto& each : {std::string(url), std::string(url.substr(0, url.find(':'))) + "://x@x/x"}) {
+  // Of a URL that is not ours at least its engine is known. Others leave MariaDB as it comes.
+  const auto scheme = std::string(url.substr(0, url.find(':')));
+  const auto* const as_it_comes = engine_of(scheme) == "mariadb" ? "?ansi=false" : "";
+  for (const auto& each : {std::string(url), scheme + "://x@x/x" + as_it_comes}) {
     try {
       return lexis_of(base::Url::parse(each));
     } catch (const Error&) {

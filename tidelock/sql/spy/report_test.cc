@@ -65,7 +65,7 @@ TEST(SpyLogLine, OfP6SpyIsReadInTimeThatGrowsWithIt) {
 #if TIDELOCK_HAVE_MARIADB
 TEST(SpyLogLine, IsReadAsItsDatabaseReadsIt) {
   const auto entry = parse_log_line(
-      R"({"micros":1,"category":"statement","database":"mariadb://h/shop","sql":"select \"?\", 'it\\'?', ?",)"
+      R"({"micros":1,"category":"statement","database":"mariadb://app@h/shop?ansi=false","sql":"select \"?\", 'it\\'?', ?",)"
       R"("values":["a\\b"]})");
   EXPECT_EQ(entry.effective, R"(select "?", 'it\'?', 'a\\b')");
   const auto single =
@@ -85,7 +85,8 @@ TEST(SpyReport, GroupsTextsAsTheirDatabaseReadsThem) {
     }
     return report.summary(10).distinct;
   };
-  EXPECT_EQ(statement("mariadb://h/shop"), 1U);
+  EXPECT_EQ(statement("mariadb://app:***@h/shop?ansi=false"), 1U);
+  EXPECT_EQ(statement("mariadb://app@h/shop"), 2U);  // Names, as in standard SQL.
   EXPECT_EQ(statement("jdbc:mysql://h/shop?useSSL=false"), 1U);
   EXPECT_EQ(statement("postgres://h/shop"), 2U);
   EXPECT_EQ(statement("jdbc:h2:mem:x"), 2U);
