@@ -76,7 +76,8 @@ class Consumer {
 class Broker {
  public:
   virtual ~Broker() = default;
-  // Makes the topic, or sets the retention of the one there is. Error: already_exists with other partitions (names both).
+  // Makes the topic, or sets the retention of the one there is. Error: already_exists with other partitions (names
+  // both).
   virtual void create_topic(const std::string& topic, const TopicOptions& options) = 0;
   void create_topic(const std::string& topic) { create_topic(topic, {}); }
   virtual std::unique_ptr<Producer> producer() = 0;

@@ -65,7 +65,7 @@ WORLD_TEST(SqliteSession, AScriptHasNoValuesForParameters) {
         "delete from t where $a(t) is null", "delete from t where @a::b is #c"}) {
     EXPECT_THROW_CODE(session.run_script(sql, kNever), Code::statement_invalid) << sql;
   }
-  const auto rows = session.prepare("select count(*) from t");
+  const auto rows = session.prepare("select count(*) from t", kNever);
   rows->start({}, kNever);
   ASSERT_TRUE(rows->next());
   EXPECT_EQ(std::get<std::int64_t>(rows->value(0)), 2);
