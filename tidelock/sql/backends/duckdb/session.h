@@ -114,7 +114,6 @@ class StatementTransaction {
   StatementTransaction(const StatementTransaction&) = delete;
   StatementTransaction& operator=(const StatementTransaction&) = delete;
 
-  bool is_open() const { return open_; }
   void commit() {
     if (std::exchange(open_, false)) session_.commit_statement();
   }
