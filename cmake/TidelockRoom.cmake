@@ -3,6 +3,7 @@
 #   tidelock_room(<name>)     compiles tidelock/<name>; a folder that is missing or empty is left out
 #   tidelock_library()        collects the rooms so far into the library tidelock::tidelock
 #   tidelock_program(<name>)  a room whose main.cc is the program `tidelock` and whose rest serves its own tests
+#   tidelock_tests_share(<room> <file>…)  its tests use these of a lower room's testing/, too
 #   tidelock_tests_run_program(<room>…)  the tests of these rooms find the program `tidelock` beside them
 #
 # In a room every *.cc is library code, except *_test.cc and what lies in conformance/ or testing/, which go into the
@@ -179,6 +180,13 @@ function(tidelock_program room)
     if(TARGET tidelock_program)
       add_dependencies(${room}_test tidelock_program)
     endif()
+  endif()
+endfunction()
+
+function(tidelock_tests_share room)
+  if(TARGET ${room}_test)
+    list(TRANSFORM ARGN PREPEND ${PROJECT_SOURCE_DIR}/tidelock/)
+    target_sources(${room}_test PRIVATE ${ARGN})
   endif()
 endfunction()
 

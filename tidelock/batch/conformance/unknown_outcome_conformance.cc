@@ -132,7 +132,8 @@ std::shared_ptr<sql::Database> losing_store(base::Runtime& runtime, base::Files&
   if (url.scheme == "postgres") driver = sql::postgres::make_driver(runtime, url, params, {});
 #endif
 #if TIDELOCK_HAVE_MARIADB
-  if (url.scheme == "mariadb") driver = sql::mariadb::make_driver(runtime, url, params, {}, base::Deadline::never());
+  if (url.scheme == "mariadb")
+    driver = sql::mariadb::make_driver(runtime, url, params, {}, base::Deadline::never(), {});
 #endif
   if (driver == nullptr) driver = sql::sqlite::make_driver(runtime, files, url, params, {});
   return std::make_shared<sql::Database>(runtime, std::make_unique<LosingDriver>(runtime, std::move(driver), plan),
