@@ -148,7 +148,8 @@ class Condition {
   bool begins_operand() const {
     const auto* const before = near(-1);
     if (before == nullptr) return true;
-    if (before->kind == TokenKind::symbol) return std::string_view(")]}.").find(before->text) == std::string_view::npos;
+    if (before->kind == TokenKind::symbol)
+      return std::string_view(")]}.\\").find(before->text) == std::string_view::npos;
     if (before->is("NOT")) return !is(-2, "IS");     // is not normalized
     if (before->is("TO")) return is(-2, "SIMILAR");  // year to month
     return before->is("INTERVAL") || before->is_any(kBeforeColumn);

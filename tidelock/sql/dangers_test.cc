@@ -194,7 +194,7 @@ TEST(Dangers, KeywordsAmongValuesAreNoNames) {
         "date_add(now(), interval (1) day) > '2000-01-01'", "convert(1, signed) = 1",
         "convert('a' using utf8mb4) = 'a'", "convert('2000-01-01', date) < utc_date",
         "cast('a' as char character set utf8mb4) = 'a'", "_binary x'00' = _latin1 0x00", "binary -1",
-        "(select 1 from dual) = 1", "get_format(date, 'USA') <> ''", "current_role is null"}) {
+        "(select 1 from dual) = 1", "get_format(date, 'USA') <> ''", "current_role is null", "\\N is null"}) {
     EXPECT_EQ(dangers(std::string("delete from t where ") + condition, kMariadb), "delete_without_where") << condition;
   }
   for (const auto* const condition : {":x is null", "$x = $x", "@x or #x", "$a(id) is null", ":a::b(id) = 1", "?1"}) {
