@@ -235,6 +235,7 @@ class Finder {
   void alter(const Level& level) {
     for (std::size_t i = 2; i < level.size(); ++i) {
       if (level.is(i, "TRUNCATE")) add(Rule::truncate, level[i], "ALTER … TRUNCATE");
+      if (level.is(i, "DISCARD") && level.is(i + 1, "TABLESPACE")) add(Rule::drop, level[i], "DISCARD TABLESPACE");
       if (!level.is(i, "DROP")) continue;
       // alter [column] name drop default: no data.
       const auto before = i >= 3 && level.is(i - 2, "COLUMN") ? i - 3 : i - 2;

@@ -81,6 +81,7 @@ TEST(Dangers, TruncateIsOne) {
   EXPECT_EQ(dangers("Truncate Table t, u cascade"), "truncate");
   EXPECT_EQ(dangers("alter table t truncate partition p", kMariadb), "truncate");
   EXPECT_EQ(dangers("select truncate(1.5, 0)", kMariadb), "");
+  EXPECT_EQ(dangers("alter table t discard tablespace", kMariadb), "drop");
 }
 
 TEST(Dangers, DeleteAndUpdateNeedAConditionThatNamesSomething) {
