@@ -76,8 +76,7 @@ class Consumer {
 class Broker {
  public:
   virtual ~Broker() = default;
-  // Makes the topic, or sets the retention of the one there is. Error: already_exists with other partitions (names
-  // both).
+  // Makes the topic, or sets its retention anew. Error: already_exists with other partitions (both are named).
   virtual void create_topic(const std::string& topic, const TopicOptions& options) = 0;
   void create_topic(const std::string& topic) { create_topic(topic, {}); }
   virtual std::unique_ptr<Producer> producer() = 0;

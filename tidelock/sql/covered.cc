@@ -41,7 +41,12 @@ void require_own_covered(Database& database, base::Deadline deadline) {
 }
 
 void make_covered(Connection& connection) {
-  if (depends_on_table(connection.dialect())) connection.execute("set default_storage_engine = InnoDB");
+  if (!depends_on_table(connection.dialect())) return;
+  try {
+    connection.execute("set default_storage_engine = InnoDB");
+  } catch (const Error& error) {
+    if (error.code() != Code::unsupported) throw;
+  }
 }
 
 }  // namespace tidelock::sql

@@ -104,8 +104,11 @@ void migrate(Database& database, const Schema& schema, base::Deadline deadline) 
   auto& runtime = database.runtime();
   if (deadline.passed(runtime.now())) throw Error(Code::timeout, "the deadline passed before the tables were made");
   if (!database.dialect().transactional_ddl) {
-    auto connection = database.connect(deadline);
-    return migrate_stepwise(connection, schema, database.name());
+    {
+      auto connection = database.connect(deadline);
+      migrate_stepwise(connection, schema, database.name());
+    }
+    return require_own_covered(database, deadline);
   }
   const TransactOptions options{
       .isolation = std::nullopt,

@@ -259,6 +259,7 @@ TEST_P(ServerLocks, WhatIsHeldOrWaitedForIsNotForgotten) {
   const Claim waiter{.key = "crowded", .id = base::uuid_v7(runtime_), .owner = "b", .ttl = 48h, .token = {}};
   EXPECT_FALSE(locks->try_acquire(waiter, Backend::Queue::yes, soon()).granted);
   place_->move_clock(25h);
+  EXPECT_FALSE(locks->try_acquire(waiter, Backend::Queue::yes, soon()).granted);  // Who waits comes again.
   tidy(10s);
   EXPECT_EQ(locks->snapshot(std::nullopt, soon()).size(), 2U);
   EXPECT_NO_THROW(quiet.release(*first, soon()));

@@ -5,9 +5,11 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
+#include "tidelock/sql/schema.h"
 #include "tidelock/sql/testing/proxy.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/world/testing.h"
@@ -64,6 +66,14 @@ TEST_F(MariadbPoolers, WhatNeedsASessionOfItsOwnIsRefusedAndSaysHowToHaveOne) {
   }
   expect_refused(error_of([&] { connection.begin({.xid = "order:7"}); }));
   EXPECT_EQ(connection.one<int>("select 1"), 1);
+}
+
+TEST_F(MariadbPoolers, TablesOfOurOwnAreMadeThroughOne) {
+  static constexpr std::string_view kSteps[] = {"create table if not exists tidelock_mine (id integer primary key)"};
+  const auto db = open("max_connections=1");
+  const Schema schema{.room = "mine", .steps = kSteps};
+  migrate(*db, schema, base::Deadline::never());
+  EXPECT_TRUE(has_tables(*db, schema, base::Deadline::never()));
 }
 
 TEST_F(MariadbPoolers, AllElseWorksAsWithoutOne) {
