@@ -18,8 +18,8 @@ class SqlOnMariadb : public testing::ProgramTest {
   void SetUp() override {
     if (const auto reason = sql::testing::why_not_here("mariadb"); !reason.empty()) GTEST_SKIP() << reason;
     own_.emplace(runtime_, files_, sql::testing::server_variable("mariadb"));
-    const auto ended = run(
-        tidelock({"sql", "--create", own_->url().to_string(), "create table t (a int); create table u (a int)"}));
+    const auto ended =
+        run(tidelock({"sql", "--create", own_->url().to_string(), "create table t (a int); create table u (a int)"}));
     ASSERT_EQ(ended.status.code, 0) << ended.err;
   }
 

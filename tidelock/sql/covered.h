@@ -14,8 +14,8 @@ namespace tidelock::sql {
 void require_covered(Database& database, std::string_view table, base::Deadline deadline = base::Deadline::never());
 // The same of all tables of this database that Tidelock keeps: those that begin with tidelock_.
 void require_own_covered(Database& database, base::Deadline deadline);
-// The tables that this connection makes from here on are covered, unless they say otherwise. Behind a pooler that is the
-// server's to choose: see afterwards.
+// The tables that this connection makes from here on are covered, unless they say otherwise. Behind a pooler that is
+// the server's to choose: see afterwards.
 void make_covered(Connection& connection);
 
 }  // namespace tidelock::sql
