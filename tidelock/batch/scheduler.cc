@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <tuple>
-#include <utility>
 
 #include "tidelock/batch/run_record.h"
 #include "tidelock/batch/state_tables.h"
@@ -56,7 +55,7 @@ std::size_t first_to_run(const Job& job, const std::vector<WallTime>& moments, W
 }  // namespace
 
 Scheduler::Scheduler(std::span<const Job> jobs, sql::Database& state, SchedulerOptions options)
-    : state_(state), options_(std::move(options)) {
+    : state_(state), options_(options) {
   prepare_state(state);
   for (const auto& job : jobs) {
     if (job.first) first_.push_back(&job);
@@ -100,47 +99,25 @@ std::optional<WallTime> Scheduler::decided_until(const Job& job) const {
   return us ? std::optional(from_us(*us)) : std::nullopt;
 }
 
-std::chrono::microseconds Scheduler::tolerance() const {
-  return std::chrono::ceil<std::chrono::microseconds>(options_.tolerance);
-}
-
-// Whoever decides for this job at the same time comes before or after, as on SQLite.
-WallTime Scheduler::lock_decided(sql::Transaction& tx, const Job& job) const {
-  const auto lock = tx.dialect().row_locks.for_update ? sql::for_update(tx) : std::string();
-  return from_us(tx.one<std::int64_t>("select decided_us from tidelock_schedule where job = ?" + lock, job.name));
-}
-
-void Scheduler::go_back(const Job& job, WallTime now) {
-  const auto before = sql::transact(state_, [&](sql::Transaction& tx) {
-    const auto until = lock_decided(tx, job);
-    if (until <= now + tolerance()) return now;  // Another process was faster.
-    tx.execute("delete from tidelock_run where job = ? and cause = ? and status = ? and scheduled_us > ?", job.name,
-               name(Cause::schedule), name(RunStatus::missed), in_us(now));
-    tx.execute("update tidelock_schedule set decided_us = ? where job = ?", in_us(now), job.name);
-    return until;
-  });
-  if (before == now || !options_.say) return;
-  options_.say(job.name, fmt::format("the clock was set back to {}: what is still to come of the moments until {}, "
-                                     "which were decided already, is decided again",
-                                     in_words(now), in_words(before)));
-}
-
 void Scheduler::decide(const Job& job, WallTime now, std::vector<Due>& due) {
-  const auto decided = *decided_until(job);
-  if (decided > now + tolerance()) return go_back(job, now);
-  const auto next = job.schedule->next(decided);
+  const auto next = job.schedule->next(*decided_until(job));
   if (!next || *next > now) return;
   std::vector<Due> mine;
   sql::transact(state_, [&](sql::Transaction& tx) {
     mine.clear();
-    const Moments moments(*job.schedule, lock_decided(tx, job), now);
+    // Whoever decides for this job at the same time comes before or after, as on SQLite.
+    const auto lock = tx.dialect().row_locks.for_update ? sql::for_update(tx) : std::string();
+    const auto until =
+        from_us(tx.one<std::int64_t>("select decided_us from tidelock_schedule where job = ?" + lock, job.name));
+    const Moments moments(*job.schedule, until, now);
     if (moments.all.empty()) return;  // Another process was faster.
     const auto looked = "; the next look was at " + in_words(now);
     if (moments.left_out > 0) {
       insert_run(tx, scheduled_run(job, moments.last_left_out), RunStatus::missed,
                  fmt::format("nobody was there at this and {} earlier moments{}", moments.left_out - 1, looked));
     }
-    const auto run_from = first_to_run(job, moments.all, now - tolerance());
+    const auto run_from =
+        first_to_run(job, moments.all, now - std::chrono::ceil<std::chrono::microseconds>(options_.tolerance));
     for (std::size_t i = 0; i < moments.all.size(); ++i) {
       const auto run = scheduled_run(job, moments.all[i]);
       if (i < run_from) {

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,7 +14,6 @@
 
 #include "tidelock/batch/job.h"
 #include "tidelock/batch/runs.h"
-#include "tidelock/sql/transaction.h"
 
 namespace tidelock::batch {
 
@@ -25,8 +23,6 @@ struct SchedulerOptions {
   // Where a job begins that was never scheduled before: moments after this one count. Empty: the time of the first
   // decide().
   std::optional<base::WallTime> begin{};
-  // Told that the clock was set back, once for each job that this concerns. May be empty. Never throws.
-  std::function<void(const std::string& job, const std::string& text)> say{};
 };
 
 // A run that was queued, and is to be executed now.
@@ -43,9 +39,7 @@ class Scheduler {
   Scheduler(std::span<const Job> jobs, sql::Database& state, SchedulerOptions options = {});
 
   // Queues what is due at `now` and records what was missed. While a job with `first` is not complete, only that is
-  // queued (once), and the moments of the others wait. When more than the tolerance behind `now` was decided already,
-  // the clock ran ahead and is right again: what was recorded as missed is not, as far as it is still to come, and what
-  // was queued is not queued again.
+  // queued (once), and the moments of the others wait.
   std::vector<Due> decide(base::WallTime now);
 
   // The next moment at which decide() has something to do; empty when there is none.
@@ -55,9 +49,6 @@ class Scheduler {
   bool first_jobs_done(base::WallTime now, std::vector<Due>& due);
   std::optional<base::WallTime> decided_until(const Job& job) const;
   void decide(const Job& job, base::WallTime now, std::vector<Due>& due);
-  void go_back(const Job& job, base::WallTime now);
-  base::WallTime lock_decided(sql::Transaction& tx, const Job& job) const;
-  std::chrono::microseconds tolerance() const;
 
   std::vector<const Job*> scheduled_;
   std::vector<const Job*> first_;

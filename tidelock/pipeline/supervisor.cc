@@ -100,9 +100,6 @@ class Session {
   batch::SchedulerOptions scheduler_options() const {
     batch::SchedulerOptions options;
     if (options_.replay) options.begin = options_.replay->begin;
-    options.say = [this](const std::string& job, const std::string& text) {
-      surroundings_.say({Progress::Kind::note, LogLevel::warning, job, text});
-    };
     return options;
   }
 

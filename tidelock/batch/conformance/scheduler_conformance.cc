@@ -92,31 +92,6 @@ TEST_P(BatchScheduler, AMomentWithinTheToleranceWasNotMissed) {
   });
 }
 
-TEST_P(BatchScheduler, AClockThatRanAheadAndIsSetRightAgainSilencesNoSchedule) {
-  run([](const Place& place) {
-    auto bench = place.bench();
-    const auto jobs = hourly(Missed::none);
-    std::vector<std::string> said;
-    Scheduler scheduler(jobs, bench.state(), {.begin = kMidnight, .say = [&](const auto& job, const auto& text) {
-                                                said.push_back(job + ": " + text);
-                                              }});
-    EXPECT_THAT(hours(scheduler.decide(kMidnight + 1h)), ElementsAre(1));
-    EXPECT_THAT(hours(scheduler.decide(kMidnight + 6h)), ElementsAre(6));  // It is 2 in truth.
-    EXPECT_THAT(hours_with(bench, RunStatus::missed), ElementsAre(2, 3, 4, 5));
-
-    EXPECT_THAT(scheduler.decide(kMidnight + 2h + 30min), IsEmpty());
-    EXPECT_THAT(said, ElementsAre(HasSubstr("hourly: the clock was set back to 2024-03-01T02:30:00")));
-    EXPECT_EQ(scheduler.next(kMidnight + 2h + 30min), kMidnight + 3h);
-    EXPECT_THAT(hours_with(bench, RunStatus::missed), ElementsAre(2));  // The others are still to come.
-    EXPECT_THAT(hours(scheduler.decide(kMidnight + 3h)), ElementsAre(3));
-    EXPECT_THAT(hours(scheduler.decide(kMidnight + 4h)), ElementsAre(4));
-    EXPECT_THAT(hours(scheduler.decide(kMidnight + 5h)), ElementsAre(5));
-    EXPECT_THAT(scheduler.decide(kMidnight + 6h), IsEmpty());  // Was run already.
-    EXPECT_THAT(hours(scheduler.decide(kMidnight + 7h)), ElementsAre(7));
-    EXPECT_EQ(said.size(), 1);
-  });
-}
-
 TEST_P(BatchScheduler, ManyMissedMomentsOfAJobAreSummedUp) {
   run([](const Place& place) {
     auto bench = place.bench();
