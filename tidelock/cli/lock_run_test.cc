@@ -258,9 +258,9 @@ TEST_F(LockRunTest, LeavesASignalIgnoredThatItInheritedSo) {
   EXPECT_EQ(running.wait().status.code, 4);
 }
 
-// SIGTERM comes 2 s after the last renewal, which is sooner than a third of the ttl.
+// SIGTERM comes 7 s after the last renewal, which is sooner than a third of the ttl.
 TEST_F(LockRunTest, RenewsInTimeForALongGrace) {
-  const auto ended = run(lock_run("a", {"--ttl", "8s", "--grace", "5500ms", "--margin", "500ms"}, "sleep 3; exit 3"));
+  const auto ended = run(lock_run("a", {"--ttl", "24s", "--grace", "16500ms", "--margin", "500ms"}, "sleep 9; exit 3"));
   EXPECT_EQ(ended.status.code, 3) << ended.err;
 }
 

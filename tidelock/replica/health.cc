@@ -74,7 +74,8 @@ void look_at_master(base::Runtime& runtime, base::Files& files, const base::Path
   std::string why;
   if (state.position != manifest.position) why = "was changed since";
   if (state.log_bytes > 0) why = fmt::format("has {} bytes of commits in its log", state.log_bytes);
-  if (info && info->inode != manifest.master_inode) why = "was replaced by another file";
+  const bool is_known = manifest.master_inode != 0;  // Not by a manifest of before it was noted.
+  if (info && is_known && info->inode != manifest.master_inode) why = "was replaced by another file";
   health.behind = !why.empty();
   if (*health.behind) health.problems.push_back({Level::warning, "behind its master, which " + why});
 }

@@ -305,6 +305,21 @@ TEST_F(PublisherOnSqliteFiles, AMasterInWalModeIsAheadAlsoWhenItsLogHasBegunAnew
   EXPECT_EQ(look_at_health(runtime_, files_, question).behind, true);
 }
 
+TEST_F(PublisherOnSqliteFiles, AMasterInWalModeThatWasOnlyOpenedAndClosedIsNotAhead) {
+  open_master("sqlite")->script("pragma journal_mode = wal; create table t (i integer)");
+  publish();
+  HealthQuestion question;
+  question.folder = folder_path();
+  question.master = master();
+  {
+    const auto reader = open_master("sqlite");
+    reader->one<int>("select count(*) from t");
+    EXPECT_TRUE(files_.info(base::Path(master()) += "-wal"));
+    EXPECT_EQ(look_at_health(runtime_, files_, question).behind, false);
+  }
+  EXPECT_EQ(look_at_health(runtime_, files_, question).behind, false);
+}
+
 // By one with the same number.
 TEST_F(PublisherOnSqliteFiles, AMasterThatWasReplacedByAnotherFileIsAhead) {
   open_master("sqlite")->script("pragma journal_mode = delete; create table t as select 1 as i");

@@ -31,6 +31,7 @@ base::LineWriter stdout_writer() {
 }
 
 void LogSink::write(std::span<const RecordPtr> records) {
+  const auto lost = log_ != nullptr ? log_->lost() : 0;
   for (const auto& record : records) {
     effective_.clear();
     record->statement->append_effective(effective_, record->values, {});
@@ -50,13 +51,13 @@ void LogSink::write(std::span<const RecordPtr> records) {
                      record->category == LogCategory::warn;
     const auto level = bad ? base::LogLevel::warning : base::LogLevel::info;
     if (log_ != nullptr) {
-      const auto lost = log_->lost();
       log_->write(level, "sql", fields);
-      if (log_->lost() != lost) throw Error(Code::unavailable, "the log could not be written");
     } else {
       end_->write({record->time, level, "sql", fields});
     }
   }
+  // Only now: the log's other places have them all.
+  if (log_ != nullptr && log_->lost() != lost) throw Error(Code::unavailable, "the log could not be written");
 }
 
 }  // namespace tidelock::sql::spy

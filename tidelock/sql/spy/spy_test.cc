@@ -220,17 +220,22 @@ WORLD_TEST(Spy, CountsWhatTheLogLost) {
   const auto written = std::make_shared<base::TextLog>([&](std::string_view) {
     if (broken) throw Error(Code::disk_full, "no room");
   });
-  base::Log log(runtime, base::LogLevel::info, {written});
+  std::string elsewhere;
+  const auto healthy = std::make_shared<base::TextLog>([&](std::string_view text) { elsewhere += text; });
+  base::Log log(runtime, base::LogLevel::info, {written, healthy});
   const auto db = open_shop(runtime, files);
   const auto spy = std::make_shared<Spy>(runtime, files, Options{.sinks = {std::make_shared<LogSink>(log)}});
   db->observe(spy);
-  db->execute("select 1");
-  ASSERT_TRUE(spy->flush(runtime.in(10s)));
-  EXPECT_EQ(spy->dropped(), 1U);
+  for (const auto* const sql : {"select 11", "select 12"}) {
+    db->execute(sql);
+    ASSERT_TRUE(spy->flush(runtime.in(10s)));
+    EXPECT_THAT(elsewhere, HasSubstr(sql)) << "its other place can be written";
+  }
+  EXPECT_EQ(spy->dropped(), 2U);
   broken = false;
   db->execute("select 2");
   ASSERT_TRUE(spy->flush(runtime.in(10s)));
-  EXPECT_EQ(spy->dropped(), 1U);
+  EXPECT_EQ(spy->dropped(), 2U);
 }
 
 // Reports of statements that do not end need statements that do not end.

@@ -21,6 +21,8 @@ constexpr std::uint32_t kBlockBytes = 262144;  // What is hashed at once; no pag
 constexpr std::size_t kFormatOffset = 18;  // Two bytes: to write, to read. 1: rollback journal, 2: WAL.
 constexpr std::size_t kChangesOffset = 24;
 constexpr std::size_t kHeaderBytes = 100;
+// Of the write-ahead log: a shorter one holds nothing.
+constexpr std::uint64_t kLogHeaderBytes = 32;
 
 std::uint64_t big_endian(std::span<const std::byte> bytes) {
   std::uint64_t number = 0;
@@ -46,7 +48,8 @@ std::string fingerprint(base::File& file) {
 std::string fingerprint_with_log(base::Files& files, base::File& file, const base::Path& path) {
   auto text = fingerprint(file) + "/";
   try {
-    return text + fingerprint(*files.open(base::Path(path) += "-wal", base::OpenMode::read));
+    const auto log = files.open(base::Path(path) += "-wal", base::OpenMode::read);
+    return log->size() < kLogHeaderBytes ? text : text + fingerprint(*log);  // Made by who opened it, and empty.
   } catch (const Error& error) {
     if (error.code() == Code::not_found) return text;  // Whoever had it open last took it away.
     throw;
