@@ -1,5 +1,6 @@
 #include "tidelock/sql/covered.h"
 
+#include <optional>
 #include <string>
 
 #include "tidelock/base/error.h"
@@ -25,7 +26,7 @@ void refuse_any(Rows rows) {
 
 }  // namespace
 
-void require_covered(Database& database, std::string_view table, base::Deadline deadline) {
+void require_covered(Database& database, std::string_view table, std::optional<base::Deadline> deadline) {
   if (!depends_on_table(database.dialect())) return;
   const auto name = parse_table_name(table, database.dialect());
   auto connection = database.connect(deadline);

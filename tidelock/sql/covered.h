@@ -2,6 +2,7 @@
 // on the table's storage engine; elsewhere every table is covered, and nothing is asked.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "tidelock/base/time.h"
@@ -10,8 +11,8 @@
 namespace tidelock::sql {
 
 // Errors: unsupported, with the table and its engine; invalid_argument unless `table` is name or schema.name. A view
-// passes, whatever it shows.
-void require_covered(Database& database, std::string_view table, base::Deadline deadline = base::Deadline::never());
+// passes, whatever it shows. Waits for a connection as Database::connect() does.
+void require_covered(Database& database, std::string_view table, std::optional<base::Deadline> deadline = std::nullopt);
 // The same of all tables of this database that Tidelock keeps: those that begin with tidelock_.
 void require_own_covered(Database& database, base::Deadline deadline);
 // The tables that this connection makes from here on are covered, unless they say otherwise. Behind a pooler that is

@@ -78,7 +78,8 @@ class Row {
 // query. While it runs its connection runs nothing else (Error: misuse). Belongs to one task at a time.
 // A statement that writes and returns rows (insert … returning) outside a transaction is committed behind its last row:
 // that it was, is known when next() returned false. Destroyed before, it is still carried out, and nobody hears whether
-// its commit failed. On PostgreSQL it is committed, and its rows are in memory, before the first one is given.
+// its commit failed. That is SQLite; elsewhere it is committed, and its rows are in memory, before the first one is
+// given.
 class Rows {
  public:
   class Iterator {

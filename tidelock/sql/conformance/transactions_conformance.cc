@@ -411,6 +411,14 @@ TEST_P(SqlTransactions, BulkOnAConnectionIsATransactionOfItsOwn) {
     EXPECT_THROW_CODE(connection.bulk("t", {"nothing"}), Code::statement_invalid);
     EXPECT_THROW_CODE(connection.bulk("t", {}), Code::invalid_argument);
     EXPECT_EQ(connection.one<int>("select 1"), 1);
+    if (!db->dialect().savepoints) return;
+    auto tx = connection.begin();
+    tx.execute("insert into t values (9000, 'y')");
+    auto savepoint = tx.savepoint();
+    EXPECT_THROW_CODE(tx.bulk("nowhere", {"a"}), Code::statement_invalid);
+    savepoint.rollback();
+    tx.commit();
+    EXPECT_EQ(connection.one<int>("select count(*) from t where b = 'y'"), 1);
   });
 }
 

@@ -86,7 +86,12 @@ void Interrupter::interrupt(Reason reason) noexcept {
   const base::LocalGuard guard(mutex_);
   if (!running_ || this->reason() != Reason::none) return;
   reason_.store(reason, std::memory_order_release);
-  api_.interrupt(connection_);
+  if (!held_) api_.interrupt(connection_);
+}
+
+void Interrupter::set_held(bool held) {
+  const base::LocalGuard guard(mutex_);
+  held_ = held;
 }
 
 Interrupter::Reason Interrupter::look() {

@@ -61,6 +61,19 @@ class Interrupter {
   void begin(base::Deadline deadline) TIDELOCK_EXCLUDES(mutex_);
   void end() TIDELOCK_EXCLUDES(mutex_);
 
+  // While one lives a reason is remembered, and the engine not interrupted: what begins or ends a transaction is seen
+  // through, or nobody would know whether it was.
+  class Hold {
+   public:
+    explicit Hold(Interrupter& interrupter) : interrupter_(interrupter) { interrupter_.set_held(true); }
+    ~Hold() { interrupter_.set_held(false); }
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+
+   private:
+    Interrupter& interrupter_;
+  };
+
   // Does nothing when no statement runs. The first reason counts.
   void interrupt(Reason reason) noexcept TIDELOCK_EXCLUDES(mutex_);
 
@@ -70,6 +83,8 @@ class Interrupter {
   Reason look();
 
  private:
+  void set_held(bool held) TIDELOCK_EXCLUDES(mutex_);
+
   const Api& api_;
   duckdb_connection connection_;
   base::Runtime& runtime_;
@@ -79,6 +94,7 @@ class Interrupter {
   std::atomic<Reason> reason_{Reason::none};
   base::LocalMutex mutex_;
   bool running_ TIDELOCK_GUARDED_BY(mutex_) = false;
+  bool held_ TIDELOCK_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace tidelock::sql::duckdb

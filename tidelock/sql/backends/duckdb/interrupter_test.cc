@@ -1,5 +1,6 @@
 #include "tidelock/sql/backends/duckdb/interrupter.h"
 
+#include <array>
 #include <atomic>
 #include <memory>
 
@@ -77,6 +78,20 @@ WORLD_TEST(DuckDbInterrupter, LooksAtTheClockItself) {
   interrupter.end();
 }
 
+WORLD_TEST(DuckDbInterrupter, RemembersWhatComesWhileATransactionBeginsOrEnds) {
+  const auto api = counting_api();
+  Watchdog watchdog(runtime);
+  Interrupter interrupter(api, nullptr, runtime, watchdog);
+  interrupter.begin(kNever);
+  {
+    const Interrupter::Hold hold(interrupter);
+    interrupter.interrupt(Reason::cancelled);
+    EXPECT_EQ(interrupts, 0);
+  }
+  EXPECT_EQ(interrupter.look(), Reason::cancelled);
+  interrupter.end();
+}
+
 class DuckDbInterrupt : public testing::DuckDbTest {
  protected:
   // Calls it from another task, again and again, while this lives.
@@ -126,6 +141,42 @@ TEST_F(DuckDbInterrupt, ATimeoutDoomsTheTransaction) {
   EXPECT_THROW_CODE(statement->start({}, runtime_.in(20ms)); statement->next(), Code::timeout);
   EXPECT_THROW_CODE(a->commit(false), Code::timeout);
   EXPECT_EQ(number(*a, "select count(*) from t"), 0);
+}
+
+TEST_F(DuckDbInterrupt, WhatWasCommittedBeforeItsRowsAreReadIsNotSaidToBeStopped) {
+  const auto a = session();
+  run(*a, "create table t (i bigint)");
+  const auto by_value = a->prepare("insert into t values (?), (2) returning i", base::Deadline::never());
+  const auto by_itself = a->prepare("insert into t values (1), (2) returning i", base::Deadline::never());
+  const auto read_two = [&](Prepared& statement) {
+    a->cancel();
+    EXPECT_TRUE(statement.next());
+    EXPECT_TRUE(statement.next());
+    EXPECT_FALSE(statement.next());
+  };
+  by_value->start(std::array{ValueView(std::int64_t{1})}, base::Deadline::never());
+  read_two(*by_value);
+  by_itself->start({}, base::Deadline::never());
+  read_two(*by_itself);
+  EXPECT_EQ(number(*a, "select count(*) from t"), 4);
+}
+
+// Somebody cancels all the time: what takes part of a script is there, and what does not is not.
+TEST_F(DuckDbInterrupt, ACancelNeverMeetsTheBeginOrTheCommitOfAStatement) {
+  const auto a = session();
+  run(*a, "create table t (i bigint)");
+  auto canceller = keep_calling([&] { a->cancel(); });
+  std::int64_t done = 0;
+  for (int i = 0; i < 300; ++i) {
+    try {
+      a->run_script("insert into t values (1)", base::Deadline::never());
+      ++done;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::cancelled) << error.what();
+    }
+  }
+  canceller = {};
+  EXPECT_EQ(number(*a, "select count(*) from t"), done);
 }
 
 // It waits for a transaction that still needs old rows, inside one step of the engine.

@@ -91,17 +91,19 @@ void DuckPrepared::open_result() {
   session_.set_streaming(streaming_);
   const auto count = api_.column_count(&result);
   for (idx_t i = 0; i < count; ++i) names_.push_back(columns_.emplace_back(api_, result, i).name());
-  if (!streaming_ && transaction_) transaction_->commit();
+  if (streaming_) return;
+  if (transaction_) transaction_->commit();
+  committed_ = is_change(type) && !session_.in_transaction();
 }
 
 bool DuckPrepared::next() {
   if (!running_) return false;
-  if (session_.interrupter().reason() != Interrupter::Reason::none) stop(session_.interrupted());
+  if (!committed_ && session_.interrupter().reason() != Interrupter::Reason::none) stop(session_.interrupted());
   return ++row_ < rows_ || fetch();
 }
 
 bool DuckPrepared::fetch() {
-  if (session_.interrupter().look() != Interrupter::Reason::none) stop(session_.interrupted());
+  if (!committed_ && session_.interrupter().look() != Interrupter::Reason::none) stop(session_.interrupted());
   auto* chunk = api_.fetch_chunk(result_.get());
   if (chunk == nullptr) {  // The engine is through with it, well or not.
     session_.set_streaming(streaming_ = false);
@@ -139,6 +141,7 @@ void DuckPrepared::close() noexcept {
   result_.reset();
   if (std::exchange(streaming_, false)) session_.drop_stream();
   running_.reset();
+  committed_ = false;
   row_ = rows_ = 0;
 }
 

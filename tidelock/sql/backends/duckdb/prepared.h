@@ -50,6 +50,7 @@ class DuckPrepared final : public Prepared {
 
   // Of the current execution.
   std::optional<StatementTransaction> transaction_;
+  bool committed_ = false;  // Its rows are in memory, and nothing undoes it any more.
   std::optional<Running> running_;
   ResultHandle result_;
   ChunkHandle chunk_;

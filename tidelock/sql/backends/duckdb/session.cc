@@ -172,17 +172,20 @@ void DuckSession::rollback() noexcept {
 }
 
 void DuckSession::begin_statement() {
+  const Interrupter::Hold hold(interrupter_);
   control(begin_, "begin transaction");
   in_statement_ = true;
   wrote_ = false;
 }
 
 void DuckSession::commit_statement() {
+  const Interrupter::Hold hold(interrupter_);
   in_statement_ = false;
   control(commit_, "commit", wrote_);
 }
 
 void DuckSession::rollback_statement() noexcept {
+  const Interrupter::Hold hold(interrupter_);
   in_statement_ = false;
   try {
     control(rollback_, "rollback");

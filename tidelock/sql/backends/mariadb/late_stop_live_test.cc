@@ -58,6 +58,7 @@ class MariadbLateStops : public testing::MariadbTest {
     }
     EXPECT_EQ(logged(), undone ? 0 : 1);
     EXPECT_TRUE(came || undone);
+    connection.set_statement_timeout(kNoTimeout);
     EXPECT_EQ(connection.one<int>("select 1"), 1);
   }
 
@@ -80,10 +81,10 @@ TEST_F(MariadbLateStops, WhatHasWrittenIsNotSaidToBeUndone) {
 
 TEST_F(MariadbLateStops, AQueryThatIsOverItsTimeBetweenTwoRowsSaysSo) {
   auto connection = db_->connect();
-  connection.set_statement_timeout(50ms);
+  connection.set_statement_timeout(1s);
   auto rows = connection.query("select seq + 0 from seq_1_to_1000000");
   ASSERT_TRUE(rows.next());
-  for (const auto deadline = runtime_.in(60ms); !deadline.passed(runtime_.now());) runtime_.yield();
+  for (const auto deadline = runtime_.in(1100ms); !deadline.passed(runtime_.now());) runtime_.yield();
   EXPECT_THROW_CODE(while (rows.next());, Code::timeout);
   connection.set_statement_timeout(kNoTimeout);
   EXPECT_EQ(connection.one<int>("select 1"), 1);

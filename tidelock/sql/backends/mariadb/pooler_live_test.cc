@@ -76,6 +76,17 @@ TEST_F(MariadbPoolers, TablesOfOurOwnAreMadeThroughOne) {
   EXPECT_TRUE(has_tables(*db, schema, base::Deadline::never()));
 }
 
+TEST_F(MariadbPoolers, WhatATransactionHadForItselfIsTakenBackBehindIt) {
+  const auto db = open("busy_timeout=9s");
+  auto connection = db->connect();
+  for (int i = 0; i < 2; ++i) {
+    auto tx = connection.begin({.lock_timeout = 7s});
+    EXPECT_EQ(tx.one<int>("select @@innodb_lock_wait_timeout"), 7);
+    tx.commit();
+    EXPECT_EQ(connection.one<int>("select @@innodb_lock_wait_timeout"), 9);
+  }
+}
+
 TEST_F(MariadbPoolers, AllElseWorksAsWithoutOne) {
   const auto db = open("max_connections=2");
   {

@@ -163,7 +163,6 @@ void MariadbSession::check_allowed(const StatementKind& kind, std::string_view s
 
 // What a transaction had for itself is taken back before the next statement outside of one.
 void MariadbSession::restore_settings() {
-  if (pooled_) return;  // Each transaction brings its own.
   const auto seconds = lock_seconds(settings_.busy_timeout);
   std::string text;
   if (lock_seconds_ != seconds) text += set_lock_seconds(seconds);

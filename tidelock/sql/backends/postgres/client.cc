@@ -307,10 +307,12 @@ void Client::start_following(std::string_view about) {
 ResultHandle Client::describe(const std::string& sql, std::string_view about) {
   ResultHandle described;
   const auto all = [&] {
+    std::optional<Error> failure;
     while (auto result = next_result()) {
-      if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR) throw error(result.get(), about);
+      if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR && !failure) failure = error(result.get(), about);
       described = std::move(result);
     }
+    if (failure) throw *failure;
   };
   sent(PQsendPrepare(get(), "", sql.c_str(), 0, nullptr));
   all();

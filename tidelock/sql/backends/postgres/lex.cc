@@ -144,8 +144,10 @@ bool changes_rows_at(const std::vector<Token>& all, std::size_t at) {
   return all[at].is("INSERT") || all[at].is("DELETE") || all[at].is("MERGE");
 }
 
-bool names_access(const Token& token) {
-  return is_one_of(name_of(token), {"transaction", "transaction_read_only", "default_transaction_read_only"});
+// Of a SET or RESET: whether what only reads may write from there on. What else there is to a transaction may be set.
+bool sets_access_at(const std::vector<Token>& all, std::size_t at) {
+  if (is_one_of(name_of(all[at]), {"transaction_read_only", "default_transaction_read_only"})) return true;
+  return at > 0 && all[at].is("WRITE") && all[at - 1].is("READ");
 }
 
 // What the word at `at`, which '(' follows, is there.
@@ -192,7 +194,7 @@ Effects effects(std::string_view sql) {
                        is_one_of(first, {"insert", "update", "delete", "merge", "select", "values", "table", "with"})};
   for (std::size_t i = 0; i < all.size(); ++i) {
     anything.changes_rows = anything.changes_rows || changes_rows_at(all, i);
-    anything.sets_access = anything.sets_access || (is_one_of(first, {"set", "reset"}) && names_access(all[i]));
+    anything.sets_access = anything.sets_access || (is_one_of(first, {"set", "reset"}) && sets_access_at(all, i));
   }
   if (!anything.is_about_rows || begin != all.begin()) return anything;
   Effects seen = anything;

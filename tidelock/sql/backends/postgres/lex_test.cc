@@ -98,7 +98,9 @@ TEST(PostgresLex, WhatSaysWhetherATransactionMayWriteIsNoticed) {
     EXPECT_TRUE(effects(sql).sets_access) << sql;
   }
   for (const auto* const sql :
-       {"set local work_mem = '1MB'", "update t set transaction = 1", "select 1", "reset all"}) {
+       {"set local work_mem = '1MB'", "update t set transaction = 1", "select 1", "reset all",
+        "set transaction snapshot '00000003-1'", "set transaction isolation level repeatable read, read only",
+        "set transaction read only, deferrable"}) {
     EXPECT_FALSE(effects(sql).sets_access) << sql;
   }
 }

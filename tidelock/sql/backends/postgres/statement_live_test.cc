@@ -1,4 +1,6 @@
 // What a statement has done that fails, is lost, is stopped or is refused: as it is told, and as the tables have it.
+#include <sys/mman.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -152,9 +154,9 @@ TEST_F(PostgresStatementLive, WhatIsOverTheLimitsOfTheServerIsRefusedAndTheConne
   const auto session = connection.session_id();
   constexpr std::size_t kMoreThanAnInt = std::size_t{9} << 30;
   // Never touched, so that there need not be so much memory.
-  const std::unique_ptr<void, void (*)(void*)> memory(std::calloc(kMoreThanAnInt, 1), std::free);
-  ASSERT_NE(memory, nullptr);
-  const auto* const bytes = static_cast<const std::byte*>(memory.get());
+  void* const memory = ::mmap(nullptr, kMoreThanAnInt, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) GTEST_SKIP() << "9 GiB of addresses are not to be had here";
+  const auto* const bytes = static_cast<const std::byte*>(memory);
   for (const std::size_t size : {std::size_t{1} << 30, std::size_t{5} << 30, kMoreThanAnInt}) {
     EXPECT_EQ(error_of([&] { connection.execute("insert into t (a) values (?)", BlobView(bytes, size)); }).code(),
               Code::too_large);
@@ -166,6 +168,7 @@ TEST_F(PostgresStatementLive, WhatIsOverTheLimitsOfTheServerIsRefusedAndTheConne
   const auto too_many = error_of([&] { connection.prepare(many + ")"); });
   EXPECT_EQ(too_many.code(), Code::too_large) << too_many.what();
   EXPECT_EQ(connection.one<std::int64_t>("select pg_backend_pid()"), session);
+  ::munmap(memory, kMoreThanAnInt);
 }
 
 TEST_F(PostgresStatementLive, ABulkLoadThatIsCancelledEndsWithTheNextRowsThatAreSent) {
