@@ -212,9 +212,10 @@ WORLD_TEST(SqlPool, WhoWaitsIsServedAlsoWhenTheDatabaseHasGone) {
 }
 
 WORLD_TEST(SqlPool, OptionsOutOfTheirRangeAreRefused) {
-  const auto refused = [](const DatabaseOptions& options) {
+  const auto url = base::Url::parse("memory:");
+  const auto refused = [&](const DatabaseOptions& options) {
     auto read = options;
-    base::UrlParams none(base::Url::parse("memory:"));
+    base::UrlParams none(url);
     EXPECT_THROW_CODE(read.read(none), Code::invalid_argument);
   };
   refused({.max_connections = 0});
@@ -226,7 +227,7 @@ WORLD_TEST(SqlPool, OptionsOutOfTheirRangeAreRefused) {
   refused({.max_lifetime = 0s});
   refused({.max_idle = -1s});
   DatabaseOptions fits{.max_connections = 10'000, .checkout_timeout = base::Duration::max(), .max_lifetime = 1s};
-  base::UrlParams none(base::Url::parse("memory:"));
+  base::UrlParams none(url);
   EXPECT_NO_THROW(fits.read(none));
 }
 
