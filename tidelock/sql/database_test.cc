@@ -125,6 +125,7 @@ WORLD_TEST(SqlPool, ASessionThatTheServerClosedIsReplaced) {
   db->measure(metrics);
   db->connect();
   script.hung_up = true;
+  runtime.sleep_for(1ms);
   db->connect();
   EXPECT_EQ(script.opened, 2);
   EXPECT_EQ(script.open, 1);

@@ -11,16 +11,24 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// While others wait: how long a task may go on taking the connection that it gave back, how soon it has to come, and
-// how often it is looked whether it did.
+// While others wait: how long a task may go on taking the connection that it gave back, and how soon it has to come.
 constexpr base::Duration kTurn = 2ms;
 constexpr base::Duration kComeBack = 200us;
-constexpr base::Duration kLook = 1ms;
+// How often it is looked whether it did: within these, after a part of the time since somebody was last found missing.
+constexpr base::Duration kLookSoonest = 1ms;
+constexpr base::Duration kLookLatest = 16ms;
+constexpr int kLookPart = 16;
+// Who waited for this long is not overtaken any more, and how far back in line it is looked for who had a connection
+// last.
+constexpr base::Duration kOvertakenFor = 20ms;
+constexpr std::size_t kLineLook = 64;
 // What a task that was waited for in vain costs, in tasks that came, and how much those can earn.
 constexpr int kMistake = 16;
 constexpr int kCreditMost = 128;
 
-// A session of a server that was idle for so long is asked before it is handed out, and answers within this time.
+// A session of a server is looked at when it is handed out, to see whether it is still there, unless it just was.
+constexpr base::Duration kSeenFor = 200us;
+// One that was idle for so long is asked besides, and answers within this time.
 constexpr base::Duration kAskAfter = 30s;
 constexpr base::Duration kAnswerWithin = 5s;
 // Who has less time than this takes it as it is: no answer would say only that there was no time for one.
@@ -49,7 +57,8 @@ Pool::Pool(base::Runtime& runtime, std::unique_ptr<Driver> driver, DatabaseOptio
       options_(std::move(options)),
       name_(std::move(name)),
       breaker_(dialect_.is_server ? std::make_unique<base::CircuitBreaker>(runtime, name_, breaker_options())
-                                  : nullptr) {
+                                  : nullptr),
+      well_since_(runtime.now()) {
   slots_.reserve(options_.max_connections);
   for (std::size_t i = 0; i < options_.max_connections; ++i) {
     slots_.push_back(std::make_unique<Slot>(*this, i + 1, options_.statement_cache));
@@ -125,10 +134,17 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline, const std::stop_tok
   return slot->link;
 }
 
+// The one that the task gave back itself just now, or the one used last: one core's caches have what both sides need.
 Pool::Slot* Pool::take_idle(std::uint64_t task, base::Instant now) {
   if (idle_.empty()) return nullptr;
-  auto& slot = *idle_.back();
-  idle_.pop_back();
+  auto chosen = std::prev(idle_.end());
+  for (auto each = idle_.rbegin(); each != idle_.rend() && now - (*each)->idle_since <= kTurn; ++each) {
+    if ((*each)->task != task) continue;
+    chosen = std::prev(each.base());
+    break;
+  }
+  auto& slot = **chosen;
+  idle_.erase(chosen);
   slot.turn_since = now;
   slot.comes_back = false;
   lend(slot, task, now);
@@ -147,11 +163,10 @@ Pool::Slot* Pool::take_kept(std::uint64_t task, base::Instant now) {
 }
 
 // Where others wait: for its task, which is expected straight back.
-bool Pool::keep(Slot& slot) noexcept {
-  const auto now = runtime_.now();
+bool Pool::keep(Slot& slot, base::Instant now) noexcept {
   pass_on_overdue(now);
   const bool expected = slot.comes_back && watcher_ != nullptr && now - slot.turn_since < kTurn && slot.link.is_open();
-  departures_[slot.task % departures_.size()] = {slot.task, now, expected};
+  departures_[slot.task % departures_.size()] = {slot.task, &slot, now, expected};
   if (!expected) return false;
   const bool pays = credit_ >= 0;
   credit_ = std::max(credit_ - kMistake, -kCreditMost);  // Until it comes.
@@ -161,32 +176,39 @@ bool Pool::keep(Slot& slot) noexcept {
   return true;
 }
 
-// Whether the task gave a connection back a moment ago. Whom it woke may have run in its stead meanwhile.
-bool Pool::came_back(std::uint64_t task, base::Instant now) {
+// What the task gave back a moment ago, if it did. Whom it woke may have run in its stead meanwhile.
+const Pool::Slot* Pool::came_back(std::uint64_t task, base::Instant now) {
   auto& left = departures_[task % departures_.size()];
-  if (left.task != task || now > base::later(left.at, kTurn)) return false;
+  if (left.task != task || now > base::later(left.at, kTurn)) return nullptr;
   if (left.expected) credit_ = std::min(credit_ + kMistake + 1, kCreditMost);
-  left = {};
-  return true;
+  return std::exchange(left, {}).slot;
 }
 
-// Gives what its task did not come back for to the first in line.
-void Pool::pass_on_overdue(base::Instant now) noexcept {
+// Gives what its task did not come back for to the first in line. True if there was any.
+bool Pool::pass_on_overdue(base::Instant now) noexcept {
+  bool any = false;
   while (!kept_.empty() && now - kept_.front()->kept_since > kComeBack) {
     auto& slot = *kept_.front();
     kept_.erase(kept_.begin());
     auto& left = departures_[slot.task % departures_.size()];
     if (left.task == slot.task) left.expected = false;  // It may come now, and it was a mistake.
     if (auto* const woken = pass_on(slot)) woken->notify_all();
+    any = true;
   }
+  return any;
+}
+
+// Seldom where all goes well: each look wakes a task. What lies idle meanwhile is a small part of what was in use.
+base::Instant Pool::next_look(base::Instant now) const {
+  return base::later(now, std::clamp((now - well_since_) / kLookPart, kLookSoonest, kLookLatest));
 }
 
 // From time to time, as long as something was kept in the last turn.
 void Pool::watch(Waiter& watcher, base::Instant now) {
   const base::LocalGuard guard(mutex_);
-  pass_on_overdue(now);
+  if (pass_on_overdue(now)) well_since_ = now;
   if (watcher_ == &watcher && kept_.empty() && now - last_kept_ >= kTurn) watcher_ = nullptr;
-  watcher.look_at = watcher_ == &watcher ? base::Deadline(base::later(now, kLook)) : base::Deadline::never();
+  watcher.look_at = watcher_ == &watcher ? base::Deadline(next_look(now)) : base::Deadline::never();
 }
 
 // Nobody would notice that a task does not come back.
@@ -214,7 +236,8 @@ void Pool::make_ready(Slot& slot, base::Deadline until, const std::stop_token& s
     // Not all that were opened together are old together.
     const auto tenth = static_cast<std::uint64_t>(options_.max_lifetime.count() / 10);
     const auto earlier = base::Duration(static_cast<std::int64_t>(tenth == 0 ? 0 : runtime_.random() % tenth));
-    slot.old_at = base::later(runtime_.now(), options_.max_lifetime - earlier);
+    slot.seen_at = runtime_.now();
+    slot.old_at = base::later(slot.seen_at, options_.max_lifetime - earlier);
   }
   count(&Measures::opened);
 }
@@ -256,9 +279,12 @@ void Pool::close_if_spent(Slot& slot, base::Deadline until, const std::stop_toke
   const auto ask = [&] { return now - slot.idle_since >= kAskAfter && !until.passed(base::later(now, kTimeToAnswer)); };
   if (now >= slot.old_at) {
     count(&Measures::old);
+  } else if (now - slot.seen_at <= kSeenFor) {
+    return;
   } else if (slot.link.has_hung_up() || (ask() && !answers())) {
     count(&Measures::broken);
   } else {
+    slot.seen_at = now;
     return;
   }
   slot.link.close();
@@ -305,11 +331,11 @@ Pool::Waiter& Pool::enqueue(std::uint64_t task, base::Instant now) {
   spare_waiters_.pop_back();
   waiter.task = task;
   waiter.since = now;
-  waiter.comes_back = came_back(task, now);
+  waiter.had = came_back(task, now);
   waiter.look_at = base::Deadline::never();
-  if (waiter.comes_back && watcher_ == nullptr) {
+  if (waiter.had != nullptr && watcher_ == nullptr) {
     watcher_ = &waiter;
-    waiter.look_at = base::later(now, kLook);
+    waiter.look_at = next_look(now);
     last_kept_ = now;
   }
   waiter.granted.store(nullptr, std::memory_order_relaxed);
@@ -384,7 +410,7 @@ void Pool::expire(Link& link) noexcept {
 }
 
 void Pool::put_back(Slot& slot) noexcept {
-  const auto now = dialect_.is_server ? runtime_.now() : base::Instant{};
+  const auto now = runtime_.now();
   base::Signal* woken = nullptr;
   Slot* unused = nullptr;
   {
@@ -392,7 +418,7 @@ void Pool::put_back(Slot& slot) noexcept {
     slot.idle_since = now;
     slot.lease = 0;
     --in_use_;
-    if (waiters_.empty() || !keep(slot)) woken = pass_on(slot);
+    if (waiters_.empty() || !keep(slot, now)) woken = pass_on(slot);
     if (dialect_.is_server) unused = take_unused(now);
     if (measures_) [[unlikely]]
       report();
@@ -401,15 +427,28 @@ void Pool::put_back(Slot& slot) noexcept {
   close_unused(unused, now);
 }
 
-// To who waits longest, or to the idle ones.
+// Who waits longest, or among those behind it, as long as its wait is short, who had this connection last.
+Pool::Waiter& Pool::take_waiter(const Slot& slot, base::Instant now) noexcept {
+  auto chosen = waiters_.begin();
+  if (now - (*chosen)->since < kOvertakenFor) {
+    const auto end = chosen + static_cast<std::ptrdiff_t>(std::min(waiters_.size(), kLineLook));
+    const auto own =
+        std::find_if(chosen, end, [&](const Waiter* each) { return each->had == nullptr || each->had == &slot; });
+    if (own != end) chosen = own;
+  }
+  auto& waiter = **chosen;
+  waiters_.erase(chosen);
+  return waiter;
+}
+
+// To who is next in line, or to the idle ones.
 base::Signal* Pool::pass_on(Slot& slot) noexcept {
   if (!waiters_.empty()) {
-    auto& waiter = *waiters_.front();
-    waiters_.pop_front();
     const auto now = runtime_.now();
+    auto& waiter = take_waiter(slot, now);
     if (measures_) measures_->waits.observe(now - waiter.since);
     lend(slot, waiter.task, now);
-    slot.comes_back = waiter.comes_back;
+    slot.comes_back = waiter.had != nullptr;
     if (watcher_ == &waiter) end_watch();
     waiter.granted.store(&slot, std::memory_order_release);
     return waiter.signal.get();

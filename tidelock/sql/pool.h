@@ -57,7 +57,8 @@ class Pool {
     base::Instant turn_since{};  // When its task got it, whatever it gave back and took again since.
     base::Instant kept_since{};  // Given back while others wait; see kept_.
     bool comes_back = false;     // Its task is expected straight back: it came so before.
-    base::Instant idle_since{};  // Of a session of a server, as is the next.
+    base::Instant idle_since{};  // Given back.
+    base::Instant seen_at{};     // Of a session of a server, as is the next: it had not hung up.
     base::Instant old_at{};      // Past its max_lifetime.
     Slot(Pool& pool, std::uint64_t id, std::size_t statement_cache) : link(pool, id, statement_cache) {}
   };
@@ -67,13 +68,14 @@ class Pool {
     std::unique_ptr<base::Signal> signal;
     std::uint64_t task = 0;
     base::Instant since{};
-    bool comes_back = false;                           // It came straight back.
+    const Slot* had = nullptr;                         // What it gave back before, if it came straight back.
     base::Deadline look_at = base::Deadline::never();  // As watcher_, after what is kept.
     std::atomic<Slot*> granted = nullptr;              // Lent to it.
   };
   // Of a task that gave back a connection which others wait for.
   struct Departure {
     std::uint64_t task = 0;
+    const Slot* slot = nullptr;
     base::Instant at = base::Instant::min();
     bool expected = false;  // Straight back.
   };
@@ -94,9 +96,11 @@ class Pool {
   Link& lend(Slot& slot, std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
   Slot* take_idle(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
   Slot* take_kept(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
-  bool keep(Slot& slot) noexcept TIDELOCK_REQUIRES(mutex_);  // False: its turn is over.
-  bool came_back(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
-  void pass_on_overdue(base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
+  bool keep(Slot& slot, base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);  // False: its turn is over.
+  Waiter& take_waiter(const Slot& slot, base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
+  const Slot* came_back(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
+  bool pass_on_overdue(base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
+  base::Instant next_look(base::Instant now) const TIDELOCK_REQUIRES(mutex_);
   void watch(Waiter& watcher, base::Instant now) TIDELOCK_EXCLUDES(mutex_);
   void end_watch() noexcept TIDELOCK_REQUIRES(mutex_);
   Waiter& enqueue(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
@@ -130,6 +134,7 @@ class Pool {
   std::vector<Slot*> kept_ TIDELOCK_GUARDED_BY(mutex_);      // For tasks expected straight back, the longest first.
   Waiter* watcher_ TIDELOCK_GUARDED_BY(mutex_) = nullptr;    // Looks after what is kept; without it nothing is.
   base::Instant last_kept_ TIDELOCK_GUARDED_BY(mutex_){};
+  base::Instant well_since_ TIDELOCK_GUARDED_BY(mutex_);  // When a watcher last found that a task did not come.
   std::array<Departure, 64> departures_ TIDELOCK_GUARDED_BY(mutex_);  // By task; another may take the place.
   int credit_ TIDELOCK_GUARDED_BY(mutex_) = 0;  // Whether keeping pays: earned by tasks that came straight back.
   std::vector<std::unique_ptr<Waiter>> all_waiters_ TIDELOCK_GUARDED_BY(mutex_);

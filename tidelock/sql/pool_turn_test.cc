@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,7 +21,10 @@ using testing::Script;
 // As docs/decisions/pool-in-turn.md has them.
 constexpr base::Duration kTurn = 2ms;
 constexpr base::Duration kComeBack = 200us;
-constexpr base::Duration kLook = 1ms;
+constexpr base::Duration kLookSoonest = 1ms;
+constexpr base::Duration kLookLatest = 16ms;
+constexpr int kLookPart = 16;
+constexpr base::Duration kOvertakenFor = 20ms;
 
 // Tasks that take the only connection `rounds` times for 100 us each and come straight back, the first of which has it
 // before the next one comes. Calls `used(who)` each time.
@@ -84,7 +89,7 @@ WORLD_TEST(SqlPoolTurn, WhatItsTaskDoesNotComeBackForGoesToTheFirstInLine) {
   for (auto& task : tasks) task.join();
   ASSERT_FALSE(idle.gaps.empty());
   EXPECT_GT(std::ranges::max(idle.gaps), 0us);
-  EXPECT_LE(std::ranges::max(idle.gaps), kComeBack + kLook);
+  EXPECT_LE(std::ranges::max(idle.gaps), kComeBack + kLookSoonest);
   EXPECT_EQ(std::ranges::count_if(idle.gaps, [](auto gap) { return gap > 0us; }), 1);  // Then it is not waited for.
 }
 
@@ -108,6 +113,104 @@ WORLD_TEST(SqlPoolTurn, AmongTasksThatSoonStayAwayNobodyIsWaitedForAgainAndAgain
   for (auto& task : tasks) task.join();
   EXPECT_GT(idle.gaps.size(), 200U);
   EXPECT_LE(std::ranges::count_if(idle.gaps, [](auto gap) { return gap > 0us; }), 5);
+}
+
+// Those of the other connection would go before it for as long as the one it had is taken.
+WORLD_TEST(SqlPoolTurn, WhoHadAConnectionThatIsTakenForLongIsNotOvertakenForLong) {
+  Script script;
+  const auto db = make_fake(runtime, script, {.max_connections = 2});
+  bool over = false;
+  base::Duration longest{};
+  std::vector<base::Task> tasks;
+  for (int task = 0; task < 6; ++task) {
+    tasks.push_back(runtime.spawn("user", [&](const std::stop_token&) {
+      for (int i = 0; !over; ++i) {
+        const auto asked = runtime.now();
+        const auto mine = db->connect();
+        longest = std::max(longest, runtime.now() - asked);
+        runtime.sleep_for(100us);
+      }
+    }));
+  }
+  tasks.push_back(runtime.spawn("slow", [&](const std::stop_token&) {
+    runtime.sleep_for(50ms);
+    const auto mine = db->connect();
+    runtime.sleep_for(500ms);
+    over = true;
+  }));
+  for (auto& task : tasks) task.join();
+  EXPECT_LE(longest, kOvertakenFor + 7 * (kTurn + kComeBack + kLookSoonest));
+}
+
+// The longer all went well the later it is noticed, but it stays a small part.
+WORLD_TEST(SqlPoolTurn, WhereATaskStaysAwayNowAndThenLittleIsLost) {
+  Script script;
+  const auto db = make_fake(runtime, script, {.max_connections = 1});
+  Idle idle;
+  bool over = false;
+  std::vector<base::Task> tasks;
+  for (int task = 0; task < 4; ++task) {
+    tasks.push_back(runtime.spawn("user", [&](const std::stop_token&) {
+      while (!over) {
+        if (runtime.random() % 400 == 0) runtime.sleep_for(5ms);
+        const auto asked = runtime.now();
+        const auto mine = db->connect();
+        idle.took(asked, runtime.now());
+        runtime.sleep_for(100us);
+        idle.given_back = runtime.now();
+      }
+    }));
+  }
+  const auto began = runtime.now();
+  runtime.sleep_for(2s);
+  over = true;
+  for (auto& task : tasks) task.join();
+  base::Duration lost{};
+  for (const auto gap : idle.gaps) lost += gap;
+  EXPECT_GT(lost, kLookSoonest);
+  EXPECT_LT(lost, (runtime.now() - began) / 10);
+  EXPECT_LE(std::ranges::max(idle.gaps), kComeBack + kLookLatest);
+}
+
+WORLD_TEST(SqlPoolTurn, ATaskFindsTheConnectionThatItJustHad) {
+  Script script;
+  const auto db = make_fake(runtime, script, {.max_connections = 3});
+  std::vector<base::Task> tasks;
+  for (int task = 0; task < 2; ++task) {
+    tasks.push_back(runtime.spawn("user", [&, task](const std::stop_token&) {
+      std::set<std::uint64_t> had;
+      for (int i = 0; i < 50; ++i) {
+        {
+          const auto mine = db->connect();
+          had.insert(mine.id());
+          runtime.sleep_for(task == 0 ? 100us : 130us);
+        }
+        runtime.sleep_for(60us);
+      }
+      EXPECT_EQ(had.size(), 1U);
+    }));
+  }
+  for (auto& task : tasks) task.join();
+}
+
+WORLD_TEST(SqlPoolTurn, ATaskInLineGetsTheConnectionThatItHadAgain) {
+  Script script;
+  const auto db = make_fake(runtime, script, {.max_connections = 3});
+  std::vector<base::Task> tasks;
+  int changed = 0;
+  for (int task = 0; task < 9; ++task) {
+    tasks.push_back(runtime.spawn("user", [&, task](const std::stop_token&) {
+      std::uint64_t had = 0;
+      for (int i = 0; i < 400; ++i) {
+        const auto mine = db->connect();
+        if (i > 100 && mine.id() != had) ++changed;
+        had = mine.id();
+        runtime.sleep_for(100us + std::chrono::microseconds(7 * task));
+      }
+    }));
+  }
+  for (auto& task : tasks) task.join();
+  EXPECT_LE(changed, 9 * 2);  // At the end, when others are done.
 }
 
 WORLD_TEST(SqlPoolTurn, WhatIsKeptIsFreeOnceNobodyWaitsAnyMore) {
@@ -138,7 +241,8 @@ WORLD_TEST(SqlPoolTurn, WhatIsKeptIsFreeOnceNobodyWaitsAnyMore) {
   quick.join();
 }
 
-// A turn, a moment in which its task may come back, and one more use; or until it is noticed that it does not come.
+// A turn, a moment in which its task may come back, and one more use; or until it is noticed that it does not come. For
+// a while others may go before it, who had the connection last.
 TEST(SqlPoolTurn, NoWaiterWaitsLongerThanTheTurnsBeforeIt) {
   constexpr base::Duration kLongestUse = 3ms;
   std::uint64_t kept_turns = 0;
@@ -150,6 +254,7 @@ TEST(SqlPoolTurn, NoWaiterWaitsLongerThanTheTurnsBeforeIt) {
       const auto up_to = [&](base::Duration most) {
         return base::Duration(static_cast<std::int64_t>(runtime.random() % static_cast<std::uint64_t>(most.count())));
       };
+      const auto began = runtime.now();
       const std::uint64_t uses_between_pauses = runtime.random() % 2 == 0 ? 8 : 200;
       std::uint64_t uses = 0;
       std::vector<base::Task> tasks;
@@ -163,7 +268,9 @@ TEST(SqlPoolTurn, NoWaiterWaitsLongerThanTheTurnsBeforeIt) {
             try {
               const auto mine = patient ? db->connect() : db->connect(base::later(before, up_to(2ms)));
               const auto turns = static_cast<std::int64_t>(ahead / connections + 1);
-              EXPECT_LE(runtime.now() - before, turns * (kTurn + kComeBack + std::max(kLongestUse, kLook)));
+              const auto look = std::clamp((runtime.now() - began) / kLookPart, kLookSoonest, kLookLatest);
+              EXPECT_LE(runtime.now() - before,
+                        kOvertakenFor + turns * (kTurn + kComeBack + std::max(kLongestUse, look)));
               ++uses;
               runtime.sleep_for(up_to(runtime.random() % 8 == 0 ? kLongestUse : base::Duration(150us)));
             } catch (const Error& error) {
