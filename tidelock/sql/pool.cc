@@ -13,15 +13,17 @@ using namespace std::chrono_literals;
 
 // While others wait: how long a task may go on taking the connection that it gave back, and how soon it has to come.
 constexpr base::Duration kTurn = 2ms;
-constexpr base::Duration kComeBack = 200us;
-// How often it is looked whether it did: within these, after a part of the time since somebody was last found missing.
+constexpr base::Duration kComeBack = 50us;
+// The same for a task whose connection went to another, which may have run in its stead: it is expected the next time.
+constexpr base::Duration kComeBackAfterOthers = 200us;
+// When it is next looked whether it did: after a part of the time since a connection last lay idle, within these.
 constexpr base::Duration kLookSoonest = 1ms;
 constexpr base::Duration kLookLatest = 16ms;
 constexpr int kLookPart = 16;
-// Who waited for this long is not overtaken any more, and how far back in line it is looked for who had a connection
-// last.
+// Who waited for this long is not overtaken any more.
 constexpr base::Duration kOvertakenFor = 20ms;
-constexpr std::size_t kLineLook = 64;
+// Among how many it is looked for the connection that a task had, and for the task.
+constexpr std::size_t kLookBack = 64;
 // What a task that was waited for in vain costs, in tasks that came, and how much those can earn.
 constexpr int kMistake = 16;
 constexpr int kCreditMost = 128;
@@ -81,9 +83,8 @@ Link& Pool::lend(Slot& slot, std::uint64_t task, base::Instant now) {
 }
 
 void Pool::report() {
-  const auto idle = std::ranges::count_if(idle_, [](const Slot* slot) { return slot->link.is_open(); });
   measures_->in_use.set(static_cast<double>(in_use_));
-  measures_->idle.set(static_cast<double>(idle) + static_cast<double>(kept_.size()));
+  measures_->idle.set(static_cast<double>(idle_.end() - first_open_idle()) + static_cast<double>(kept_.size()));
 }
 
 void Pool::measure(base::Metrics& metrics) {
@@ -125,7 +126,9 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline, const std::stop_tok
     slot = take_idle(task, now);
     if (slot == nullptr) [[unlikely]] {
       if (auto* const kept = take_kept(task, now)) return kept->link;  // As good as it was a moment ago.
-      waiter = &enqueue(task, now);
+      pass_on_overdue(now);
+      slot = take_idle(task, now);
+      if (slot == nullptr) waiter = &enqueue(task, now);
     }
   }
   if (waiter != nullptr) slot = &wait(*waiter, until, stop);
@@ -138,7 +141,9 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline, const std::stop_tok
 Pool::Slot* Pool::take_idle(std::uint64_t task, base::Instant now) {
   if (idle_.empty()) return nullptr;
   auto chosen = std::prev(idle_.end());
-  for (auto each = idle_.rbegin(); each != idle_.rend() && now - (*each)->idle_since <= kTurn; ++each) {
+  const auto latest = static_cast<std::ptrdiff_t>(std::min(idle_.size(), kLookBack));
+  for (auto each = idle_.rbegin(); each != idle_.rbegin() + latest; ++each) {
+    if (!(*each)->link.is_open() || now - (*each)->idle_since > kTurn) break;
     if ((*each)->task != task) continue;
     chosen = std::prev(each.base());
     break;
@@ -157,7 +162,7 @@ Pool::Slot* Pool::take_kept(std::uint64_t task, base::Instant now) {
   if (own == kept_.end() || now - (*own)->kept_since > kComeBack) return nullptr;
   auto& slot = **own;
   kept_.erase(own);
-  came_back(task, now);
+  come_back(task, now);
   lend(slot, task, now);
   return &slot;
 }
@@ -176,26 +181,27 @@ bool Pool::keep(Slot& slot, base::Instant now) noexcept {
   return true;
 }
 
-// What the task gave back a moment ago, if it did. Whom it woke may have run in its stead meanwhile.
-const Pool::Slot* Pool::came_back(std::uint64_t task, base::Instant now) {
+// After what the task gave back while others waited, if that was a moment ago.
+Pool::Return Pool::come_back(std::uint64_t task, base::Instant now) {
   auto& left = departures_[task % departures_.size()];
-  if (left.task != task || now > base::later(left.at, kTurn)) return nullptr;
-  if (left.expected) credit_ = std::min(credit_ + kMistake + 1, kCreditMost);
-  return std::exchange(left, {}).slot;
+  if (left.task != task || now > base::later(left.at, kTurn)) return {};
+  const bool straight = now - left.at <= (left.expected ? kComeBack : kComeBackAfterOthers);
+  if (left.expected && straight) credit_ = std::min(credit_ + kMistake + 1, kCreditMost);
+  return {std::exchange(left, {}).slot, straight};
 }
 
-// Gives what its task did not come back for to the first in line. True if there was any.
-bool Pool::pass_on_overdue(base::Instant now) noexcept {
-  bool any = false;
+// What its tasks did not come back for in time.
+void Pool::pass_on_overdue(base::Instant now) noexcept {
   while (!kept_.empty() && now - kept_.front()->kept_since > kComeBack) {
     auto& slot = *kept_.front();
     kept_.erase(kept_.begin());
-    auto& left = departures_[slot.task % departures_.size()];
-    if (left.task == slot.task) left.expected = false;  // It may come now, and it was a mistake.
-    if (auto* const woken = pass_on(slot)) woken->notify_all();
-    any = true;
+    pass_on_kept(slot, now);
   }
-  return any;
+}
+
+void Pool::pass_on_kept(Slot& slot, base::Instant now) noexcept {
+  if (now - slot.kept_since > kLookSoonest) well_since_ = now;  // It should have been noticed sooner.
+  if (auto* const woken = pass_on(slot)) woken->notify_all();
 }
 
 // Seldom where all goes well: each look wakes a task. What lies idle meanwhile is a small part of what was in use.
@@ -206,7 +212,7 @@ base::Instant Pool::next_look(base::Instant now) const {
 // From time to time, as long as something was kept in the last turn.
 void Pool::watch(Waiter& watcher, base::Instant now) {
   const base::LocalGuard guard(mutex_);
-  if (pass_on_overdue(now)) well_since_ = now;
+  pass_on_overdue(now);
   if (watcher_ == &watcher && kept_.empty() && now - last_kept_ >= kTurn) watcher_ = nullptr;
   watcher.look_at = watcher_ == &watcher ? base::Deadline(next_look(now)) : base::Deadline::never();
 }
@@ -214,9 +220,8 @@ void Pool::watch(Waiter& watcher, base::Instant now) {
 // Nobody would notice that a task does not come back.
 void Pool::end_watch() noexcept {
   watcher_ = nullptr;
-  for (auto* const slot : kept_) {
-    if (auto* const woken = pass_on(*slot)) woken->notify_all();
-  }
+  const auto now = runtime_.now();
+  for (auto* const slot : kept_) pass_on_kept(*slot, now);
   kept_.clear();
   if (measures_) [[unlikely]]
     report();
@@ -295,8 +300,12 @@ void Pool::count(base::Counter Measures::*what) noexcept {
   if (measures_) ((*measures_).*what).add();
 }
 
+std::vector<Pool::Slot*>::iterator Pool::first_open_idle() noexcept {
+  return std::ranges::partition_point(idle_, [](const Slot* slot) { return !slot->link.is_open(); });
+}
+
 Pool::Slot* Pool::take_unused(base::Instant now) noexcept {
-  const auto first = std::ranges::find_if(idle_, [](const Slot* slot) { return slot->link.is_open(); });
+  const auto first = first_open_idle();
   if (first == idle_.end() || now - (*first)->idle_since < options_.max_idle) return nullptr;
   auto* const slot = *first;
   idle_.erase(first);
@@ -331,12 +340,13 @@ Pool::Waiter& Pool::enqueue(std::uint64_t task, base::Instant now) {
   spare_waiters_.pop_back();
   waiter.task = task;
   waiter.since = now;
-  waiter.had = came_back(task, now);
+  waiter.last = come_back(task, now);
   waiter.look_at = base::Deadline::never();
-  if (waiter.had != nullptr && watcher_ == nullptr) {
+  if (waiter.last.straight && watcher_ == nullptr) {
     watcher_ = &waiter;
-    waiter.look_at = next_look(now);
+    if (now - last_kept_ > kLookLatest) well_since_ = now;
     last_kept_ = now;
+    waiter.look_at = next_look(now);
   }
   waiter.granted.store(nullptr, std::memory_order_relaxed);
   ++waited_;
@@ -366,9 +376,11 @@ Pool::Slot& Pool::wait(Waiter& waiter, base::Deadline deadline, const std::stop_
 
 Pool::Slot* Pool::leave(Waiter& waiter) {
   const base::LocalGuard guard(mutex_);
+  const auto now = runtime_.now();
+  if (waiter.granted.load(std::memory_order_relaxed) == nullptr) pass_on_overdue(now);
   auto* const granted = waiter.granted.load(std::memory_order_relaxed);
   if (granted != nullptr) {
-    granted->turn_since = runtime_.now();
+    granted->turn_since = now;
   } else {
     std::erase(waiters_, &waiter);
     if (watcher_ == &waiter) end_watch();
@@ -385,10 +397,11 @@ void Pool::throw_exhausted() {
   for (const auto& slot : slots_) {
     if (slot->lease != 0 && (oldest->lease == 0 || slot->since < oldest->since)) oldest = slot.get();
   }
-  throw Error(Code::timeout, "all " + std::to_string(slots_.size()) + " connections of " + name_ +
-                                 " are taken; connection " + std::to_string(oldest->link.id()) +
-                                 " is held longest, by task " + std::to_string(oldest->task) + " for " +
-                                 base::format_duration(now - oldest->since) +
+  const auto held = oldest->lease == 0
+                        ? std::string()
+                        : "; connection " + std::to_string(oldest->link.id()) + " is held longest, by task " +
+                              std::to_string(oldest->task) + " for " + base::format_duration(now - oldest->since);
+  throw Error(Code::timeout, "all " + std::to_string(slots_.size()) + " connections of " + name_ + " are taken" + held +
                                  ": give connections back sooner, or raise max_connections");
 }
 
@@ -410,11 +423,12 @@ void Pool::expire(Link& link) noexcept {
 }
 
 void Pool::put_back(Slot& slot) noexcept {
-  const auto now = runtime_.now();
+  base::Instant now;
   base::Signal* woken = nullptr;
   Slot* unused = nullptr;
   {
     const base::LocalGuard guard(mutex_);
+    now = runtime_.now();  // In here, so that kept_ is in the order of time.
     slot.idle_since = now;
     slot.lease = 0;
     --in_use_;
@@ -427,14 +441,14 @@ void Pool::put_back(Slot& slot) noexcept {
   close_unused(unused, now);
 }
 
-// Who waits longest, or among those behind it, as long as its wait is short, who had this connection last.
+// Who waits longest. As long as that is short, who had this connection last goes before others that had one.
 Pool::Waiter& Pool::take_waiter(const Slot& slot, base::Instant now) noexcept {
   auto chosen = waiters_.begin();
   if (now - (*chosen)->since < kOvertakenFor) {
-    const auto end = chosen + static_cast<std::ptrdiff_t>(std::min(waiters_.size(), kLineLook));
-    const auto own =
-        std::find_if(chosen, end, [&](const Waiter* each) { return each->had == nullptr || each->had == &slot; });
-    if (own != end) chosen = own;
+    const auto end = chosen + static_cast<std::ptrdiff_t>(std::min(waiters_.size(), kLookBack));
+    const auto found = std::find_if(
+        chosen, end, [&](const Waiter* each) { return each->last.had == nullptr || each->last.had == &slot; });
+    if (found != end && (*found)->last.had == &slot) chosen = found;
   }
   auto& waiter = **chosen;
   waiters_.erase(chosen);
@@ -448,7 +462,7 @@ base::Signal* Pool::pass_on(Slot& slot) noexcept {
     auto& waiter = take_waiter(slot, now);
     if (measures_) measures_->waits.observe(now - waiter.since);
     lend(slot, waiter.task, now);
-    slot.comes_back = waiter.had != nullptr;
+    slot.comes_back = waiter.last.straight;
     if (watcher_ == &waiter) end_watch();
     waiter.granted.store(&slot, std::memory_order_release);
     return waiter.signal.get();

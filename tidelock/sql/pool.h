@@ -62,13 +62,17 @@ class Pool {
     base::Instant old_at{};      // Past its max_lifetime.
     Slot(Pool& pool, std::uint64_t id, std::size_t statement_cache) : link(pool, id, statement_cache) {}
   };
-  // A task in wait(). Kept for the next one: who grants it a connection wakes it after the mutex, when the task that
-  // was granted may have gone on already.
+  // Of a task that wants a connection: what it gave back a moment ago, if it did, and whether it came straight back.
+  struct Return {
+    const Slot* had = nullptr;
+    bool straight = false;
+  };
+  // A task in wait(). Kept for the next one: who grants it a connection may wake it later, when it has gone on already.
   struct Waiter {
     std::unique_ptr<base::Signal> signal;
     std::uint64_t task = 0;
     base::Instant since{};
-    const Slot* had = nullptr;                         // What it gave back before, if it came straight back.
+    Return last;
     base::Deadline look_at = base::Deadline::never();  // As watcher_, after what is kept.
     std::atomic<Slot*> granted = nullptr;              // Lent to it.
   };
@@ -98,8 +102,9 @@ class Pool {
   Slot* take_kept(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
   bool keep(Slot& slot, base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);  // False: its turn is over.
   Waiter& take_waiter(const Slot& slot, base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
-  const Slot* came_back(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
-  bool pass_on_overdue(base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
+  Return come_back(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
+  void pass_on_overdue(base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
+  void pass_on_kept(Slot& slot, base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
   base::Instant next_look(base::Instant now) const TIDELOCK_REQUIRES(mutex_);
   void watch(Waiter& watcher, base::Instant now) TIDELOCK_EXCLUDES(mutex_);
   void end_watch() noexcept TIDELOCK_REQUIRES(mutex_);
@@ -111,6 +116,7 @@ class Pool {
   base::CircuitBreaker::Permit permit_to_open(base::Deadline until, const std::stop_token& stop);
   void close_if_spent(Slot& slot, base::Deadline until, const std::stop_token& stop) noexcept TIDELOCK_EXCLUDES(mutex_);
   void close_unused(Slot* slot, base::Instant now) noexcept TIDELOCK_EXCLUDES(mutex_);
+  std::vector<Slot*>::iterator first_open_idle() noexcept TIDELOCK_REQUIRES(mutex_);
   Slot* take_unused(base::Instant now) noexcept TIDELOCK_REQUIRES(mutex_);
   void count(base::Counter Measures::*what) noexcept TIDELOCK_EXCLUDES(mutex_);
   void put_back(Slot& slot) noexcept TIDELOCK_EXCLUDES(mutex_);
@@ -134,7 +140,7 @@ class Pool {
   std::vector<Slot*> kept_ TIDELOCK_GUARDED_BY(mutex_);      // For tasks expected straight back, the longest first.
   Waiter* watcher_ TIDELOCK_GUARDED_BY(mutex_) = nullptr;    // Looks after what is kept; without it nothing is.
   base::Instant last_kept_ TIDELOCK_GUARDED_BY(mutex_){};
-  base::Instant well_since_ TIDELOCK_GUARDED_BY(mutex_);  // When a watcher last found that a task did not come.
+  base::Instant well_since_ TIDELOCK_GUARDED_BY(mutex_);  // Since then nothing that was kept lay idle for long.
   std::array<Departure, 64> departures_ TIDELOCK_GUARDED_BY(mutex_);  // By task; another may take the place.
   int credit_ TIDELOCK_GUARDED_BY(mutex_) = 0;  // Whether keeping pays: earned by tasks that came straight back.
   std::vector<std::unique_ptr<Waiter>> all_waiters_ TIDELOCK_GUARDED_BY(mutex_);

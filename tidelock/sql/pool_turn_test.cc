@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/base/duration.h"
 #include "tidelock/sql/database.h"
 #include "tidelock/sql/testing/fake_engine.h"
 #include "tidelock/world/testing.h"
@@ -20,7 +21,7 @@ using testing::Script;
 
 // As docs/decisions/pool-in-turn.md has them.
 constexpr base::Duration kTurn = 2ms;
-constexpr base::Duration kComeBack = 200us;
+constexpr base::Duration kComeBack = 50us;
 constexpr base::Duration kLookSoonest = 1ms;
 constexpr base::Duration kLookLatest = 16ms;
 constexpr int kLookPart = 16;
@@ -115,6 +116,125 @@ WORLD_TEST(SqlPoolTurn, AmongTasksThatSoonStayAwayNobodyIsWaitedForAgainAndAgain
   EXPECT_LE(std::ranges::count_if(idle.gaps, [](auto gap) { return gap > 0us; }), 5);
 }
 
+// Between the moment in which a task counts as coming straight back and the next look at what is kept.
+WORLD_TEST(SqlPoolTurn, TasksThatThinkForAMomentBetweenTheirStatementsKeepThePoolBusy) {
+  for (const auto pause : {60us, 100us, 250us, 1000us, 3000us}) {
+    Script script;
+    const auto db = make_fake(runtime, script, {.max_connections = 2});
+    int uses = 0;
+    bool over = false;
+    std::vector<base::Task> tasks;
+    for (int task = 0; task < 80; ++task) {
+      tasks.push_back(runtime.spawn("user", [&](const std::stop_token&) {
+        while (!over) {
+          {
+            const auto mine = db->connect();
+            ++uses;
+            runtime.sleep_for(100us);
+          }
+          runtime.sleep_for(pause);
+        }
+      }));
+    }
+    runtime.sleep_for(500ms);
+    over = true;
+    for (auto& task : tasks) task.join();
+    EXPECT_GT(uses, 2 * 5000 * 9 / 10) << base::format_duration(pause);
+  }
+}
+
+WORLD_TEST(SqlPoolTurn, WhoComesForAConnectionNoticesThatItsTaskStaysAway) {
+  Script script;
+  const auto db = make_fake(runtime, script, {.max_connections = 1});
+  Idle idle;
+  std::vector<base::Task> tasks;
+  for (const char who : {'a', 'b'}) {
+    tasks.push_back(runtime.spawn("user", [&, who](const std::stop_token&) {
+      for (int i = 0; i < 4000 + (who == 'b'); ++i) {
+        const auto asked = runtime.now();
+        const auto mine = db->connect();
+        idle.took(asked, runtime.now());
+        runtime.sleep_for(100us);
+        idle.given_back = runtime.now();
+      }
+    }));
+  }
+  for (int i = 0; i < 2000; ++i) {  // Comes now and then.
+    runtime.sleep_for(500us);
+    db->connect(runtime.in(10ms));
+  }
+  for (auto& task : tasks) task.join();
+  EXPECT_LE(std::ranges::max(idle.gaps), kComeBack + kLookSoonest);
+}
+
+WORLD_TEST(SqlPoolTurn, ABurstAfterQuietTimesIsOverSoon) {
+  Script script;
+  const auto db = make_fake(runtime, script, {.max_connections = 1});
+  for (int burst = 0; burst < 5; ++burst) {
+    runtime.sleep_for(300ms);
+    const auto began = runtime.now();
+    std::vector<base::Task> tasks;
+    for (int task = 0; task < 3; ++task) {
+      tasks.push_back(runtime.spawn("user", [&](const std::stop_token&) {
+        for (int i = 0; i < 20; ++i) {
+          const auto mine = db->connect();
+          runtime.sleep_for(100us);
+        }
+      }));
+    }
+    for (auto& task : tasks) task.join();
+    EXPECT_LE(runtime.now() - began, 3 * 20 * 100us + 3 * (kComeBack + kLookSoonest));
+  }
+}
+
+WORLD_TEST(SqlPoolTurn, ATaskWhoseSessionWasClosedGetsAnOpenOne) {
+  Script script{.is_server = true};
+  const auto db = make_fake(runtime, script, {.max_connections = 2});
+  {
+    const auto one = db->connect();
+    auto other = runtime.spawn("other", [&](const std::stop_token&) { db->connect(); });
+    other.join();
+    script.on_reset = [] { return false; };
+  }
+  script.on_reset = [] { return true; };
+  EXPECT_EQ(script.open, 1);
+  db->connect();
+  EXPECT_EQ(script.opened, 2);
+}
+
+WORLD_TEST(SqlPoolTurn, WhoComesForTheFirstTimeDoesNotOvertake) {
+  Script script;
+  const auto db = make_fake(runtime, script, {.max_connections = 2});
+  std::string served;
+  std::vector<base::Task> tasks;
+  const auto spawn = [&](char who, base::Duration use) {
+    tasks.push_back(runtime.spawn("user", [&, who, use](const std::stop_token&) {
+      const auto mine = db->connect();
+      served += who;
+      runtime.sleep_for(use);
+    }));
+    runtime.sleep_for(10us);
+  };
+  auto regular = runtime.spawn("regular", [&](const std::stop_token&) {
+    {
+      const auto mine = db->connect(), other = db->connect();
+      runtime.sleep_for(1ms);
+    }
+    const auto mine = db->connect();
+    served += 'r';
+    runtime.sleep_for(1ms);
+  });
+  while (db->pool_state().in_use < 2) runtime.yield();
+  spawn('a', 1ms);
+  spawn('b', 5ms);
+  runtime.sleep_for(1ms);  // The regular one waits, behind nobody.
+  spawn('c', 1ms);
+  spawn('d', 1ms);
+  regular.join();
+  for (auto& task : tasks) task.join();
+  EXPECT_LT(served.find('r'), served.find_first_of("cd")) << served;
+}
+
 // Those of the other connection would go before it for as long as the one it had is taken.
 WORLD_TEST(SqlPoolTurn, WhoHadAConnectionThatIsTakenForLongIsNotOvertakenForLong) {
   Script script;
@@ -152,7 +272,7 @@ WORLD_TEST(SqlPoolTurn, WhereATaskStaysAwayNowAndThenLittleIsLost) {
   for (int task = 0; task < 4; ++task) {
     tasks.push_back(runtime.spawn("user", [&](const std::stop_token&) {
       while (!over) {
-        if (runtime.random() % 400 == 0) runtime.sleep_for(5ms);
+        if (runtime.random() % 400 == 0) runtime.sleep_for(100ms);
         const auto asked = runtime.now();
         const auto mine = db->connect();
         idle.took(asked, runtime.now());
