@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
 
 #include "tidelock/sql/testing/needs.h"
 
@@ -36,5 +37,23 @@ void MariadbTest::kill(std::int64_t session) {
   if (connected()) admin_->script("kill connection " + std::to_string(session));
   while (connected()) runtime_.yield();
 }
+
+std::unique_ptr<Database> MariadbSessions::with_table(const std::string& parameters) {
+  auto db = open(parameters);
+  db->script("create table t (a integer primary key, b varchar(100))");
+  return db;
+}
+
+Global::Global(Database& admin, std::string name, const std::string& value) : admin_(admin), name_(std::move(name)) {
+  before_ = admin.one<std::string>("select cast(@@global." + name_ + " as char)");
+  set(value);
+}
+
+Global::~Global() {
+  const bool is_number = before_.find_first_not_of("0123456789") == std::string::npos;
+  set(is_number ? before_ : "'" + before_ + "'");
+}
+
+void Global::set(const std::string& value) { admin_.script("set global " + name_ + " = " + value); }
 
 }  // namespace tidelock::sql::mariadb::testing

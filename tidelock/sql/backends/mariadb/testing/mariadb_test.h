@@ -37,6 +37,12 @@ class MariadbTest : public ::testing::Test {
   Database* admin_ = nullptr;  // Of the server's test database.
 };
 
+// For tests of sessions, most of which write to a table `t` of an `a` and a `b`.
+class MariadbSessions : public MariadbTest {
+ protected:
+  std::unique_ptr<Database> with_table(const std::string& parameters = {});
+};
+
 // A server by itself, with the settings of a fresh installation, for one test at a time; some crash it, and it comes
 // back.
 class MariadbPlain : public MariadbTest {
@@ -46,6 +52,22 @@ class MariadbPlain : public MariadbTest {
 
  private:
   std::optional<sql::testing::Turn> turn_;
+};
+
+// A setting of the server for a scope, as a fresh session finds it.
+class Global {
+ public:
+  Global(Database& admin, std::string name, const std::string& value);
+  ~Global();
+  Global(const Global&) = delete;
+  Global& operator=(const Global&) = delete;
+
+ private:
+  void set(const std::string& value);
+
+  Database& admin_;
+  const std::string name_;
+  std::string before_;
 };
 
 // The error that `call` throws. Fails the test when it throws none.
