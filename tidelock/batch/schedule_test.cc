@@ -24,8 +24,8 @@ std::string text(base::WallTime moment) {
                                    std::chrono::floor<std::chrono::minutes>(moment.time_since_epoch())));
 }
 
-// The next `count` runs after `from`, in UTC.
-std::vector<std::string> runs(const Schedule& schedule, const std::string& from, int count) {
+// The next `count` times after `from`, in UTC.
+std::vector<std::string> next_times(const Schedule& schedule, const std::string& from, int count) {
   std::vector<std::string> result;
   auto moment = utc(from);
   for (int i = 0; i < count; ++i) {
@@ -35,59 +35,61 @@ std::vector<std::string> runs(const Schedule& schedule, const std::string& from,
   return result;
 }
 
-using Runs = std::vector<std::string>;
+using Times = std::vector<std::string>;
 
 TEST(Schedule, DailyAtMidnightComesOnceADay) {
-  EXPECT_EQ(runs(Schedule::cron("@daily"), "2018-02-27 12:00:00", 3),
-            (Runs{"2018-02-28 00:00", "2018-03-01 00:00", "2018-03-02 00:00"}));
+  EXPECT_EQ(next_times(Schedule::cron("@daily"), "2018-02-27 12:00:00", 3),
+            (Times{"2018-02-28 00:00", "2018-03-01 00:00", "2018-03-02 00:00"}));
 }
 
 TEST(Schedule, ListsRangesStepsAndNamesAreUnderstood) {
-  EXPECT_EQ(runs(Schedule::cron("*/20 9-10 * jan,FEB mon-fri"), "2024-02-29 09:50:00", 5),
-            (Runs{"2024-02-29 10:00", "2024-02-29 10:20", "2024-02-29 10:40", "2025-01-01 09:00", "2025-01-01 09:20"}));
+  EXPECT_EQ(
+      next_times(Schedule::cron("*/20 9-10 * jan,FEB mon-fri"), "2024-02-29 09:50:00", 5),
+      (Times{"2024-02-29 10:00", "2024-02-29 10:20", "2024-02-29 10:40", "2025-01-01 09:00", "2025-01-01 09:20"}));
 }
 
 TEST(Schedule, SundayIsZeroAndSeven) {
-  EXPECT_EQ(runs(Schedule::cron("0 6 * * 7"), "2024-03-01 00:00:00", 2),
-            (Runs{"2024-03-03 06:00", "2024-03-10 06:00"}));
-  EXPECT_EQ(runs(Schedule::cron("0 6 * * 0"), "2024-03-01 00:00:00", 2),
-            (Runs{"2024-03-03 06:00", "2024-03-10 06:00"}));
+  EXPECT_EQ(next_times(Schedule::cron("0 6 * * 7"), "2024-03-01 00:00:00", 2),
+            (Times{"2024-03-03 06:00", "2024-03-10 06:00"}));
+  EXPECT_EQ(next_times(Schedule::cron("0 6 * * 0"), "2024-03-01 00:00:00", 2),
+            (Times{"2024-03-03 06:00", "2024-03-10 06:00"}));
 }
 
 TEST(Schedule, WithBothDayFieldsEitherOneCounts) {
-  EXPECT_EQ(runs(Schedule::cron("0 0 13 * fri"), "2024-09-01 00:00:00", 4),
-            (Runs{"2024-09-06 00:00", "2024-09-13 00:00", "2024-09-20 00:00", "2024-09-27 00:00"}));
-  EXPECT_EQ(runs(Schedule::cron("0 0 13 * ?"), "2024-09-01 00:00:00", 1), (Runs{"2024-09-13 00:00"}));
+  EXPECT_EQ(next_times(Schedule::cron("0 0 13 * fri"), "2024-09-01 00:00:00", 4),
+            (Times{"2024-09-06 00:00", "2024-09-13 00:00", "2024-09-20 00:00", "2024-09-27 00:00"}));
+  EXPECT_EQ(next_times(Schedule::cron("0 0 13 * ?"), "2024-09-01 00:00:00", 1), (Times{"2024-09-13 00:00"}));
 }
 
 TEST(Schedule, TheTwentyNinthOfFebruaryWaitsForALeapYear) {
-  EXPECT_EQ(runs(Schedule::cron("0 0 29 2 *"), "2096-03-01 00:00:00", 1), (Runs{"2104-02-29 00:00"}));
+  EXPECT_EQ(next_times(Schedule::cron("0 0 29 2 *"), "2096-03-01 00:00:00", 1), (Times{"2104-02-29 00:00"}));
 }
 
 TEST(Schedule, EveryIsCountedFromTheEpochSoThatAllProcessesAgree) {
   const auto schedule = Schedule::every(std::chrono::minutes{5});
-  EXPECT_EQ(runs(schedule, "2024-01-01 00:02:17", 2), (Runs{"2024-01-01 00:05", "2024-01-01 00:10"}));
-  EXPECT_EQ(runs(schedule, "2024-01-01 00:05:00", 1), (Runs{"2024-01-01 00:10"}));
+  EXPECT_EQ(next_times(schedule, "2024-01-01 00:02:17", 2), (Times{"2024-01-01 00:05", "2024-01-01 00:10"}));
+  EXPECT_EQ(next_times(schedule, "2024-01-01 00:05:00", 1), (Times{"2024-01-01 00:10"}));
   EXPECT_EQ(schedule.text(), "every 5m");
 }
 
 // New York set its clocks from 02:00 to 03:00 on 10 March 2024 (07:00 UTC), and from 02:00 back to 01:00 on 3 November
 // 2024.
 TEST(Schedule, AFixedTimeInTheSkippedHourRunsAtOnceWhenTheClockHasMoved) {
-  EXPECT_EQ(runs(Schedule::cron("30 2 * * *", "America/New_York"), "2024-03-09 12:00:00", 2),
-            (Runs{"2024-03-10 07:00", "2024-03-11 06:30"}));
+  EXPECT_EQ(next_times(Schedule::cron("30 2 * * *", "America/New_York"), "2024-03-09 12:00:00", 2),
+            (Times{"2024-03-10 07:00", "2024-03-11 06:30"}));
 }
 
 TEST(Schedule, AFixedTimeInTheRepeatedHourRunsOnce) {
-  EXPECT_EQ(runs(Schedule::cron("30 1 * * *", "America/New_York"), "2024-11-02 12:00:00", 2),
-            (Runs{"2024-11-03 05:30", "2024-11-04 06:30"}));
+  EXPECT_EQ(next_times(Schedule::cron("30 1 * * *", "America/New_York"), "2024-11-02 12:00:00", 2),
+            (Times{"2024-11-03 05:30", "2024-11-04 06:30"}));
 }
 
 TEST(Schedule, ARepeatingJobFollowsTheElapsedTimeThroughBothChanges) {
-  EXPECT_EQ(runs(Schedule::cron("*/30 * * * *", "America/New_York"), "2024-03-10 06:20:00", 3),
-            (Runs{"2024-03-10 06:30", "2024-03-10 07:00", "2024-03-10 07:30"}));
-  EXPECT_EQ(runs(Schedule::cron("*/30 * * * *", "America/New_York"), "2024-11-03 05:20:00", 5),
-            (Runs{"2024-11-03 05:30", "2024-11-03 06:00", "2024-11-03 06:30", "2024-11-03 07:00", "2024-11-03 07:30"}));
+  EXPECT_EQ(next_times(Schedule::cron("*/30 * * * *", "America/New_York"), "2024-03-10 06:20:00", 3),
+            (Times{"2024-03-10 06:30", "2024-03-10 07:00", "2024-03-10 07:30"}));
+  EXPECT_EQ(
+      next_times(Schedule::cron("*/30 * * * *", "America/New_York"), "2024-11-03 05:20:00", 5),
+      (Times{"2024-11-03 05:30", "2024-11-03 06:00", "2024-11-03 06:30", "2024-11-03 07:00", "2024-11-03 07:30"}));
 }
 
 struct Refusal {
