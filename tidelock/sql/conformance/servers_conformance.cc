@@ -255,9 +255,28 @@ TEST_P(SqlServers, NotificationsArriveInTheirOrder) {
       EXPECT_EQ(told->channel, "Stock \"7\"");
       EXPECT_EQ(told->payload, payload);
     }
-    std::stop_source stop;
-    auto stopper = place.runtime.spawn("stopper", [&](const std::stop_token&) { stop.request_stop(); });
-    EXPECT_FALSE(listener.wait_for_notification(base::Deadline::never(), stop.get_token()).has_value());
+    EXPECT_EQ(listener.one<int>("select 1"), 1);
+  });
+}
+
+// The end that is not meant comes much later, so that who does not heed the other one fails and does not hang.
+TEST_P(SqlServers, AWaitForANotificationEndsAtTheDeadlineAndOnRequest) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    if (!db->dialect().notifications) return;
+    auto& runtime = place.runtime;
+    auto listener = db->connect();
+    listener.listen("c");
+    for (const bool stopped : {false, true}) {
+      SCOPED_TRACE(stopped ? "stopped" : "until a deadline");
+      std::stop_source stop;
+      auto stopper = runtime.spawn("stopper", [&](const std::stop_token& over) {
+        if (stopped || runtime.sleep_for(30s, over)) stop.request_stop();
+      });
+      const auto begin = runtime.now();
+      EXPECT_FALSE(listener.wait_for_notification(runtime.in(stopped ? 30s : 1ms), stop.get_token()).has_value());
+      EXPECT_LT(runtime.now() - begin, 20s);
+    }
     EXPECT_EQ(listener.one<int>("select 1"), 1);
   });
 }

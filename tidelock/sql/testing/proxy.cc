@@ -105,6 +105,7 @@ bool Proxy::pass(int from, int to, std::atomic<std::int64_t>& left, std::atomic<
   std::array<char, 16 << 10> bytes;
   const auto got = ::recv(from, bytes.data(), bytes.size(), 0);
   if (got <= 0) return false;
+  if (frozen_ && on_held_) on_held_();
   while (frozen_) {
     if (!runtime_.sleep_for(1ms, stop)) return false;
   }

@@ -33,6 +33,8 @@ class Proxy {
   void delay(base::Duration duration) { delay_ns_ = duration.count(); }
   // Nothing passes, and nothing is cut.
   void freeze(bool frozen) { frozen_ = frozen; }
+  // Told of each piece that comes while it is frozen: who sent it waits for an answer. Set before the first connection.
+  void on_held(std::function<void()> told) { on_held_ = std::move(told); }
   // No more is cut, delayed or frozen. What was cut stays cut.
   void heal();
   // Changes what comes from the server on its way. Set before the first connection.
@@ -52,6 +54,7 @@ class Proxy {
   const std::string host_;
   const std::uint16_t upstream_;
   std::function<void(std::span<char>)> edit_;
+  std::function<void()> on_held_;
   base::Descriptor listener_;
   std::uint16_t port_ = 0;
   std::atomic<std::int64_t> left_to_server_ = kAll;
