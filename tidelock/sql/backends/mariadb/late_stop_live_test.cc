@@ -1,12 +1,17 @@
 // A deadline that passes, or a request to stop that comes, when the server has already done what was asked.
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
+#include "tidelock/sql/testing/proxy.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::sql::mariadb {
@@ -153,24 +158,102 @@ TEST_F(MariadbLateStops, AQueryThatWritesIsNotRunAgainBecauseATableHasOtherColum
   EXPECT_EQ(connection.one<int>("select count(*) from t"), 3);
 }
 
-// Each is killed as it ends, more or less.
+// Between a session and its server: keeps an answer back until the server has answered a KILL of another session, and
+// may then play a server that keeps the kill for what the session says next.
+class LateKill {
+ public:
+  LateKill(base::Runtime& runtime, std::uint16_t port)
+      : runtime_(runtime), killed_(runtime.make_signal("a kill")), proxy_(runtime, "127.0.0.1", port) {
+    proxy_.edit([this](std::span<char> piece) { pass(piece); });
+  }
+
+  std::uint16_t port() const { return proxy_.port(); }
+  // Whoever is answered next is the session.
+  void follow() { session_ = 0; }
+  // The session's next answer is kept back, and `held` called. `meets_next`: the answer after that tells of a kill.
+  void hold(bool meets_next, std::function<void()> held) {
+    held_ = std::move(held);
+    meets_next_ = meets_next;
+    kills_ = killed_->count();
+    holds_ = true;
+  }
+  // Whether the server had answered before it was told to kill.
+  bool came_late() const { return came_late_; }
+  // Whether the kill has met somebody, if it was to.
+  bool is_spent() const { return !meets_; }
+
+ private:
+  // Runs in a task of each connection.
+  void pass(std::span<char> piece) {
+    const auto connection = runtime_.current_task();
+    if (session_ == 0) session_ = connection;
+    if (connection != session_) {
+      const bool answers = piece.size() > 4 && piece[3] == 1 && piece[4] == 0;  // OK, to a command and not to a login.
+      if (answers) killed_->notify_all();
+    } else if (holds_.exchange(false)) {
+      came_late_ = killed_->count() == kills_;
+      held_();
+      EXPECT_TRUE(killed_->wait(kills_, runtime_.in(30s))) << "nothing was killed";
+      meets_ = meets_next_;
+    } else if (piece.size() > 6 && meets_.exchange(false)) {
+      piece[4] = '\xff';  // An error, and its number: ER_QUERY_INTERRUPTED. What follows is its text.
+      piece[5] = static_cast<char>(1317 & 0xff);
+      piece[6] = static_cast<char>(1317 >> 8);
+    }
+  }
+
+  base::Runtime& runtime_;
+  const std::unique_ptr<base::Signal> killed_;
+  std::atomic<std::uint64_t> session_ = 1;
+  std::function<void()> held_;
+  bool meets_next_ = false;
+  std::uint64_t kills_ = 0;
+  std::atomic<bool> holds_ = false;
+  std::atomic<bool> came_late_ = false;
+  std::atomic<bool> meets_ = false;
+  sql::testing::Proxy proxy_;
+};
+
+// A MariaDB 10.11 forgets the KILL QUERY of a session that does nothing; others, and poolers before them, may not.
 TEST_F(MariadbLateStops, AKillThatComesTooLateMeetsNobodyElse) {
-  auto connection = db_->connect();
+  LateKill late(runtime_, *url_.hosts.front().port);
+  auto url = url_;
+  url.hosts.front() = {"127.0.0.1", late.port()};
+  url.params["sslmode"] = "disable";
+  const auto db = open_url(url);
+  auto connection = db->connect();
+  late.follow();
+  EXPECT_EQ(connection.one<int>("select 1"), 1);
+  auto canceller = connection.canceller();
+  auto prepared = connection.prepare("do ?");
   const std::vector<std::pair<const char*, std::function<void()>>> kinds = {
-      {"script", [&] { connection.script("do sleep(0.003)"); }},
-      {"execute", [&] { connection.execute("do sleep(0.003)"); }},
+      {"script", [&] { connection.script("do 1"); }},
+      {"execute", [&] { connection.execute("do 1"); }},
+      {"prepared", [&] { prepared.execute(1); }},
+      {"rows", [&] { connection.one<int>("select 1"); }},
+      {"write", [&] { connection.execute("delete from log where a = 0"); }},
+  };
+  const auto expect_well_after = [&](const auto& run, bool stopped, bool meets_next) {
+    connection.set_statement_timeout(stopped ? kNoTimeout : base::Duration(100ms));
+    late.hold(meets_next, [&] {
+      if (stopped) canceller.cancel();
+    });
+    try {
+      run();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), stopped ? Code::cancelled : Code::timeout) << error.what();
+    }
+    EXPECT_TRUE(late.came_late());
+    EXPECT_TRUE(late.is_spent());
+    connection.set_statement_timeout(kNoTimeout);
+    EXPECT_EQ(connection.one<int>("select sum(seq + ?) from seq_1_to_100", 0), 5050);  // It looks for a kill.
   };
   for (const auto& [what, run] : kinds) {
-    SCOPED_TRACE(what);
-    for (int i = 0; i < 60; ++i) {
-      connection.set_statement_timeout(2ms + i * 50us);
-      try {
-        run();
-      } catch (const Error& error) {
-        EXPECT_EQ(error.code(), Code::timeout) << error.what();
+    for (const bool stopped : {false, true}) {
+      for (const bool meets_next : {false, true}) {
+        SCOPED_TRACE(std::string(what) + (stopped ? " stopped" : " over its time") + (meets_next ? ", kept" : ""));
+        expect_well_after(run, stopped, meets_next);
       }
-      connection.set_statement_timeout(kNoTimeout);
-      ASSERT_EQ(connection.one<int>("select sum(seq + ?) from seq_1_to_100", 0), 5050);  // It looks for a kill.
     }
   }
 }

@@ -78,7 +78,8 @@ class Wire {
   void stop() noexcept { request_.request(); }  // From any task.
   // Why the statement was made to end: timeout or cancelled.
   std::optional<Code> interrupted() const { return interrupted_; }
-  // Whether something was killed since this was asked: a kill that came too late meets the next statement.
+  // Whether something was killed since this was asked: a kill that came too late may meet the next statement. A
+  // MariaDB 10.11 forgets it; a pooler may answer to it before it is done.
   bool take_kill() noexcept { return std::exchange(killed_, false) && !broken_; }
   // Kills it now when it was asked to stop, which a call that finds its answer in a buffer does not notice.
   void check_stop();
