@@ -136,7 +136,12 @@ TEST_P(QueueConformance, APlaceThatNobodyGaveUpHoldsUpTheOthersForHalfAMinuteAtM
     bob().release(*lease);
     EXPECT_FALSE(bob().try_acquire());
     advance(31s);
-    EXPECT_TRUE(bob().try_acquire());
+    const auto next = bob().try_acquire();
+    ASSERT_TRUE(next);
+    EXPECT_FALSE(alice().line.try_acquire(absent, Backend::Queue::yes, alice().soon()).granted);  // It is back.
+    bob().release(*next);
+    EXPECT_FALSE(bob().try_acquire());
+    EXPECT_TRUE(alice().line.try_acquire(absent, Backend::Queue::yes, alice().soon()).granted);
   });
 }
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <optional>
@@ -160,21 +161,25 @@ TEST_P(ServerLocks, OpeningThemEndsInTimeWhereAServerSaysNothing) {
 // The watch of locks ends with its backend, and looks for itself meanwhile.
 TEST_P(ServerLocks, ListeningEndsInTimeWhereAServerFallsSilentAndAtOnceOnRequest) {
   auto url = place_->url();
+  std::stop_source stop;
+  std::atomic<bool> stopped = false;
   sql::testing::Proxy proxy(runtime_, url.hosts.front().name, url.hosts.front().port.value());
+  proxy.on_held([&] {
+    if (stopped) stop.request_stop();
+  });
   url.hosts.front() = {"127.0.0.1", proxy.port()};
   if (GetParam().name == "mariadb") url.params["sslmode"] = "disable";
   StateServer source(runtime_, files_, url, {});
   const auto state = source.get(soon());
   if (!state->database().dialect().notifications) return;
   EXPECT_NE(state->watch(soon(), {}), nullptr);
-  for (const bool stopped : {false, true}) {
+  for (const bool last : {false, true}) {
     state->database().connect();
     proxy.freeze(true);
-    std::stop_source stop;
-    if (stopped) stop.request_stop();
+    stopped = last;
     const auto begin = runtime_.now();
-    EXPECT_THROW_CODE(state->watch(runtime_.in(stopped ? 60s : 100ms), stop.get_token()),
-                      stopped ? Code::cancelled : Code::timeout);
+    EXPECT_THROW_CODE(state->watch(runtime_.in(last ? 60s : 100ms), stop.get_token()),
+                      last ? Code::cancelled : Code::timeout);
     EXPECT_LT(runtime_.now() - begin, 30s);
     proxy.freeze(false);
   }
