@@ -4,7 +4,13 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stop_token>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
@@ -78,21 +84,47 @@ TEST_F(RealRunner, AProgramIsEndedWithTheProcess) {
   EXPECT_EQ(result->status, RunStatus::interrupted);
 }
 
+// The real one, that tells who is about to sleep.
+class WatchedRuntime final : public base::Runtime {
+ public:
+  WatchedRuntime(base::Runtime& inner, std::function<void()> on_sleep)
+      : inner_(inner), on_sleep_(std::move(on_sleep)) {}
+
+  base::Instant now() override { return inner_.now(); }
+  base::WallTime wall_now() override { return inner_.wall_now(); }
+  bool sleep_until(base::Instant moment, const std::stop_token& stop = {}) override {
+    on_sleep_();
+    return inner_.sleep_until(moment, stop);
+  }
+  void yield() override { inner_.yield(); }
+  std::uint64_t random() override { return inner_.random(); }
+  std::unique_ptr<base::Signal> make_signal(std::string_view name) override { return inner_.make_signal(name); }
+  [[nodiscard]] base::Task spawn(std::string name, std::function<void(std::stop_token)> body) override {
+    return inner_.spawn(std::move(name), std::move(body));
+  }
+  std::uint64_t current_task() override { return inner_.current_task(); }
+  std::shared_ptr<const base::ContextFrame>& context() override { return inner_.context(); }
+  const base::Identity& identity() override { return inner_.identity(); }
+
+ private:
+  base::Runtime& inner_;
+  const std::function<void()> on_sleep_;
+};
+
 // As a service manager ends a whole process group: the program may be gone before its own process has heard of it.
+// Here it hears while it waits for the word, when it has seen that end: who does not wait has failed by then.
 TEST_F(RealRunner, AProgramThatIsEndedTogetherWithTheProcessHasNotFailed) {
-  Bench bench(runtime_, files_, temp_.path());
-  const auto job = job_of(CommandStep{.argv = {"sh", "-c", "echo $$; kill -TERM $$"}});
   std::stop_source stop;
   std::atomic<pid_t> program = 0;
+  WatchedRuntime runtime(runtime_, [&] {
+    if (program != 0 && ::kill(program, 0) != 0) stop.request_stop();
+  });
+  Bench bench(runtime, files_, temp_.path());
+  const auto job = job_of(CommandStep{.argv = {"sh", "-c", "echo $$; kill -TERM $$"}});
   auto context = bench.context();
   context.progress = [&](const Progress& progress) {
-    if (progress.step == "step") program = std::stoi(progress.text);
+    if (progress.step == "step" && program == 0) program = std::stoi(progress.text);
   };
-  auto stopping = runtime_.spawn("stops", [&](const std::stop_token&) {
-    const auto deadline = runtime_.in(30s);
-    while ((program == 0 || ::kill(program, 0) == 0) && runtime_.now() < deadline) runtime_.sleep_for(1ms);
-    stop.request_stop();
-  });
   const auto result = Runner(context).execute(bench.queue(job), job, stop.get_token());
   EXPECT_EQ(result->status, RunStatus::interrupted) << result->reason;
 }
@@ -111,6 +143,24 @@ TEST_F(RealRunner, WhatAProgramStartedHasAsMuchTimeToEndAsItself) {
   };
   EXPECT_EQ(Runner(context).execute(bench.queue(job), job, stop.get_token())->status, RunStatus::interrupted);
   EXPECT_TRUE(files_.info(done));
+}
+
+// It would end by itself, much later.
+TEST_F(RealRunner, AProgramThatDoesNotListenIsKilled) {
+  Bench bench(runtime_, files_, temp_.path());
+  const auto job = job_of(CommandStep{.argv = {"sh", "-c", "trap '' TERM; echo begun; sleep 30"}});
+  std::stop_source stop;
+  auto context = bench.context();
+  std::stop_source hurry;
+  context.hurry = hurry.get_token();
+  context.progress = [&](const Progress& progress) {
+    if (progress.text != "begun") return;
+    hurry.request_stop();
+    stop.request_stop();
+  };
+  const auto begun = runtime_.now();
+  EXPECT_EQ(Runner(context).execute(bench.queue(job), job, stop.get_token())->status, RunStatus::interrupted);
+  EXPECT_LT(runtime_.now() - begun, 20s);
 }
 
 }  // namespace
