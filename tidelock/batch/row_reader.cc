@@ -80,9 +80,10 @@ std::optional<ValueView> coerced(Kind type, const ValueView& value, std::pmr::me
       return as(sql::try_convert<sql::Timestamp>(value));
     case Kind::uuid:
       return as(sql::try_convert<base::Uuid>(value));
+    case Kind::json:  // What an engine calls json is for the engine to judge.
+      return std::holds_alternative<sql::JsonView>(value) ? std::optional(value) : std::nullopt;
     case Kind::null:
     case Kind::blob:
-    case Kind::json:
       break;
   }
   return std::nullopt;
@@ -231,7 +232,7 @@ void RowReader::convert(std::size_t i) {
   } else {
     throw Error(Code::invalid_argument,
                 fmt::format("{} must be of type {}, not {} ({})", field.name, type_name(field.type),
-                            sql::to_text(value), sql::name(kind(value))));
+                            base::quoted(sql::to_text(value)), sql::name(kind(value))));
   }
   converted_[i] = true;
 }

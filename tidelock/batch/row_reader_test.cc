@@ -155,7 +155,43 @@ TEST(RowReader, ConvertsTypedValuesWithoutALossOrNotAtAll) {
   EXPECT_THAT(texts(chunk), ElementsAre("1|7"));
   ASSERT_EQ(chunk.bad().size(), 1U);
   EXPECT_EQ(chunk.bad()[0].position, 2U);
-  EXPECT_THAT(chunk.bad()[0].error, HasSubstr("id must be of type integer, not 1.5"));
+  EXPECT_THAT(chunk.bad()[0].error, HasSubstr("id must be of type integer, not \"1.5\""));
+}
+
+TEST(RowReader, TakesJsonOfAQueryAsItIsAndParsesTextThatIsToBeJson) {
+  const auto step = step_of(record_of({"id integer", "note json?"}, {"note is null or id > 0"}));
+  auto reader = reader_of({{std::int64_t{1}, sql::Json{R"({"far": 1e400})"}},
+                           {std::int64_t{2}, "[2]"},
+                           {std::int64_t{3}, "{"},
+                           {std::int64_t{4}, std::int64_t{4}},
+                           {std::int64_t{5}, sql::Null{}}},
+                          step, {"id", "note"});
+  Chunk chunk;
+  reader.read(chunk, 10, 10);
+  EXPECT_THAT(texts(chunk), ElementsAre(R"(1|{"far": 1e400})", "2|[2]", "5|NULL"));
+  for (const std::size_t i : {0U, 1U}) EXPECT_TRUE(std::holds_alternative<sql::JsonView>(chunk.row(i)[1]));
+  ASSERT_EQ(chunk.bad().size(), 2U);
+  EXPECT_EQ(chunk.bad()[0].position, 3U);
+  EXPECT_EQ(chunk.bad()[1].error, "note must be of type json, not \"4\" (int64)");
+}
+
+// The state may hold no more of it than 64 KiB.
+TEST(RowReader, SaysOfALongValueThatDoesNotFitOnlyHowItBegins) {
+  const auto step = step_of(kItem);
+  const std::string longest(100'000, '7');
+  auto reader = reader_of({{sql::Json{'[' + longest + ']'}, "1"},
+                           {sql::Blob(longest.size(), std::byte{7}), "1"},
+                           {longest, "1"},
+                           {sql::Decimal(longest), "1"}},
+                          step);
+  Chunk chunk;
+  reader.read(chunk, 10, 10);
+  ASSERT_EQ(chunk.bad().size(), 4U);
+  for (const auto& bad : chunk.bad()) {
+    EXPECT_THAT(bad.error, HasSubstr("id must be of type integer"));
+    EXPECT_LT(bad.error.size(), 200U);
+    EXPECT_LT(bad.record.size(), 1100U);
+  }
 }
 
 TEST(RowReader, WithoutARecordTakesTheRowsAsTheyAre) {

@@ -18,6 +18,7 @@
 #include "tidelock/batch/testing/before.h"
 #include "tidelock/lock/fence.h"
 #include "tidelock/lock/mutex.h"
+#include "tidelock/sql/text_form.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/world/testing.h"
 
@@ -76,6 +77,77 @@ class WhoseStatements final : public sql::Observer {
   }
   std::vector<base::UnitOfWork> seen;
 };
+
+TEST_P(BatchRunner, CopiesAColumnOfEachTypeThatARecordKnows) {
+  run([](const Place& place) {
+    auto bench = place.bench();
+    auto& store = bench.store();
+    struct Column {
+      std::string name;
+      sql::Kind kind;
+      sql::Value value;
+    };
+    const auto uuid = *base::Uuid::try_parse("01890a5d-ac96-774b-bcce-b302099a8057");
+    const std::vector<Column> columns{
+        {"a_text", sql::Kind::text, "text"},
+        {"an_integer", sql::Kind::int64, std::int64_t{42}},
+        {"a_decimal", sql::Kind::decimal, sql::Decimal("12.34")},
+        {"a_real", sql::Kind::real, 1.5},
+        {"a_boolean", sql::Kind::boolean, true},
+        {"a_date", sql::Kind::date, *sql::parse_date("2024-02-29")},
+        {"a_time", sql::Kind::time, *sql::parse_time("23:59:59")},
+        {"a_timestamp", sql::Kind::timestamp, *sql::parse_timestamp("2024-02-29T23:59:59")},
+        {"a_uuid", sql::Kind::uuid, uuid},
+        {"a_json", sql::Kind::json, sql::Json{R"({"a": [1, null]})"}}};
+    std::vector<std::string> names;
+    std::vector<std::string> declared;
+    std::vector<std::string> fields;
+    std::vector<sql::ValueView> values;
+    for (const auto& column : columns) {
+      names.push_back(column.name);
+      declared.push_back(column.name + " " + std::string(store.dialect().column_type(column.kind)));
+      fields.push_back(fmt::format("{} {}", column.name, type_name(column.kind)));
+      values.push_back(sql::view(column.value));
+    }
+    for (const auto* const table : {"given", "copied"}) {
+      store.execute(fmt::format("create table {} ({})", table, fmt::join(declared, ", ")));
+    }
+    const auto list = fmt::format("{}", fmt::join(names, ", "));
+    store.connect().execute_values(fmt::format("insert into given ({}) values ({})", list,
+                                               fmt::join(std::vector<std::string>(columns.size(), "?"), ", ")),
+                                   values);
+    const auto result =
+        bench.run(job_of(ChunkStep{.source = QuerySource{"copy.sql", fmt::format("select {} from given", list)},
+                                   .record = record_of(fields),
+                                   .write = {.kind = Write::Kind::insert, .table = "copied"}}));
+    EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
+    EXPECT_EQ(result.rows_written, 1);
+    for (const auto& column : columns) {
+      const auto of = [&](const char* table) {
+        return store.one<sql::Value>(fmt::format("select {} from {}", column.name, table));
+      };
+      EXPECT_EQ(sql::to_text(sql::view(of("copied"))), sql::to_text(sql::view(of("given"))));
+    }
+  });
+}
+
+// Each is too large for the table of skips when it is told in full.
+TEST_P(BatchRunner, RecordsLargeDocumentsThatDoNotFit) {
+  run([](const Place& place) {
+    auto bench = place.bench();
+    auto& store = bench.store();
+    store.execute(fmt::format("create table given (id {})", store.dialect().column_type(sql::Kind::json)));
+    store.execute("create table item (id integer)");
+    store.execute("insert into given values (?)", sql::Json{"[\"" + std::string(100'000, 'x') + "\"]"});
+    const auto result = bench.run(job_of(ChunkStep{.source = QuerySource{"copy.sql", "select id from given"},
+                                                   .record = record_of({"id integer"}),
+                                                   .write = {.kind = Write::Kind::insert, .table = "item"},
+                                                   .max_skips = 1}));
+    EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
+    EXPECT_EQ(result.rows_skipped, 1);
+    EXPECT_THAT(bench.history().show(1).skips.at(0).error, HasSubstr("id must be of type integer, not"));
+  });
+}
 
 TEST_P(BatchRunner, TellsWhatRunAndStepAStatementBelongsToAndUnderWhichToken) {
   run([](const Place& place) {
