@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <utility>
@@ -36,15 +37,16 @@ class ChunkWork {
   ChunkWork(const StepRun& run, const ChunkStep& step) : run_(run), step_(step), unit_(run) {}
 
   StepEnd execute() {
-    start_ = unit_.begin();
-    if (start_.complete) return StepEnd::complete;
-    const auto reader = open();
-    const RowWriter writer(run_.open_store(), step_.write, reader->columns());
-    writer_ = &writer;
+    if (unit_.begin().complete) return StepEnd::complete;
+    Attempts attempts(run_);  // To read it all: a source that breaks at the same place again and again has an end.
     Chunk chunk;
     for (;;) {
       if (run_.gentle.stop_requested()) return StepEnd::stopped;
-      reader->read(chunk, step_.chunk_rows, bad_left());
+      if (!reader_) go_back();
+      if (const auto lost = try_read(chunk)) {
+        unit_.before_next(attempts, *lost);
+        continue;
+      }
       run_.record.add_skips(run_.place, chunk.bad());
       bad_ += chunk.bad().size();
       if (chunk.too_many()) refuse(chunk.bad().back());
@@ -61,22 +63,42 @@ class ChunkWork {
                                                     row.error, bad_, step_.max_skips));
   }
 
-  std::unique_ptr<RowReader> open() {
-    const auto* query = std::get_if<QuerySource>(&step_.source);
+  // To what is committed, by this execution or an earlier one.
+  void go_back() {
+    start_ = unit_.checkpoint();
     // What is written by key may be written again, and what was read before the interruption may be stale by now.
-    if (query != nullptr && step_.write.kind != Write::Kind::insert) {
+    if (std::holds_alternative<QuerySource>(step_.source) && step_.write.kind != Write::Kind::insert) {
       start_ = {.commits = start_.commits, .stored = start_.stored};
     }
     run_.record.drop_skips_behind(run_.place, start_.position);
+    refused_.clear();
     bad_ = start_.rows_skipped;
     written_ = start_.rows_written;
+    if (start_.position > 0) run_.event(base::LogLevel::info, fmt::format("goes on behind row {}", start_.position));
+  }
+
+  // Reads the next rows. What it returns has interrupted that, and passes: the source is closed, and nothing is written
+  // of what was read.
+  std::optional<Error> try_read(Chunk& chunk) {
+    try {
+      auto reader = reader_ ? std::move(reader_) : open();
+      reader->read(chunk, step_.chunk_rows, bad_left());
+      reader_ = std::move(reader);
+      return std::nullopt;
+    } catch (const Error& error) {
+      // A query may call what changes something.
+      if (error.disposition() == Disposition::permanent || error.disposition() == Disposition::unknown) throw;
+      return error;
+    }
+  }
+
+  std::unique_ptr<RowReader> open() {
+    const auto* query = std::get_if<QuerySource>(&step_.source);
     auto source = query != nullptr ? open_query(run_.open_store(), *query, run_.moment)
                                    : open_csv(run_.context.files, std::get<CsvSource>(step_.source));
     auto reader = std::make_unique<RowReader>(std::move(source), step_, run_.moment);
-    if (start_.position > 0) {
-      reader->pass_over(start_.position, start_.fingerprint);
-      run_.event(base::LogLevel::info, fmt::format("goes on behind row {}", start_.position));
-    }
+    if (start_.position > 0) reader->pass_over(start_.position, start_.fingerprint);
+    writer_.emplace(run_.open_store(), step_.write, reader->columns());
     return reader;
   }
 
@@ -100,7 +122,7 @@ class ChunkWork {
     if (!refused) return;
     if (range.size() == 0) throw *refused;
     if (range.size() == 1) {
-      writer_->check_table(run_.open_store());  // Without it, and its columns, no row is to blame.
+      unit_.look([&] { writer_->check_table(run_.open_store()); });  // Without it, and its columns, no row is to blame.
       return skip(chunk, range, *refused);
     }
     const auto middle = range.begin + range.size() / 2;
@@ -172,10 +194,11 @@ class ChunkWork {
   const StepRun& run_;
   const ChunkStep& step_;
   StoreUnit unit_;
-  const RowWriter* writer_ = nullptr;
-  Checkpoint start_;                 // Where this execution began.
-  std::uint64_t bad_ = 0;            // Bad rows so far, of all executions.
-  std::set<std::uint64_t> refused_;  // Positions of those that the database refused, in this execution.
+  std::unique_ptr<RowReader> reader_;  // Empty before the first row, and after a loss.
+  std::optional<RowWriter> writer_;    // Of what the reader reads.
+  Checkpoint start_;                   // Where the reader began.
+  std::uint64_t bad_ = 0;              // Bad rows so far, of all executions.
+  std::set<std::uint64_t> refused_;    // Positions of those that the database refused, since the reader began.
   std::uint64_t written_ = 0;
 };
 

@@ -73,10 +73,16 @@ void StoreUnit::commit(const std::function<void(sql::Transaction&)>& unit, Check
     }
     ++counts_.rollbacks;
     run_.record.step_progress(run_.place, counts_);
-    if (failed->disposition() == Disposition::permanent) throw *failed;
-    attempts.failed(*failed);
-    if (failed->code() == Code::connection_lost || failed->code() == Code::unavailable) wait_for_store();
+    before_next(attempts, *failed);
   }
+}
+
+void StoreUnit::look(const std::function<void()>& look) const { insist(look); }
+
+void StoreUnit::before_next(Attempts& attempts, const Error& failed) const {
+  if (failed.disposition() == Disposition::permanent) throw failed;
+  attempts.failed(failed);
+  if (failed.code() == Code::connection_lost || failed.code() == Code::unavailable) wait_for_store();
 }
 
 // A server that is started anew takes longer than a few attempts. If it does not come back, the next one says so.

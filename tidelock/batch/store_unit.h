@@ -27,6 +27,14 @@ class StoreUnit {
   // repeating, or was repeated in vain; fenced.
   void commit(const std::function<void(sql::Transaction&)>& unit, Checkpoint next);
 
+  // What changes nothing, again and again: up to 20 s, while the store is out of reach or busy. Errors: those of
+  // `look`.
+  void look(const std::function<void()>& look) const;
+
+  // Between an attempt that failed and the next: pauses, and waits for a store that is out of reach. Error: the same
+  // again, when it is no use repeating or was the last one.
+  void before_next(Attempts& attempts, const Error& failed) const;
+
  private:
   CheckpointKey key() const { return {run_.record.run().uuid, run_.place}; }
   bool is_fenced() const;

@@ -12,22 +12,18 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/batch/conformance/engines.h"
+#include "tidelock/batch/conformance/losing_store.h"
 #include "tidelock/batch/testing/bench.h"
-#include "tidelock/sql/driver.h"
 #include "tidelock/world/testing.h"
-#if TIDELOCK_HAVE_SQLITE
-#include "tidelock/sql/backends/sqlite/driver.h"
-#if TIDELOCK_HAVE_POSTGRES
-#include "tidelock/sql/backends/postgres/driver.h"
-#endif
-#if TIDELOCK_HAVE_MARIADB
-#include "tidelock/sql/backends/mariadb/driver.h"
-#endif
 
+#if TIDELOCK_HAVE_SQLITE
 namespace tidelock::batch {
 namespace {
 
 using namespace std::chrono_literals;
+using conformance::Fate;
+using conformance::losing_store;
+using conformance::Plan;
 using testing::Bench;
 using ::testing::Contains;
 using ::testing::ElementsAre;
@@ -36,109 +32,6 @@ using ::testing::IsEmpty;
 using testing::job_of;
 using ::testing::Not;
 using testing::record_of;
-
-enum class Fate { committed, rolled_back, committed_late, server_goes };
-
-// Which commit is not answered, and what became of it.
-struct Plan {
-  int lose = 0;  // The n-th from here on; 0: none.
-  Fate fate = Fate::committed;
-  int lost = 0;
-  base::Duration gone_for{};             // Before the server that goes is there again.
-  base::Instant back_at{};               // When it is.
-  std::shared_ptr<sql::Session> late{};  // Whose commit is on its way.
-  base::Signal* tell = nullptr;          // That it is.
-};
-
-class LosingSession final : public sql::Session {
- public:
-  LosingSession(base::Runtime& runtime, std::unique_ptr<sql::Session> inner, Plan& plan)
-      : runtime_(runtime), inner_(std::move(inner)), plan_(plan) {}
-
-  std::unique_ptr<sql::Prepared> prepare(std::string_view sql, base::Deadline deadline) override {
-    return inner_->prepare(sql, deadline);
-  }
-  void run_script(std::string_view sql, base::Deadline deadline) override { inner_->run_script(sql, deadline); }
-  void begin(const sql::BeginOptions& options) override {
-    if (is_gone()) throw Error(Code::connection_lost, "the server is gone");
-    inner_->begin(options);
-  }
-  sql::Position commit(bool want_position) override {
-    if (plan_.lose == 0 || --plan_.lose > 0) return inner_->commit(want_position);
-    ++plan_.lost;
-    switch (plan_.fate) {
-      case Fate::committed:
-        inner_->commit(want_position);
-        break;
-      case Fate::rolled_back:
-        inner_->rollback();
-        break;
-      case Fate::committed_late:
-        given_away_ = true;
-        plan_.late = inner_;
-        plan_.tell->notify_all();
-        break;
-      case Fate::server_goes:
-        inner_->rollback();
-        plan_.back_at = runtime_.now() + plan_.gone_for;
-        throw Error(Code::connection_lost, "the server was stopped");
-    }
-    throw Error(Code::unknown_outcome, "the connection was lost");
-  }
-  bool transaction_alive() const noexcept override { return inner_->transaction_alive(); }
-  void rollback() noexcept override {
-    if (!given_away_) inner_->rollback();
-  }
-  void savepoint(std::string_view name) override { inner_->savepoint(name); }
-  void release_savepoint(std::string_view name) override { inner_->release_savepoint(name); }
-  void rollback_to_savepoint(std::string_view name) override { inner_->rollback_to_savepoint(name); }
-  std::unique_ptr<sql::Bulk> bulk(std::string_view table, std::span<const std::string> columns) override {
-    return inner_->bulk(table, columns);
-  }
-  void cancel() noexcept override { inner_->cancel(); }
-  bool reset() noexcept override { return !given_away_ && !is_gone() && inner_->reset(); }
-
- private:
-  bool is_gone() const { return runtime_.now() < plan_.back_at; }
-
-  base::Runtime& runtime_;
-  const std::shared_ptr<sql::Session> inner_;
-  Plan& plan_;
-  bool given_away_ = false;
-};
-
-class LosingDriver final : public sql::Driver {
- public:
-  LosingDriver(base::Runtime& runtime, std::unique_ptr<sql::Driver> inner, Plan& plan)
-      : runtime_(runtime), inner_(std::move(inner)), plan_(plan) {}
-
-  const sql::Dialect& dialect() const override { return inner_->dialect(); }
-  std::unique_ptr<sql::Session> open(base::Deadline deadline, const std::stop_token& stop) override {
-    if (runtime_.now() < plan_.back_at) throw Error(Code::unavailable, "connection refused");
-    return std::make_unique<LosingSession>(runtime_, inner_->open(deadline, stop), plan_);
-  }
-
- private:
-  base::Runtime& runtime_;
-  std::unique_ptr<sql::Driver> inner_;
-  Plan& plan_;
-};
-
-std::shared_ptr<sql::Database> losing_store(base::Runtime& runtime, base::Files& files, Plan& plan,
-                                            const base::Url& url = base::Url::parse("sqlite:/shop.db")) {
-  base::UrlParams params(url);
-  std::unique_ptr<sql::Driver> driver;
-#if TIDELOCK_HAVE_POSTGRES
-  if (url.scheme == "postgres") driver = sql::postgres::make_driver(runtime, url, params, {});
-#endif
-#if TIDELOCK_HAVE_MARIADB
-  if (url.scheme == "mariadb")
-    driver = sql::mariadb::make_driver(runtime, url, params, {}, base::Deadline::never(), {});
-#endif
-  if (driver == nullptr) driver = sql::sqlite::make_driver(runtime, files, url, params, {});
-  return std::make_shared<sql::Database>(runtime, std::make_unique<LosingDriver>(runtime, std::move(driver), plan),
-                                         sql::DatabaseOptions{}, url.to_string());
-}
 
 ChunkStep load(Write::Kind kind) {
   ChunkStep step{.source = CsvSource{"/items.csv"},
