@@ -31,6 +31,7 @@ using testing::Before;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::job_of;
+using testing::record_of;
 
 INSTANTIATE_TEST_SUITE_P(Engines, BatchRunner, ::testing::ValuesIn(stores_to_test()),
                          [](const auto& info) { return info.param.name; });
