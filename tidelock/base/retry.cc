@@ -8,7 +8,7 @@ namespace {
 bool may_repeat(const Error& error, const RetryPolicy& policy) {
   switch (error.disposition()) {
     case Disposition::permanent:
-      return false;
+      return policy.patient && may_pass(error.code());
     case Disposition::retry_call:
     case Disposition::rerun_unit:
       return true;
@@ -19,6 +19,8 @@ bool may_repeat(const Error& error, const RetryPolicy& policy) {
 }
 
 }  // namespace
+
+bool may_pass(Code code) { return code == Code::disk_full || code == Code::read_only_server; }
 
 RetryState::RetryState(Runtime& runtime, const RetryPolicy& policy, const std::stop_token& stop,
                        const RetryObserver& observer)

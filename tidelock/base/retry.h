@@ -3,7 +3,8 @@
 //   auto rows = retry(runtime, {.max_attempts = 5}, stop, [&] { return client.fetch(); });
 //
 // An attempt that fails is repeated when its Error says that this is right: retry_call and rerun_unit always, unknown
-// only where the caller declares that doing it twice does no harm, permanent never. Any other exception passes through.
+// only where the caller declares that doing it twice does no harm, permanent never, but for what may pass where the
+// caller has the patience. Any other exception passes through.
 // It sleeps outside the attempt: let `fn` hold no transaction and no lock when it throws.
 #pragma once
 
@@ -20,12 +21,17 @@
 
 namespace tidelock::base {
 
+// Whether the same call may succeed a while later although its caller changes nothing, and was not applied: on a full
+// disk room is made, a standby becomes the primary. For those who can wait so long; the disposition is `permanent`.
+bool may_pass(Code code);
+
 struct RetryPolicy {
   int max_attempts = 3;  // The first included.
   BackoffOptions backoff{};
   // Of the whole, from the first attempt on: no sleep goes beyond it. An attempt is not cut short.
   std::optional<Duration> total_limit{};
   bool idempotent = false;  // Also repeat what may have been applied.
+  bool patient = false;     // Also repeat what may_pass(), as during a failover.
 };
 
 // A failed attempt, for logs and metrics.

@@ -48,6 +48,16 @@ WORLD_TEST(Retry, WhatWasNotAppliedOrIsRolledBackIsRepeatedAfterEachWait) {
   EXPECT_EQ(runtime.now() - start, 3s);
 }
 
+WORLD_TEST(Retry, WhatMayPassIsRepeatedOnlyByThePatient) {
+  for (const auto code : {Code::disk_full, Code::read_only_server}) {
+    auto policy = every(1s, 4);
+    EXPECT_THROW_CODE(retry(runtime, policy, {}, Unit({code})), code);
+    policy.patient = true;
+    EXPECT_EQ(retry(runtime, policy, {}, Unit({code, code})), 42);
+    EXPECT_THROW_CODE(retry(runtime, policy, {}, Unit({code, Code::corrupt})), Code::corrupt);
+  }
+}
+
 WORLD_TEST(Retry, TheFirstAttemptCountsAndTheLastFailureIsThrownUnchanged) {
   Unit unit({Code::unavailable, Code::deadlock, Code::unavailable});
   const auto start = runtime.now();

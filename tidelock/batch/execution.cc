@@ -207,7 +207,8 @@ void Execution::check_leases() const {
 
 // An error that passes would be tried again, had the run not been told to stop: its next execution does.
 bool Execution::is_due_to_stop(const Error& error) const {
-  return gentle_.stop_requested() && (error.disposition() != Disposition::permanent || error.code() == Code::cancelled);
+  return gentle_.stop_requested() && (error.disposition() != Disposition::permanent ||
+                                      error.code() == Code::cancelled || error.code() == Code::read_only_server);
 }
 
 RunResult Execution::end(RunResult result) {

@@ -52,7 +52,6 @@ StepEnd execute_publish(const StepRun& run, const PublishStep& step) {
     } catch (const Error& error) {
       failed = error;
     }
-    if (failed->disposition() == Disposition::permanent) throw *failed;
     attempts.failed(*failed);
   }
 }

@@ -42,12 +42,14 @@ inline constexpr std::string_view kUnfinished = "'queued', 'waiting', 'running',
 inline std::int64_t in_us(base::WallTime moment) { return moment.time_since_epoch().count(); }
 inline base::WallTime from_us(std::int64_t us) { return base::WallTime(std::chrono::microseconds(us)); }
 
-// For what may be asked of the state or a store again: a server that is started anew is no reason for a run to fail.
+// For what may be asked of the state or a store again: a server that is started anew, or a standby that is to be its
+// primary, is no reason for a run to fail.
 inline constexpr base::RetryPolicy kStatePatience{
     .max_attempts = 100,
     .backoff = {.base = std::chrono::milliseconds(50), .cap = std::chrono::seconds(2)},
     .total_limit = std::chrono::seconds(20),
-    .idempotent = true};
+    .idempotent = true,
+    .patient = true};
 
 // What a step has done so far.
 struct StepCounts {

@@ -153,6 +153,8 @@ WORLD_TEST(Slots, AnErrorThatPassesIsNoFailureOfARunThatIsToldToStop) {
   Runner runner(context);
   const auto id = bench.queue(job);
   EXPECT_EQ(runner.execute(id, job, stop.get_token())->status, RunStatus::interrupted);
+  code = Code::read_only_server;  // As a standby says that is about to take over.
+  EXPECT_EQ(runner.execute(id, job, stop.get_token())->status, RunStatus::interrupted);
   EXPECT_THAT(bench.history().find(id).reason, HasSubstr("the server restarts"));
   ASSERT_EQ(bench.runs().pending(bench.locks(), runtime.in(1s)).size(), 1);
 
@@ -165,6 +167,27 @@ WORLD_TEST(Slots, AnErrorThatPassesIsNoFailureOfARunThatIsToldToStop) {
   act = [&] { stop.request_stop(); };
   code = Code::statement_invalid;  // Stays so, whoever comes next.
   EXPECT_EQ(runner.resume(id, job, stop.get_token())->status, RunStatus::failed);
+}
+
+WORLD_TEST(Slots, AStepThatMeetsAServerWhichIsNotThePrimaryYetIsTriedAgain) {
+  Bench bench(runtime, files);
+  auto context = bench.context();
+  int refusals = 2;
+  auto code = Code::read_only_server;
+  context.publish = [&](const std::string&, const std::stop_token&) -> std::string {
+    if (refusals-- > 0) throw Error(code, "refused");
+    return "version 1";
+  };
+  Runner runner(context);
+  const auto job = job_of(PublishStep{"shop"});
+  const auto status = [&] { return runner.execute(bench.queue(job), job)->status; };
+  EXPECT_EQ(status(), RunStatus::completed);
+  refusals = 3;
+  EXPECT_EQ(status(), RunStatus::failed);
+  EXPECT_EQ(refusals, 0);
+  refusals = 1;
+  code = Code::read_only;
+  EXPECT_EQ(status(), RunStatus::failed);
 }
 
 WORLD_TEST(Slots, AStepThatIsToldToStopWhileItCouldBeTriedAgainIsNoFailedStep) {

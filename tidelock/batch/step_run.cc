@@ -22,6 +22,8 @@ Attempts::Attempts(const StepRun& run) : run_(run), backoff_(run.step.backoff) {
 
 void Attempts::failed(const Error& error) {
   const int most = run_.max_attempts();
+  const bool failover = error.code() == Code::read_only_server;  // Nothing was written.
+  if (error.disposition() == Disposition::permanent && !failover) throw error;
   if (++failed_ >= most || run_.gentle.stop_requested()) throw error;
   const auto pause = backoff_.next(run_.context.runtime.random());
   run_.event(base::LogLevel::warning,

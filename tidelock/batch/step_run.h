@@ -43,7 +43,8 @@ StepEnd execute_publish(const StepRun& run, const PublishStep& step);
 StepEnd execute_command(const StepRun& run, const CommandStep& step);
 StepEnd execute_trigger(const StepRun& run, const TriggerStep& step);
 
-// Sleeps before another attempt, and says why. Error: the last one again, when stop is requested or no attempt is left.
+// Sleeps before another attempt, and says why. Error: the last one again, when it is no use repeating, stop is
+// requested or no attempt is left.
 class Attempts {
  public:
   explicit Attempts(const StepRun& run);

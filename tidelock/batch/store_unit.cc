@@ -80,17 +80,18 @@ void StoreUnit::commit(const std::function<void(sql::Transaction&)>& unit, Check
 void StoreUnit::look(const std::function<void()>& look) const { insist(look); }
 
 void StoreUnit::before_next(Attempts& attempts, const Error& failed) const {
-  if (failed.disposition() == Disposition::permanent) throw failed;
   attempts.failed(failed);
-  if (failed.code() == Code::connection_lost || failed.code() == Code::unavailable) wait_for_store();
+  const auto code = failed.code();
+  if (code == Code::connection_lost || code == Code::unavailable || code == Code::read_only_server) wait_for_store();
 }
 
-// A server that is started anew takes longer than a few attempts. If it does not come back, the next one says so.
+// A server that is started anew, or a standby that takes over, takes longer than a few attempts: until one changes rows
+// again, of which here are none. If it does not come back, the next attempt says so.
 void StoreUnit::wait_for_store() const {
   try {
-    insist([&] { store_.one<std::int64_t>("select 1"); });
+    insist([&] { store_.execute("delete from tidelock_checkpoint where run = ''"); });
   } catch (const Error& error) {
-    if (error.disposition() == Disposition::permanent) throw;
+    if (error.disposition() == Disposition::permanent && !base::may_pass(error.code())) throw;
   }
 }
 

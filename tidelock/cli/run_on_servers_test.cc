@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,6 +16,7 @@
 
 #include "tidelock/cli/testing/program.h"
 #include "tidelock/sql/testing/own_database.h"
+#include "tidelock/sql/testing/turn.h"
 
 namespace tidelock::cli {
 namespace {
@@ -37,8 +40,10 @@ class RunOnServersTest : public testing::ProgramTest, public ::testing::WithPara
   void write(const std::string& name, std::string_view text) { files_.write_atomically(folder_ / name, text); }
 
   std::string head(std::string_view name) const {
+    auto url = own_->url();
+    if (!user_.empty()) url.user = user_;
     return fmt::format("[pipeline]\nname = \"{0}\"\nstate = \"{1}\"\n\n[store.shop]\nurl = \"{1}\"\n", name,
-                       own_->url().to_string());
+                       url.to_string());
   }
 
   // Jobs that are due each second, and note the moment that they stand for.
@@ -104,6 +109,7 @@ class RunOnServersTest : public testing::ProgramTest, public ::testing::WithPara
 
   std::optional<sql::testing::OwnDatabase> own_;
   std::unique_ptr<sql::Database> db_;
+  std::string user_;  // Of the pipeline, where it is another.
 };
 
 TEST_P(RunOnServersTest, TwoSchedulersOnOneStateStartEachDueRunOnceAlsoWhenOneIsKilled) {
@@ -244,6 +250,57 @@ std::int64_t RunOnServersTest::lost_updates(bool in_group) {
 TEST_P(RunOnServersTest, WithoutAGroupTwoJobsThatOverlapSpoilTheRowsOfAClosedDay) { EXPECT_EQ(lost_updates(false), 4); }
 TEST_P(RunOnServersTest, InOneGroupTwoJobsTakeTurnsAndNothingIsLost) { EXPECT_EQ(lost_updates(true), 0); }
 
+// A server that nobody else uses meanwhile, and a user who may not write where it is read-only.
+class RunInAFailoverTest : public RunOnServersTest {
+ protected:
+  void SetUp() override {
+    if (const auto reason = sql::testing::why_no_server(kServer); !reason.empty()) GTEST_SKIP() << reason;
+    turn_.emplace(std::filesystem::path(std::getenv("TIDELOCK_TEST_MARIADB_PLAIN_PID")).parent_path());
+    own_.emplace(runtime_, files_, kServer);
+    db_ = sql::open(runtime_, files_, own_->url());
+    user_ = "app";
+  }
+  void TearDown() override {
+    if (db_ != nullptr) demote(false);
+  }
+  void demote(bool demoted) { db_->script(demoted ? "set global read_only = 1" : "set global read_only = 0"); }
+
+ private:
+  static constexpr auto kServer = "TIDELOCK_TEST_MARIADB_PLAIN";
+  std::optional<sql::testing::Turn> turn_;
+};
+
+// As the address of a server does while another one takes over.
+TEST_P(RunInAFailoverTest, AServerThatIsNotThePrimaryYetIsWaitedForByWhoRunsAndByWhoStandsBy) {
+  make_ticks();
+  write_ticking("shop");
+  demote(true);
+  auto first = start(tidelock({"run", "shop.toml", "--standby"}));
+  ASSERT_TRUE(says(first, "stands by: the state: "));
+  demote(false);
+  await_ticks(3 * kJobs, first);
+  auto second = start(tidelock({"run", "shop.toml", "--standby"}));
+  ASSERT_TRUE(says(second, "stands by: the pipeline is run by "));
+
+  demote(true);
+  ASSERT_TRUE(says(first, "waits: the state: "));
+  ASSERT_TRUE(says(second, "stands by: the state: "));
+  demote(false);
+  await_ticks(ticks() + 3 * kJobs, first);
+
+  first.child().signal(SIGKILL);
+  first.wait();
+  await_ticks(ticks() + 3 * kJobs, second);
+  ASSERT_TRUE(in_a_minute([&] {  // What the dead one was at is continued when its leases are over.
+    return count(fmt::format("select count(*) from tidelock_run where status in ('waiting', 'running') and pid = {}",
+                             first.child().pid())) == 0;
+  })) << second.err();
+  end(second);
+  check_ticks();
+}
+
+INSTANTIATE_TEST_SUITE_P(Servers, RunInAFailoverTest, ::testing::Values("mariadb"),
+                         [](const auto& info) { return info.param; });
 INSTANTIATE_TEST_SUITE_P(Servers, RunOnServersTest, ::testing::Values("postgres", "mariadb"),
                          [](const auto& info) { return info.param; });
 

@@ -14,6 +14,7 @@
 #include "tidelock/base/duration.h"
 #include "tidelock/base/error.h"
 #include "tidelock/base/local_mutex.h"
+#include "tidelock/base/retry.h"
 #include "tidelock/base/text.h"
 #include "tidelock/lock/graph.h"
 #include "tidelock/lock/key.h"
@@ -55,7 +56,7 @@ void check_options(std::string_view key, std::uint32_t permits, const LeaseOptio
 }
 
 // Whether an arbiter that said so may do what it is asked a while later.
-bool may_pass(Code code) { return code == Code::disk_full || code == Code::io_error || code == Code::read_only_server; }
+bool is_waited_out(Code code) { return base::may_pass(code) || code == Code::io_error; }
 
 void store_big_endian(std::uint64_t value, std::uint8_t* bytes) {
   if constexpr (std::endian::native == std::endian::little) value = __builtin_bswap64(value);
@@ -218,7 +219,7 @@ std::optional<Lease> Semaphore::Acquisition::wait_turn(base::Deadline deadline, 
       if (auto lease = request(Queue::yes, sent, std::min(deadline, base::Deadline(sent + state_.options.ttl))))
         return lease;
     } catch (const Error& error) {
-      const bool holds_out = at_arbiter_ && may_pass(error.code());  // As a holder does.
+      const bool holds_out = at_arbiter_ && is_waited_out(error.code());  // As a holder does.
       if (error.disposition() == Disposition::permanent && !holds_out) throw;
       failure = error;
     }

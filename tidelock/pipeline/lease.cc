@@ -40,7 +40,7 @@ PipelineLease::PipelineLease(lock::Backend& locks, base::Runtime& runtime, const
         return;
       }
     } catch (const Error& error) {
-      if (!stand_by || error.disposition() == Disposition::permanent) throw;
+      if (!stand_by || !worth_waiting(error)) throw;
       why = fmt::format("the state: {}", error.what());
     }
     if (!why.empty()) {  // Not in the handler: a task must not be switched while it handles an exception.

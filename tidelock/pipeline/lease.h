@@ -8,6 +8,7 @@
 #include <string>
 
 #include "tidelock/base/error.h"
+#include "tidelock/base/retry.h"
 #include "tidelock/base/runtime.h"
 #include "tidelock/lock/backend.h"
 #include "tidelock/lock/keeper.h"
@@ -20,6 +21,12 @@ class AlreadyRuns : public Error {
  public:
   explicit AlreadyRuns(std::string message) : Error(Code::already_exists, std::move(message)) {}
 };
+
+// Whether a state that said so may do later what it was asked, and the pipeline waits for it: it is locked or full, its
+// server out of reach, or a standby that is about to take over.
+inline bool worth_waiting(const Error& error) {
+  return error.disposition() != Disposition::permanent || base::may_pass(error.code());
+}
 
 // What is known about the processes that have leases in the state.
 struct Processes {
@@ -37,7 +44,7 @@ class PipelineLease {
 
   // Without `stand_by`: error AlreadyRuns while another process runs it; one that seems to be gone is given the rest of
   // its lease. With it: waits until that one ends or its lease expires, and while the arbiter is out of reach. Errors:
-  // cancelled when `stop` is requested meanwhile; those of the arbiter (with `stand_by`, permanent ones only).
+  // cancelled when `stop` is requested meanwhile; those of the arbiter (with `stand_by`, those not worth waiting).
   PipelineLease(lock::Backend& locks, base::Runtime& runtime, const std::string& pipeline, const Processes& processes,
                 const std::stop_token& stop, const StandBy& stand_by = nullptr);
 

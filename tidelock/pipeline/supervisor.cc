@@ -103,7 +103,7 @@ class Session {
     return options;
   }
 
-  // A state that is full or locked for a while does not end the pipeline.
+  // A state that is full, locked or not yet on its new primary for a while does not end the pipeline.
   base::Deadline step_again() {
     std::string why;
     try {
@@ -111,7 +111,7 @@ class Session {
       said_.clear();
       return next;
     } catch (const Error& error) {
-      if (error.disposition() == Disposition::permanent && error.code() != Code::disk_full) throw;
+      if (!worth_waiting(error)) throw;
       why = error.what();
     }
     if (why != said_) say(LogLevel::error, "waits: the state: " + why);
@@ -298,7 +298,7 @@ Summary Supervisor::run(const std::stop_token& drain, const std::stop_token& hur
     } catch (const Error& error) {
       if (error.code() == Code::cancelled && drain.stop_requested()) break;  // While it waited for its turn.
       // After a power cut the state's server may come later than those who stand by.
-      if (!state_->options.standby || error.disposition() == Disposition::permanent) throw;
+      if (!state_->options.standby || !worth_waiting(error)) throw;
       why = error.what();
     }
     if (why != said) {

@@ -7,9 +7,11 @@
 #include <set>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "tidelock/base/testing/error_text.h"
 #include "tidelock/lock/mutex.h"
+#include "tidelock/lock/testing/faulty_backend.h"
 #include "tidelock/pipeline/lease.h"
 #include "tidelock/pipeline/supervisor.h"
 #include "tidelock/pipeline/testing/bench.h"
@@ -199,6 +201,55 @@ WORLD_TEST(Supervisor, AStandbyWaitsForAStateThatIsOutOfReachWhenItIsStarted) {
   const auto summary = bench.run_for(120s, {.standby = true});
   EXPECT_THAT(bench.said, Contains(HasSubstr("stands by: the state: ")));
   EXPECT_GT(summary.jobs.at("tick").completed, 3U);
+}
+
+// A failover is under way: the state answers from a server that is not the primary yet.
+WORLD_TEST(Supervisor, AStandbyWaitsForAStateThatIsNotThePrimaryYet) {
+  Toolkit toolkit(runtime, files);
+  const auto inner = toolkit.lock_backend("memory:");
+  lock::testing::FaultyBackend locks(*inner, runtime);
+  const Processes processes{[](std::int64_t) { return true; }, false};
+  const auto refuse = [&](int times, Code code) {
+    for (int i = 0; i < times; ++i) locks.refuse_next(code);
+  };
+  std::vector<std::string> said;
+  const auto take = [&] {
+    return PipelineLease(locks, runtime, "shop", processes, {}, [&](const std::string& why) { said.push_back(why); })
+        .lost();
+  };
+  refuse(3, Code::read_only_server);
+  EXPECT_FALSE(take());
+  EXPECT_THAT(said, ElementsAre(HasSubstr("the state: ")));
+  refuse(1, Code::corrupt);
+  EXPECT_THROW_CODE(take(), Code::corrupt);
+  refuse(1, Code::read_only_server);
+  EXPECT_THROW_CODE(PipelineLease(locks, runtime, "shop", processes, {}), Code::read_only_server);
+}
+
+// The same of the one that runs.
+WORLD_TEST(Supervisor, AStateThatIsNotThePrimaryForAWhileIsWaitedFor) {
+  const std::string jobs =
+      "\n[job.slow]\nschedule = \"every 10s\"\n[[job.slow.step]]\nname = \"p\"\npublish = \"shop\"\n";
+  auto& victim = world.process(world.machine(), "victim");
+  victim.start([&](world::Process& process) {
+    Bench bench(process, process.files(), jobs);
+    bench.publishing_takes = 60s;
+    bench.run({});
+  });
+  runtime.sleep_for(15s);
+  victim.crash();
+  victim.wait_for_end();
+
+  Bench bench(runtime, files, jobs);
+  bench.dead = {victim.identity().pid};
+  int asked = 0;  // First for the lease, then while the state is asked for what the dead one has left.
+  bench.when_asked = [&] {
+    if (++asked == 2) throw Error(Code::read_only_server, "a standby");
+  };
+  const auto summary = bench.run_for(30s);
+  EXPECT_GT(asked, 2);
+  EXPECT_THAT(bench.said, Contains(HasSubstr("waits: the state: a standby")));
+  EXPECT_GE(summary.jobs.at("slow").completed, 2U);
 }
 
 WORLD_TEST(Supervisor, AStandbyThatIsToldToStopHasDoneNothing) {

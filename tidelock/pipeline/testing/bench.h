@@ -60,7 +60,11 @@ class Bench {
                   if (disk_is_full) throw Error(Code::disk_full, "no space is left for the replica");
                   return "version " + std::to_string(++versions);
                 },
-            .process_alive = [this](std::int64_t pid) { return !dead.contains(pid); },
+            .process_alive =
+                [this](std::int64_t pid) {
+                  if (when_asked) when_asked();
+                  return !dead.contains(pid);
+                },
             .say =
                 [this](const Progress& progress) {
                   said.push_back(progress.about + ": " + progress.text);
@@ -115,6 +119,7 @@ class Bench {
   std::vector<std::string> said;
   std::function<void(const Progress&)> when_said;
   std::set<std::int64_t> dead;
+  std::function<void()> when_asked;  // For who is dead.
   bool disk_is_full = false;
   base::Duration publishing_takes{};
   int versions = 0;
