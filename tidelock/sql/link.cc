@@ -114,14 +114,14 @@ bool Link::end_lease() noexcept {
   lease_ = scope_ = 0;
   allowed_ = {};
   if (session_ == nullptr) return false;  // Spent.
-  return session_->reset() && !broken_;
+  return session_->reset() && !broken_ && !passed_over_;
 }
 
 void Link::close() noexcept {
   bulk_.reset();
   statements_.clear();
   session_.reset();
-  broken_ = false;
+  broken_ = passed_over_ = false;
 }
 
 void Link::throw_misuse(std::uint64_t scope) const {
@@ -169,6 +169,7 @@ const std::shared_ptr<CachedStatement>& Link::prepare_new(std::string_view sql) 
   try {
     statement->prepared = session_->prepare(placeholders.sql, statement_deadline());
   } catch (const Error& error) {
+    heed(error);
     if (in_transaction()) doom_after(error);
     throw;
   }
@@ -277,7 +278,13 @@ void Link::report_refused(Category category, std::string_view sql, const Error& 
   }
 }
 
+// Who opened the database or began the transaction to read only, and writes, would be refused by the primary as well.
+void Link::heed(const Error& error) noexcept {
+  if (error.code() == Code::read_only_server && !reads_only_ && !pool_.options().read_only) passed_over_ = true;
+}
+
 void Link::failed(const Error* error) noexcept {
+  if (error != nullptr) heed(*error);
   if (in_transaction()) {
     error != nullptr ? doom_after(*error) : doom(Error(Code::internal, "an exception other than Error"));
   }

@@ -114,6 +114,7 @@ class Link {
   void observe_cursor(Category category, std::string_view sql, const Values& values);
   void report_refused(Category category, std::string_view sql, const Error& error);
   void failed(const Error* error) noexcept;      // Of what the cursor runs.
+  void heed(const Error& error) noexcept;        // What it says about the session: see passed_over_.
   void doom(Error reason) noexcept;              // The transaction can only be rolled back.
   void doom_after(const Error& error) noexcept;  // Where this error does that.
   void end_cursor(const Error* error = nullptr) noexcept;
@@ -132,6 +133,8 @@ class Link {
   std::uint64_t lease_ = 0;  // The scope of the Connection that has it; 0: idle.
   std::uint64_t scope_ = 0;  // Who may run statements: lease_, or the transaction on it.
   bool broken_ = false;      // The session is of no further use.
+  // Its server refused to write, since it only follows another or was demoted: the next user has another session.
+  bool passed_over_ = false;
   base::Duration statement_timeout_ = kNoTimeout;
   Rules allowed_;
 
@@ -150,6 +153,7 @@ class Link {
 
   base::Deadline transaction_deadline_ = base::Deadline::never();
   bool has_xid_ = false;
+  bool reads_only_ = false;  // The transaction.
   std::stop_token stop_;
   std::optional<std::stop_callback<CancelOnStop>> on_stop_;
   std::size_t savepoints_ = 0;    // How many are open.

@@ -70,19 +70,27 @@ class Link::Observation {
   base::Instant started_;
 };
 
-// Runs `body` as one event, where somebody looks. What it throws passes through.
+// Runs `body` as one event, where somebody looks. What it throws is heeded, and passes through.
 template <typename Body>
 auto Link::observed(Category category, std::uint64_t transaction, std::string_view sql, Body&& body) {
+  const auto heeded = [&] {
+    try {
+      return body();
+    } catch (const Error& error) {
+      heed(error);
+      throw;
+    }
+  };
   Observer* const observer = pool_.observer();
-  if (observer == nullptr) return body();
+  if (observer == nullptr) return heeded();
   Observation observation(*this);
   observation.begin(*observer, category, transaction, sql, std::span<const ValueView>());
   try {
     if constexpr (std::is_void_v<decltype(body())>) {
-      body();
+      heeded();
       observation.end(0, nullptr);
     } else {
-      auto result = body();
+      auto result = heeded();
       observation.end(0, nullptr);
       return result;
     }

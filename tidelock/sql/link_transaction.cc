@@ -91,6 +91,7 @@ std::uint64_t Link::begin(std::uint64_t scope, const TransactionOptions& options
   transaction_deadline_ = begin.deadline;
   stop_ = options.stop;
   has_xid_ = !options.xid.empty();
+  reads_only_ = options.read_only;
   return transaction;
 }
 
@@ -100,7 +101,7 @@ void Link::end_transaction() noexcept {
   stop_ = {};
   transaction_deadline_ = base::Deadline::never();
   savepoints_ = 0;
-  has_xid_ = false;
+  has_xid_ = reads_only_ = false;
   doomed_.reset();
 }
 
@@ -240,6 +241,7 @@ BulkWriter Link::bulk(std::uint64_t scope, std::string_view table, std::span<con
   try {
     bulk_ = session_->bulk(name, columns);
   } catch (const Error& error) {
+    heed(error);
     report_refused(Category::bulk, text, error);
     doom_after(error);
     if (owns_transaction) rollback(scope_);
@@ -273,6 +275,7 @@ void Link::bulk_append(std::uint64_t execution, const Values& row) {
     bulk_->append(row.get());
   } catch (const Error& error) {
     if (!bulk_failure_) bulk_failure_ = error;
+    heed(error);
     if (given) doom(error);
     throw;
   }
@@ -288,6 +291,7 @@ std::int64_t Link::bulk_finish(std::uint64_t execution) {
       bulk_->finish();
     } catch (const Error& error) {
       if (!bulk_failure_) bulk_failure_ = error;
+      heed(error);
       doom(error);
       throw;
     }

@@ -44,6 +44,49 @@ WORLD_TEST(SqlPool, AnUnhealthySessionIsClosed) {
   EXPECT_EQ(script.open, 1);
 }
 
+// Otherwise a server that was demoted would be given to one user after the other.
+WORLD_TEST(SqlPool, ASessionWhoseServerRefusedToWriteGoesToNobodyElse) {
+  const auto refuse = [] { throw Error(Code::read_only_server, "a standby"); };
+  Script script;
+  const auto db = make_fake(runtime, script);
+  script.on_script = refuse;
+  {
+    auto connection = db->connect();
+    EXPECT_THROW_CODE(connection.script("delete from t"), Code::read_only_server);
+    EXPECT_TRUE(connection.is_alive(runtime.in(1s))) << "it still reads";
+    EXPECT_EQ(script.open, 1);
+  }
+  EXPECT_EQ(script.open, 0);
+  script.on_script = [] {};
+  db->script("delete from t");
+  db->script("delete from t");
+  EXPECT_EQ(script.opened, 2);
+
+  script.on_commit = refuse;  // As MariaDB does, when it became read-only after the transaction had begun.
+  {
+    auto connection = db->connect();
+    EXPECT_THROW_CODE(connection.begin().commit(), Code::read_only_server);
+  }
+  EXPECT_EQ(script.open, 0);
+}
+
+WORLD_TEST(SqlPool, WhoWritesWhereHeWantedToReadOnlyLosesNoSession) {
+  Script script;
+  script.on_script = [] { throw Error(Code::read_only_server, "a standby"); };
+  const auto reader = make_fake(runtime, script, {.read_only = true});
+  EXPECT_THROW_CODE(reader->script("delete from t"), Code::read_only_server);
+  EXPECT_EQ(script.open, 1);
+  const auto db = make_fake(runtime, script);
+  {
+    auto connection = db->connect();
+    auto tx = connection.begin({.read_only = true});
+    EXPECT_THROW_CODE(tx.script("delete from t"), Code::read_only_server);
+  }
+  EXPECT_EQ(script.open, 2);
+  EXPECT_THROW_CODE(db->script("delete from t"), Code::read_only_server);
+  EXPECT_EQ(script.open, 1);
+}
+
 WORLD_TEST(SqlPool, AWaiterGetsItsTurnAlsoWhenTheOneBeforeCouldNotOpen) {
   Script script;
   const auto db = make_fake(runtime, script, {.max_connections = 1});

@@ -16,6 +16,7 @@ namespace tidelock::sql::testing {
 struct Script {
   std::function<void()> on_open = [] {};
   std::function<void()> on_commit = [] {};
+  std::function<void()> on_script = [] {};
   std::function<bool()> on_reset = [] { return true; };
   std::function<void(std::string_view command)> on_savepoint = [](std::string_view) {};
   int opened = 0;
@@ -40,7 +41,7 @@ class FakeSession final : public Session {
   std::unique_ptr<Prepared> prepare(std::string_view, base::Deadline) override {
     throw Error(Code::statement_invalid, "no");
   }
-  void run_script(std::string_view, base::Deadline) override {}
+  void run_script(std::string_view, base::Deadline) override { script_.on_script(); }
   void begin(const BeginOptions&) override {}
   Position commit(bool) override {
     ++script_.commits;

@@ -197,6 +197,43 @@ TEST_F(MariadbPlain, AServerWithoutConnectionsLeftSaysWhatToDo) {
   admin_->script("set global max_connections = " + std::to_string(before));
 }
 
+// Of a server that was demoted: a transaction may be under way in it then.
+TEST_F(MariadbPlain, ASessionThatMayNotWriteAnyMoreIsGivenToNobodyElse) {
+  open()->execute("create table t (a integer)");
+  auto url = url_;
+  url.user = "app";  // Who may not do what read_only forbids.
+  url.params["max_connections"] = "1";
+  const auto db = open_url(url);
+  const auto session = [&] { return db->connect().session_id(); };
+  const auto first = session();
+  const auto set_read_only = [&](bool on) {
+    admin_->script(on ? "set global read_only = 1" : "set global read_only = 0");
+  };
+  const std::shared_ptr<void> at_end(nullptr, [&](void*) { set_read_only(false); });
+  set_read_only(true);
+  {
+    auto connection = db->connect();
+    auto reading = connection.begin({.read_only = true});
+    const auto code = error_of([&] { reading.execute("insert into t values (1)"); }).code();
+    EXPECT_TRUE(code == Code::read_only || code == Code::read_only_server) << name(code);
+  }
+  EXPECT_EQ(session(), first);
+  EXPECT_EQ(error_of([&] { db->execute("insert into t values (1)"); }).code(), Code::read_only_server);
+  const auto second = session();
+  EXPECT_NE(second, first);
+  set_read_only(false);
+  {
+    auto connection = db->connect();
+    auto tx = connection.begin();
+    tx.execute("insert into t values (1)");
+    set_read_only(true);
+    EXPECT_EQ(error_of([&] { tx.commit(); }).code(), Code::read_only_server);
+  }
+  EXPECT_NE(session(), second);
+  set_read_only(false);
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
+}
+
 TEST_F(MariadbPlain, AQueryThatRunsWhenTheServerIsShutDownLosesItsConnection) {
   TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_MARIADB_PLAIN_PID");
   const auto db = open("max_connections=1");
