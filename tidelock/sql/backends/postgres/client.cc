@@ -56,8 +56,9 @@ class Trace {
   std::FILE* file_;
 };
 
-// A server elsewhere may do, where none answered here or the one that did is not ready yet.
+// A server elsewhere may do, where none answered here or the one that did is not ready yet, or is a standby.
 bool another_may_do(const Error& error) {
+  if (error.code() == Code::read_only_server) return true;
   const auto state = error.native() ? error.native()->state : std::string();
   return error.code() == Code::unavailable && (state.empty() || state == "57P03");
 }
@@ -73,17 +74,41 @@ Client::Client(base::Runtime& runtime, const Settings& settings, base::Deadline 
 }
 
 // Each host at each of its addresses: libpq would wait for the resolver, and for an address that is silent, without a
-// limit.
+// limit. Of several hosts a standby is passed over, unless it is to be read only; when no other answers, the first one
+// does for reading.
 void Client::connect(const Settings& settings, base::Deadline deadline, const std::stop_token& stop) {
   std::vector<std::string> names;
   for (const auto& host : settings.hosts) names.push_back(host.name);
-  first_to_answer(runtime_, names, deadline, another_may_do, [&](std::size_t i, base::Deadline for_host) {
-    const auto& host = settings.hosts[i];
-    if (settings.by_socket) return connect_to(settings, host, {}, for_host, stop);
-    const auto addresses = settings.resolver->resolve(host.name, for_host, stop);
-    first_to_answer(runtime_, addresses, for_host, another_may_do,
-                    [&](std::size_t n, base::Deadline part) { connect_to(settings, host, addresses[n], part, stop); });
-  });
+  const bool wants_primary = names.size() > 1 && !settings.read_only;
+  ConnectionHandle standby;
+  std::int32_t its_cancel_key = 0;
+  const auto attempt = [&](const Host& host, const std::string& address, base::Deadline part) {
+    connect_to(settings, host, address, part, stop);
+    if (!wants_primary || !is_standby()) return;
+    if (standby == nullptr) {
+      standby = std::move(connection_);
+      its_cancel_key = cancel_key_;
+    }
+    throw Error(Code::read_only_server, "the server is a standby, and no other host answers as the primary");
+  };
+  try {
+    first_to_answer(runtime_, names, deadline, another_may_do, [&](std::size_t i, base::Deadline for_host) {
+      const auto& host = settings.hosts[i];
+      if (settings.by_socket) return attempt(host, {}, for_host);
+      const auto addresses = settings.resolver->resolve(host.name, for_host, stop);
+      first_to_answer(runtime_, addresses, for_host, another_may_do,
+                      [&](std::size_t n, base::Deadline part) { attempt(host, addresses[n], part); });
+    });
+  } catch (const Error& error) {
+    if (standby == nullptr || !(error.code() == Code::timeout || another_may_do(error))) throw;
+    connection_ = std::move(standby);
+    cancel_key_ = its_cancel_key;
+  }
+}
+
+bool Client::is_standby() const {
+  const char* const known = PQparameterStatus(get(), "in_hot_standby");
+  return known != nullptr && std::string_view(known) == "on";
 }
 
 void Client::connect_to(const Settings& settings, const Host& host, const std::string& address, base::Deadline deadline,
@@ -343,12 +368,9 @@ Error Client::error(const PGresult* result, std::string_view about) const {
                      std::string(about),
                  {.code = 0, .message = fault.message, .state = fault.state});
   }
-  if (fault.state == "25006") {
-    const char* const standby = PQparameterStatus(get(), "in_hot_standby");
-    if (standby != nullptr && std::string_view(standby) == "on") {
-      return Error(Code::read_only_server, "the server is a standby, which takes no changes: connect to the primary",
-                   {.code = 0, .message = fault.message, .state = fault.state});
-    }
+  if (fault.state == "25006" && is_standby()) {
+    return Error(Code::read_only_server, "the server is a standby, which takes no changes: connect to the primary",
+                 {.code = 0, .message = fault.message, .state = fault.state});
   }
   return error_of(fault, about);
 }

@@ -85,6 +85,7 @@ class Client {
   enum class Reason : std::uint8_t { none, timeout, cancelled };
 
   void connect(const Settings& settings, base::Deadline deadline, const std::stop_token& stop);
+  bool is_standby() const;  // So far as the server reports it: from version 14 on, and not behind a pooler.
   void connect_to(const Settings& settings, const Host& host, const std::string& address, base::Deadline deadline,
                   const std::stop_token& stop);
   void remember_cancel_key(std::string_view trace);

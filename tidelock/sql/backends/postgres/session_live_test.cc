@@ -457,6 +457,45 @@ TEST_F(PostgresOpenLive, HostsAreTriedInTheirOrderUntilOneAnswers) {
   url_.user = "postgres";
 }
 
+// As when the primary, the first host, was restarted, and the standby answered meanwhile.
+TEST_F(PostgresOpenLive, OfSeveralHostsAStandbyDoesForReadingUntilThePrimaryIsThere) {
+  const char* const variable = std::getenv("TIDELOCK_TEST_POSTGRES_STANDBY");
+  ASSERT_NE(variable, nullptr);
+  const auto standby = base::Url::parse(variable).hosts.front();
+  open()->script("create table t (a integer)");
+  const auto primary = url_.hosts.front();
+  const base::UrlHost nobody{.name = "127.0.0.1", .port = 1};
+  const auto connect_to = [&](const std::vector<base::UrlHost>& hosts, const std::string& mode = "rw") {
+    auto url = url_;
+    url.hosts = hosts;
+    return open_url(url, {{"mode", mode}, {"max_connections", "1"}});
+  };
+  const auto is_standby = [](Database& db) { return db.one<bool>("select pg_is_in_recovery()"); };
+  wait_until([&] {  // The new database and its table are there, too.
+    try {
+      return connect_to({standby})->one<int>("select count(*) from pg_class where relname = 't'") == 1;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::not_found) << error.what();
+      return false;
+    }
+  });
+  EXPECT_FALSE(is_standby(*connect_to({standby, primary})));
+  EXPECT_FALSE(is_standby(*connect_to({nobody, standby, primary})));
+  EXPECT_TRUE(is_standby(*connect_to({standby, primary}, "ro")));
+  EXPECT_TRUE(is_standby(*connect_to({standby, nobody})));
+  EXPECT_TRUE(is_standby(*connect_to({nobody, standby, standby})));
+  EXPECT_THROW_CODE(connect_to({standby, nobody})->execute("insert into t values (1)"), Code::read_only_server);
+
+  Proxy proxy(runtime_, primary.name, *primary.port);
+  proxy.cut_after_to_client(0);
+  const auto db = connect_to({{.name = "127.0.0.1", .port = proxy.port()}, standby});
+  EXPECT_TRUE(is_standby(*db));
+  proxy.heal();
+  EXPECT_TRUE(is_standby(*db)) << "reading, it stays where it is";
+  EXPECT_THROW_CODE(db->execute("insert into t values (1)"), Code::read_only_server);
+  EXPECT_EQ(db->execute("insert into t values (1)"), 1);
+}
+
 // It lets us in, and says no more.
 TEST_F(PostgresOpenLive, AServerThatFallsSilentWhenItHasLetUsInIsGivenUp) {
   open();
