@@ -21,7 +21,8 @@ namespace {
 constexpr std::size_t kReadBytes = std::size_t{1} << 20;
 constexpr std::size_t kLineMax = std::size_t{16} << 20;
 constexpr std::size_t kUnreadableKept = 10;
-constexpr std::size_t kWorkOnAByte = 32;  // To find where the two texts of a line meet.
+constexpr std::int64_t kMicrosMax = 1'000'000'000'000'000;  // Thirty years.
+constexpr std::size_t kWorkOnAByte = 32;                    // To find where the two texts of a line meet.
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(Code::invalid_argument, what); }
 
@@ -34,7 +35,7 @@ std::int64_t number(std::string_view text, const char* what) {
   return value;
 }
 
-// A JSON value as it would stand in SQL.
+// A JSON value, which is no array and no object, as it would stand in SQL.
 void append_value(std::string& out, const nlohmann::json& value, const Lexis& lexis) {
   if (!value.is_string()) {
     out += value.is_null() ? "NULL" : value.dump();
@@ -88,10 +89,17 @@ LogEntry parse_json(std::string_view line) {
   entry.job = text("job");
   entry.run = text("run");
   entry.step = text("step");
+  const auto micros = entry.elapsed.count();
+  if (micros < 0 || micros > kMicrosMax) refuse("\"micros\" is no time that a statement takes");
   const auto values = object.find("values");
-  entry.effective = values != object.end() && values->is_array()
-                        ? with_values(entry.sql, *values, lexis_in_log(entry.database))
-                        : entry.sql;
+  if (values == object.end() || !values->is_array()) {
+    entry.effective = entry.sql;
+    return entry;
+  }
+  for (const auto& value : *values) {
+    if (value.is_structured()) refuse("\"values\" holds an array or an object, which no statement is given");
+  }
+  entry.effective = with_values(entry.sql, *values, lexis_in_log(entry.database));
   return entry;
 }
 
@@ -170,7 +178,7 @@ LogEntry parse_single(std::string_view line) {
   LogEntry entry;
   entry.time = now;
   const auto took = number(elapsed.starts_with('-') ? "0" : elapsed, "the time it took,");  // -1 of the spy itself.
-  entry.elapsed = std::chrono::milliseconds(std::min<std::int64_t>(took, 1'000'000'000'000));
+  entry.elapsed = std::chrono::milliseconds(std::min<std::int64_t>(took, kMicrosMax / 1000));
   entry.category = category;
   if (!find_category(category)) refuse("unknown category " + base::quoted(category, 40));
   entry.database = url.substr(std::string_view("url ").size());

@@ -102,6 +102,20 @@ TEST(SpyLogLine, ThatCannotBeReadSaysWhy) {
   }
 }
 
+TEST(SpyLogLine, OfJsonWithAValueThatIsNoneCannotBeRead) {
+  const auto line = [](const std::string& micros, const std::string& values) {
+    return R"({"category":"statement","sql":"select ?","micros":)" + micros + R"(,"values":)" + values + "}";
+  };
+  constexpr std::size_t kDeep = 60'000;  // Which no recursion survives.
+  EXPECT_THROW_CODE(parse_log_line(line("1", "[" + std::string(kDeep, '[') + std::string(kDeep, ']') + "]")),
+                    Code::invalid_argument);
+  EXPECT_THROW_CODE(parse_log_line(line("1", R"([1,{"a":1}])")), Code::invalid_argument);
+  EXPECT_THROW_CODE(parse_log_line(line("-1", "[1]")), Code::invalid_argument);
+  EXPECT_THROW_CODE(parse_log_line(line("1000000000000001", "[1]")), Code::invalid_argument);
+  EXPECT_THROW_CODE(parse_log_line(line("18446744073709551615", "[1]")), Code::invalid_argument);
+  EXPECT_EQ(parse_log_line(line("1000000000000000", "[1]")).elapsed.count(), 1'000'000'000'000'000);
+}
+
 TEST(SpyDurations, AreRightToOnePercent) {
   std::mt19937_64 random(7);
   Durations durations;
