@@ -296,12 +296,17 @@ std::string UrlParams::choice(std::string_view name, std::string_view fallback,
 }
 
 void UrlParams::finish() const {
+  static const std::vector<std::string> kPasswords{"password", "passwd"};
   const std::vector<std::string> known(known_.begin(), known_.end());
   for (const auto& [name, value] : url_.params) {
     if (known_.contains(name)) continue;
     const auto nearest = nearest_name(name, known);
+    auto shown = url_;
+    for (auto& [other, value] : shown.params) {  // Of a mistyped password too.
+      if (!known_.contains(other) && nearest_name(other, kPasswords)) value = kMasked;
+    }
     throw Error(Code::invalid_argument,
-                fmt::format("unknown parameter {} in {}; known are: {}{}", base::quoted(name), url_.to_string(),
+                fmt::format("unknown parameter {} in {}; known are: {}{}", base::quoted(name), shown.to_string(),
                             listed(known), nearest ? fmt::format(". Did you mean {}?", *nearest) : ""));
   }
 }

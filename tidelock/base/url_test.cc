@@ -196,5 +196,16 @@ TEST(UrlParams, AnUnknownOneIsRefusedWithTheKnownAndTheNearest) {
   EXPECT_THROW_CODE(UrlParams(url).finish(), Code::invalid_argument);
 }
 
+TEST(UrlParams, AMistypedPasswordIsNotShown) {
+  for (const std::string name : {"passwrod", "pasword", "Passwort", "passswd"}) {
+    const auto url = Url::parse("postgres://h/shop?mode=rw&" + name + "=geheim&other=1");
+    UrlParams params(url);
+    params.find("mode");
+    const auto text = error_text([&] { params.finish(); });
+    EXPECT_EQ(text.find("geheim"), std::string::npos) << text;
+    EXPECT_NE(text.find("mode=rw"), std::string::npos) << text;
+  }
+}
+
 }  // namespace
 }  // namespace tidelock::base

@@ -94,7 +94,7 @@ class Parser {
   CLI::App* deepest();
   std::string path(const CLI::App* app) const;
   std::string see_help() { return fmt::format("see `{} --help`", path(deepest())); }
-  [[noreturn]] void refuse_extra(const std::string& extra);
+  [[noreturn]] void refuse_extra();
   void need_name();
   milliseconds time(const std::string& option, const std::string& text);
   std::optional<std::int64_t> token();
@@ -256,8 +256,12 @@ std::string Parser::path(const CLI::App* app) const {
   return app->get_parent() == nullptr ? app->get_name() : path(app->get_parent()) + " " + app->get_name();
 }
 
-void Parser::refuse_extra(const std::string& extra) {
+// What stands before a command was meant for the one that has this command.
+void Parser::refuse_extra() {
   auto* app = deepest();
+  while (app->remaining().empty() && app != &app_) app = app->get_parent();
+  const auto extra = app->remaining(true).front();
+  const auto help = fmt::format("see `{} --help`", path(app));
   std::vector<std::string> known;
   const bool is_option = extra.size() > 1 && extra.starts_with('-');
   if (is_option) {
@@ -270,13 +274,13 @@ void Parser::refuse_extra(const std::string& extra) {
       throw UsageError(fmt::format("unexpected argument {}", base::quoted(extra)),
                        "put -- before the command, as in `tidelock lock run NAME -- COMMAND`");
     }
-    if (known.empty()) throw UsageError(fmt::format("unexpected argument {}", base::quoted(extra)), see_help());
+    if (known.empty()) throw UsageError(fmt::format("unexpected argument {}", base::quoted(extra)), help);
   }
   const auto name = extra.substr(0, extra.find('='));
   const auto nearest = base::nearest_name(is_option ? name : extra, known);
   throw UsageError(
       fmt::format("unknown {} {}", is_option ? "option" : "command", base::quoted(is_option ? name : extra)),
-      nearest ? fmt::format("did you mean {}? Else {}", *nearest, see_help()) : see_help());
+      nearest ? fmt::format("did you mean {}? Else {}", *nearest, help) : help);
 }
 
 void Parser::need_name() {
@@ -372,7 +376,7 @@ Command Parser::parse(const std::vector<std::string>& arguments) {
   } catch (const CLI::CallForHelp&) {
     return ShowHelp{app_.help()};
   } catch (const CLI::ExtrasError&) {
-    refuse_extra(deepest()->remaining().empty() ? app_.remaining(true).front() : deepest()->remaining().front());
+    refuse_extra();
   } catch (const CLI::ParseError& error) {
     throw UsageError(plainly(error.what()), see_help());
   }

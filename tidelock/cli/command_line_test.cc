@@ -89,6 +89,10 @@ TEST(CommandLine, RefusesATimeWithoutAUnit) {
 }
 
 TEST(CommandLine, SuggestsTheNearestCommand) {
+  EXPECT_EQ(refusal({"lok", "run"}),
+            "tidelock: unknown command \"lok\": did you mean lock? Else see `tidelock --help` [invalid_argument]");
+  EXPECT_EQ(refusal({"lock", "lok", "run"}),
+            "tidelock: unknown command \"lok\": see `tidelock lock --help` [invalid_argument]");
   EXPECT_EQ(refusal({"lokc"}),
             "tidelock: unknown command \"lokc\": did you mean lock? Else see `tidelock --help` [invalid_argument]");
   EXPECT_THAT(refusal({"lock", "lits"}), HasSubstr("did you mean list?"));

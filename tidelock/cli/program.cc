@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <exception>
 #include <ostream>
 #include <span>
@@ -76,9 +77,10 @@ Outcome run_program(const std::vector<std::string>& arguments, Outside outside) 
   Failure failure;
   try {
     const auto outcome = std::visit(Dispatch{outside}, parse_command_line(arguments));
+    errno = 0;
     outside.out.flush();
     if (outside.out) return outcome;
-    failure = Failure::of(Error(Code::io_error, "the output could not be written"));
+    failure = Failure::of(output_lost());
   } catch (const std::exception& error) {
     failure = Failure::of(error);
   }

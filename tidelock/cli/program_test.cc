@@ -256,7 +256,8 @@ TEST_F(ProgramTest, SaysThatItsOutputCouldNotBeWritten) {
   command.argv = {"sh", "-c", "\"$TIDELOCK\" --help > /dev/full"};
   const auto ended = run(std::move(command));
   EXPECT_EQ(ended.status.code, 1);
-  EXPECT_THAT(ended.err, HasSubstr("could not be written"));
+  EXPECT_THAT(ended.err, HasSubstr("could not be written [No space left on device (28)]"));
+  EXPECT_THAT(ended.err, HasSubstr("[disk_full]"));
 }
 
 }  // namespace

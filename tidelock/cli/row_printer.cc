@@ -11,6 +11,7 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/cli/failure.h"
 #include "tidelock/cli/json_text.h"
 #include "tidelock/cli/table.h"
 
@@ -18,13 +19,14 @@ namespace tidelock::cli {
 namespace {
 
 constexpr std::size_t kMeasuredRows = 1000;
+constexpr std::size_t kMeasuredBytes = std::size_t{1} << 20;
 
 using Json = nlohmann::ordered_json;
 using Cells = std::vector<std::string>;
 
 // A full disk or a reader that has gone ends the query, not only its output.
 void check(std::ostream& out) {
-  if (!out) throw Error(Code::io_error, "the output could not be written");
+  if (!out) throw output_lost();
 }
 
 std::string text_of(const sql::ValueView& value) {
@@ -69,11 +71,14 @@ void print_table(sql::Rows& rows, std::ostream& out) {
   }
   std::int64_t count = 0;
   bool more = rows.next();
-  for (; more && first.size() <= kMeasuredRows; more = rows.next(), ++count) {
+  std::size_t bytes = 0;
+  for (; more && first.size() <= kMeasuredRows && bytes < kMeasuredBytes; more = rows.next(), ++count) {
     first.push_back(cells_of(rows.row(), table_cell));
+    for (const auto& cell : first.back()) bytes += cell.size();
   }
   const auto widths = column_widths(first);
   for (const auto& cells : first) out << table_line(cells, widths);
+  first.clear();
   for (; more; more = rows.next(), ++count) {
     out << table_line(cells_of(rows.row(), table_cell), widths);
     check(out);
@@ -92,14 +97,20 @@ void print_csv(sql::Rows& rows, std::ostream& out) {
 }
 
 void print_json(sql::Rows& rows, std::ostream& out) {
-  out << "{\"columns\":" << json_text(column_names(rows), kOneLine) << ",\"rows\":[";
-  for (bool first = true; rows.next(); first = false) {
-    Json cells = Json::array();
-    for (std::size_t i = 0; i < rows.row().size(); ++i) cells.push_back(json_cell(rows.row()[i]));
-    out << (first ? "" : ",") << json_text(cells, kOneLine);
-    check(out);
+  const auto head = "{\"columns\":" + json_text(column_names(rows), kOneLine) + ",\"rows\":[";
+  bool first = true;
+  try {
+    for (; rows.next(); first = false) {
+      Json cells = Json::array();
+      for (std::size_t i = 0; i < rows.row().size(); ++i) cells.push_back(json_cell(rows.row()[i]));
+      out << (first ? head : ",") << json_text(cells, kOneLine);
+      check(out);
+    }
+  } catch (const Error&) {  // What comes next stands on a line of its own, and this one is seen to be none.
+    if (!first) out << '\n';
+    throw;
   }
-  out << "]}\n";
+  out << (first ? head : "") << "]}\n";
 }
 
 }  // namespace

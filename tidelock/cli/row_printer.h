@@ -15,7 +15,8 @@ namespace tidelock::cli {
 enum class RowFormat : std::uint8_t { table, csv, json };
 std::optional<RowFormat> row_format_named(std::string_view name);
 
-// Prints all of them, and ends the query. The columns of a table are as wide as its first thousand rows need.
+// Prints all of them, and ends the query. The columns of a table are as wide as its first thousand rows need,
+// or its first MiB.
 // csv is RFC 4180 with \n: a null is nothing, an empty text "". json is one line: {"columns": […], "rows": [[…], …]};
 // what JSON has no form for is text. Errors: those of the query; io_error when nobody reads any more.
 void print_rows(sql::Rows& rows, RowFormat format, std::ostream& out);

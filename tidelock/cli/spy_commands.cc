@@ -38,10 +38,26 @@ std::string shown(microseconds duration) {
   return fmt::format("{:.{}f}{}", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0, unit);
 }
 
-// One line of at most so many bytes.
+bool is_control(std::string_view text, std::size_t at) {
+  const auto byte = static_cast<unsigned char>(text[at]);
+  const auto next = at + 1 < text.size() ? static_cast<unsigned char>(text[at + 1]) : 0U;
+  return byte < ' ' || byte == 0x7F || (byte == 0xC2 && next < 0xA0);  // C1 is U+0080 to U+009F.
+}
+
+// One line of at most so many bytes, where nothing in it controls the terminal.
 std::string shortened(std::string_view text) {
   std::string line;
-  for (const char c : text) line += static_cast<unsigned char>(c) < ' ' || c == 0x7F ? ' ' : c;
+  while (!text.empty()) {
+    const auto invalid = base::find_invalid_utf8(text);
+    const auto valid = text.substr(0, invalid.value_or(text.size()));
+    for (std::size_t i = 0; i < valid.size(); ++i) {
+      const bool control = is_control(valid, i);
+      line += control ? ' ' : valid[i];
+      if (control && valid[i] == '\xC2') ++i;
+    }
+    if (invalid) line += "\xEF\xBF\xBD";
+    text.remove_prefix(valid.size() + (invalid ? 1 : 0));
+  }
   if (line.size() <= kShownBytes) return line;
   auto end = kShownBytes;
   while ((static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
@@ -50,8 +66,8 @@ std::string shortened(std::string_view text) {
 
 std::string whose(const LogEntry& entry) {
   if (entry.job.empty() && entry.run.empty()) return {};
-  auto text = fmt::format(", {} run {}", entry.job, entry.run);
-  if (!entry.step.empty()) text += " step " + entry.step;
+  auto text = fmt::format(", {} run {}", shortened(entry.job), shortened(entry.run));
+  if (!entry.step.empty()) text += " step " + shortened(entry.step);
   return text;
 }
 
@@ -94,7 +110,7 @@ std::string spy_report_text(const sql::spy::Summary& summary) {
   auto text = fmt::format("{} entries of {} statements, {} in all, {} failed", summary.entries, summary.distinct,
                           shown(summary.total), summary.errors);
   if (summary.outages > 0) text += fmt::format(", {} times one was still running", summary.outages);
-  if (!summary.first.empty()) text += fmt::format("\n{} to {}", summary.first, summary.last);
+  if (!summary.first.empty()) text += fmt::format("\n{} to {}", shortened(summary.first), shortened(summary.last));
   text += "\n\n";
   std::vector<std::vector<std::string>> rows{{"COUNT", "TOTAL", "P50", "P99", "MAX", "ROWS", "FAILED", "STATEMENT"}};
   for (const auto& each : summary.statements) {

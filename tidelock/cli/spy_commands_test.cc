@@ -12,6 +12,7 @@ namespace tidelock::cli {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 struct Ran {
   int exit;
@@ -39,6 +40,19 @@ WORLD_TEST(SpyReportCommand, ShowsWhatTookLongestFirst) {
                                  "1      1.50ms  1.50ms  1.50ms  1.50ms  1     0       select ?\n"));
   EXPECT_THAT(ran.out, HasSubstr("line 1, load run 7 step items: select 1"));
   EXPECT_THAT(ran.err, HasSubstr("/spy.log:3: neither JSON nor"));
+}
+
+WORLD_TEST(SpyReportCommand, LetsNothingInALogControlTheTerminal) {
+  files.write_atomically("/spy.log",
+                         R"({"time":"\u001b[2J\u009b1m","micros":1,"category":"statement","sql":"a\u009b2Jé\n\u007f",)"
+                         R"("job":"j\u001b","run":"\u009b\r","step":"s\n"})"
+                         "\n\x1b]0;x\x07|2|statement|connection 3|url u|b\x9b|b\x9b\n");
+  const auto ran = run(world, {"spy", "report", "/spy.log"});
+  EXPECT_EQ(ran.exit, 0);
+  for (const auto* control : {"\x1b", "\xc2\x9b", "\x07", "\x7f", "\r"}) EXPECT_THAT(ran.out, Not(HasSubstr(control)));
+  EXPECT_THAT(ran.out, HasSubstr(" [2J 1m to  ]0;x \n"));
+  EXPECT_THAT(ran.out, HasSubstr("line 1, j  run    step s : a 2Jé"));
+  EXPECT_THAT(ran.out, HasSubstr("line 2: b\xEF\xBF\xBD\n"));
 }
 
 WORLD_TEST(SpyReportCommand, GivesJson) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
@@ -15,6 +16,7 @@
 
 #include "tidelock/base/descriptor.h"
 #include "tidelock/base/error.h"
+#include "tidelock/base/poll.h"
 #include "tidelock/base/text.h"
 #include "tidelock/cli/advice.h"
 #include "tidelock/cli/delete_progress.h"
@@ -51,6 +53,10 @@ Outcome interruptible(base::Runtime& runtime, Run run) {
   }
 }
 
+void check_not_stopped(const std::stop_token& stop) {
+  if (stop.stop_requested()) throw Error(Code::cancelled, "stopped by a signal");
+}
+
 std::shared_ptr<sql::Database> open_database(Toolkit& toolkit, const SqlOpen& open, const std::stop_token& stop) {
   sql::DatabaseOptions options{.max_connections = 2, .read_only = open.read_only, .guarded = true};
   options.must_exist = !open.create && !open.read_only && open.url.find(":memory:") == std::string::npos;
@@ -63,15 +69,31 @@ std::shared_ptr<sql::Database> open_database(Toolkit& toolkit, const SqlOpen& op
   }
 }
 
-std::string standard_input() {
+// To its end. Error: cancelled.
+std::string standard_input(base::Runtime& runtime, const std::stop_token& stop) {
   base::Descriptor input(STDIN_FILENO);
+  base::Poll poll(runtime);
+  poll.add(input.get());
   std::string text;
   std::array<std::byte, 65536> part;
-  while (const auto size = base::read_some(input, part).value_or(0)) {
-    text.append(reinterpret_cast<const char*>(part.data()), size);
+  while (poll.wait(base::Deadline::never(), stop)) {
+    const auto size = base::read_some(input, part);
+    if (size == 0U) break;
+    text.append(reinterpret_cast<const char*>(part.data()), size.value_or(0));
   }
   input.release();
+  check_not_stopped(stop);
   return text;
+}
+
+void refuse_dangers(std::string_view statement, const sql::Database& database, const SqlOpen& open) {
+  if (!database.options().guarded) return;
+  for (const auto& danger : sql::find_dangers(statement, database.dialect().lexis, sql::Extent::statement)) {
+    if (open.allow.has(danger.rule)) continue;
+    throw AdvisedError(Error(Code::permission_denied,
+                             fmt::format("{} is refused: {}", danger.what, base::quoted(statement.substr(danger.at)))),
+                       fmt::format("nothing was run; if that is meant, add --allow {}", sql::name(danger.rule)));
+  }
 }
 
 // All of them, before the first is run. What begins with an open-ended routine is taken for one statement.
@@ -86,13 +108,7 @@ Statements checked_statements(std::string_view text, const sql::Database& databa
       throw UsageError(fmt::format("{} is not run as a statement", first),
                        "leave it out, and use --transaction to run all the statements in one");
     }
-    if (!database.options().guarded) continue;
-    for (const auto& danger : sql::find_dangers(statement, lexis, sql::Extent::statement)) {
-      if (open.allow.has(danger.rule)) continue;
-      throw AdvisedError(Error(Code::permission_denied, fmt::format("{} is refused: {}", danger.what,
-                                                                    base::quoted(statement.substr(danger.at)))),
-                         fmt::format("nothing was run; if that is meant, add --allow {}", sql::name(danger.rule)));
-    }
+    refuse_dangers(statement, database, open);
   }
   return statements;
 }
@@ -147,20 +163,24 @@ DeleteStatement read_delete(std::string_view text, const sql::Lexis& lexis) {
 
 Outcome run_sql(const SqlRun& options, Outside outside) {
   return interruptible(outside.runtime, [&](Interruption& interruption) {
-    const auto text = options.text == "-" ? standard_input() : options.text;
+    const auto text = options.text == "-" ? standard_input(outside.runtime, interruption.token()) : options.text;
     Toolkit toolkit(outside.runtime, outside.files);
     const auto database = open_database(toolkit, options.open, interruption.token());
     const auto statements = checked_statements(text, *database, options.open);
     auto connection = database->connect(base::Deadline::never(), interruption.token());
     const auto permission = sql::allow(connection, options.open.allow);
-    const auto canceller = connection.canceller();
-    interruption.at_signal([canceller] { canceller.cancel(); });
     std::optional<sql::Transaction> transaction;
-    if (options.transaction) transaction.emplace(connection.begin({.stop = interruption.token()}));
+    if (options.transaction) {
+      transaction.emplace(connection.begin({.stop = interruption.token()}));
+    } else {
+      interruption.at_signal([canceller = connection.canceller()] { canceller.cancel(); });
+    }
     auto& on = transaction ? static_cast<sql::Executor&>(*transaction) : connection;
     for (const auto& statement : statements) {
-      if (interruption.token().stop_requested()) throw Error(Code::cancelled, "stopped by a signal");
+      check_not_stopped(interruption.token());
       run_statement(on, statement, options.format, outside.out);
+      errno = 0;
+      if (!outside.out.flush()) throw output_lost();
     }
     if (transaction) transaction->commit();
     interruption.at_signal(nullptr);
@@ -172,6 +192,8 @@ Outcome delete_rows(const SqlDelete& options, Outside outside) {
     Toolkit toolkit(outside.runtime, outside.files);
     const auto database = open_database(toolkit, options.open, interruption.token());
     const auto statement = read_delete(options.statement, database->dialect().lexis);
+    refuse_dangers(fmt::format("delete from {} where{}", statement.table, statement.condition), *database,
+                   options.open);
     DeleteProgressView view(outside, options.open.json);
     try {
       const auto result =

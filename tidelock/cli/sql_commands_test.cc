@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstddef>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -22,7 +25,9 @@ namespace tidelock::cli {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 TEST(SqlCommandLine, TakesAUrlAndStatements) {
   const auto command = parse_command_line({"sql", "sqlite:a.db", "select 1", "--allow", "drop", "--allow", "truncate",
@@ -97,6 +102,17 @@ class SqlCommands : public testing::ProgramTest {
                                std::to_string(rows) + ") insert into t select i, 'n' || i from n"});
     ASSERT_EQ(made.status.code, 0) << made.err;
   }
+  // Waits until the program reads its signals, and sends one.
+  void interrupt(testing::Running& running) {
+    EXPECT_TRUE(testing::eventually(runtime_, [&] {
+      std::ifstream status("/proc/" + std::to_string(running.child().pid()) + "/status");
+      for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("SigBlk:")) return (std::stoull(line.substr(7), nullptr, 16) >> (SIGINT - 1) & 1) != 0;
+      }
+      return false;
+    }));
+    running.child().signal(SIGINT);
+  }
 };
 
 TEST_F(SqlCommands, PrintsATableForPeople) {
@@ -142,6 +158,20 @@ TEST_F(SqlCommands, TellsHowManyRowsAStatementChangedThatDoesNotBeginWithTheChan
   EXPECT_EQ(sql({low + "delete from t where id <= (select most from n)"}).out, "0 rows changed\n");
   EXPECT_EQ(sql({low + "select most from n"}).out, "most\n2\n(1 row)\n");
   EXPECT_EQ(sql({"create table u (a)"}).out, "");
+}
+
+TEST_F(SqlCommands, JsonOfAQueryThatFailsEndsItsLine) {
+  fill(3);
+  EXPECT_EQ(sql({"--json", "select 1; select abs(-9223372036854775808)"}).out,
+            "{\"columns\":[\"1\"],\"rows\":[[1]]}\n");
+  EXPECT_EQ(sql({"--json", "select abs(case id when 3 then -9223372036854775808 else id end) as n from t"}).out,
+            "{\"columns\":[\"n\"],\"rows\":[[1],[2]\n");
+}
+
+TEST_F(SqlCommands, ATableIsMeasuredByNoMoreThanAMebibyte) {
+  const auto shown = sql({"--create", "select 'x' as a, hex(zeroblob(600000)) as b union all select 'longer', 'y'"});
+  EXPECT_THAT(shown.out, StartsWith("a  b\nx  0000"));
+  EXPECT_THAT(shown.out, EndsWith("0\nlonger  y\n(2 rows)\n"));
 }
 
 TEST_F(SqlCommands, AllOfATransactionHappensOrNothing) {
@@ -190,15 +220,47 @@ TEST_F(SqlCommands, AStatementThatTakesTooLongIsEnded) {
   EXPECT_THAT(ended.err, HasSubstr("give a longer --timeout"));
 }
 
-TEST_F(SqlCommands, ASignalEndsAQuery) {
-  auto command = tidelock({"sql", "sqlite:shop.db", "--create", "--format", "csv",
-                           "select 'ready'; with recursive n(i) as (select 1 union all select i + 1 from n) "
-                           "select count(*) from n"});
+TEST_F(SqlCommands, OneSignalEndsAQueryWheneverItComes) {
+  for (const bool transaction : {false, true}) {
+    Arguments arguments{"sql",
+                        "sqlite:shop.db",
+                        "--create",
+                        "--format",
+                        "csv",
+                        "select 'ready'; with recursive n(i) as (select 1 union all select i + 1 from n) "
+                        "select count(*) from n"};
+    if (transaction) arguments.push_back("--transaction");
+    auto running = start(tidelock(arguments));
+    // Of what is printed before the next statement has begun.
+    EXPECT_TRUE(testing::eventually(runtime_, [&] { return running.out().find("ready") != std::string::npos; }));
+    running.child().signal(SIGINT);
+    const auto ended = running.wait();
+    EXPECT_EQ(ended.status.signal, SIGINT) << ended.err;
+  }
+}
+
+TEST_F(SqlCommands, ASignalEndsTheReadingOfStatements) {
+  auto command = tidelock({"sql", "sqlite:shop.db", "--create", "-"});
+  auto pipe = base::make_pipe();
+  command.in = base::Stream::to(pipe.read_end);
   auto running = start(std::move(command));
-  // The first signal may come before the statement has begun, and then nothing runs that it could end.
-  while (!running.child().wait(runtime_.in(200ms))) running.child().signal(SIGINT);
-  const auto ended = running.wait();
-  EXPECT_EQ(ended.status.signal, SIGINT) << ended.err;
+  base::write_all(pipe.write_end, "create table u (a);\n");
+  interrupt(running);
+  EXPECT_EQ(running.wait().status.signal, SIGINT);
+  EXPECT_FALSE(files_.info(folder_ / "shop.db")) << "nothing was run";
+}
+
+TEST_F(SqlCommands, ASecondSignalEndsAProgramWhoseOutputNobodyTakes) {
+  auto command = tidelock({"sql", "sqlite:shop.db", "--create",
+                           "with recursive n(i) as (select 1 union all select i + 1 from n) select i from n"});
+  auto pipe = base::make_pipe();
+  command.out = base::Stream::to(pipe.write_end);
+  auto running = start(std::move(command));
+  std::array<std::byte, 1> first;
+  EXPECT_EQ(base::read_some(pipe.read_end, first), 1U);
+  const auto give_up = runtime_.in(testing::kPatience);
+  while (!running.child().wait(runtime_.in(200ms)) && !give_up.passed(runtime_.now())) running.child().signal(SIGINT);
+  EXPECT_EQ(running.wait(1ms).status.signal, SIGINT);
 }
 
 TEST_F(SqlCommands, ASignalEndsTheWaitForAServer) {
@@ -210,8 +272,7 @@ TEST_F(SqlCommands, ASignalEndsTheWaitForAServer) {
     const auto url = scheme + "://app@" + silent.address() + ":" + std::to_string(kPort) + "/shop?connect_timeout=60s";
     const auto begin = runtime_.now();
     auto running = start(tidelock({"sql", url, "select 1"}));
-    // The first signal may come before the program listens to signals.
-    while (!running.child().wait(runtime_.in(200ms))) running.child().signal(SIGINT);
+    interrupt(running);
     EXPECT_EQ(running.wait().status.signal, SIGINT);
     EXPECT_LT(runtime_.now() - begin, 30s) << scheme;
   }
@@ -272,7 +333,10 @@ TEST_F(SqlCommands, ADeletionNeedsAWhereThatNamesAColumn) {
   fill(3);
   EXPECT_EQ(sql({"--delete-in-chunks", "delete from t"}).status.code, 2);
   EXPECT_EQ(sql({"--delete-in-chunks", "delete t"}).status.code, 2);
-  EXPECT_THAT(sql({"--delete-in-chunks", "delete from t where true"}).err, HasSubstr("--allow delete_without_where"));
+  EXPECT_EQ(
+      sql({"--delete-in-chunks", "delete from t where true"}).err,
+      "tidelock: DELETE without a WHERE that names a column is refused: \"delete from t where true\": nothing was "
+      "run; if that is meant, add --allow delete_without_where [permission_denied]\n");
   EXPECT_EQ(sql({"--delete-in-chunks", "t where true", "--allow", "delete_without_where"}).out,
             "deleted 3 rows in 1 transaction\n");
 }

@@ -36,6 +36,7 @@ Running::Running(base::Runtime& runtime, base::Command command)
       err_(memory_file()),
       child_(runtime, with_streams(std::move(command), out_, err_)) {}
 
+std::string Running::out() const { return content(out_); }
 std::string Running::err() const { return content(err_); }
 
 Ended Running::wait(base::Duration patience) {

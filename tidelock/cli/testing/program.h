@@ -30,6 +30,7 @@ class Running {
  public:
   Running(base::Runtime& runtime, base::Command command);
   base::ChildProcess& child() { return child_; }
+  std::string out() const;  // So far.
   std::string err() const;  // So far.
   // Fails the test when it does not end in time.
   Ended wait(base::Duration patience = kPatience);
