@@ -333,10 +333,9 @@ TEST_F(SqlCommands, ADeletionNeedsAWhereThatNamesAColumn) {
   fill(3);
   EXPECT_EQ(sql({"--delete-in-chunks", "delete from t"}).status.code, 2);
   EXPECT_EQ(sql({"--delete-in-chunks", "delete t"}).status.code, 2);
-  EXPECT_EQ(
-      sql({"--delete-in-chunks", "delete from t where true"}).err,
-      "tidelock: DELETE without a WHERE that names a column is refused: \"delete from t where true\": nothing was "
-      "run; if that is meant, add --allow delete_without_where [permission_denied]\n");
+  EXPECT_EQ(sql({"--delete-in-chunks", "delete from t where true"}).err,
+            "tidelock: DELETE without WHERE is refused: \"delete from t where true\": nothing was run; if that is "
+            "meant, add --allow delete_without_where [permission_denied]\n");
   EXPECT_EQ(sql({"--delete-in-chunks", "t where true", "--allow", "delete_without_where"}).out,
             "deleted 3 rows in 1 transaction\n");
 }

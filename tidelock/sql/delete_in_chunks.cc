@@ -90,12 +90,12 @@ class Deletion {
       last_ = key_from_text(options.after, key_.columns);
       result_.done.position = options.after;
     }
-    if (!options.key.empty()) refuse_null_keys(connection);
-    if (options.count_first) count(connection);
   }
 
   DeleteResult run() {
     try {
+      if (!options_.key.empty()) refuse_null_keys();
+      if (options_.count_first) count();
       while (!options_.stop.stop_requested() && chunk()) {
         report();
         if (!keep_rate()) break;
@@ -120,12 +120,25 @@ class Deletion {
                             database_.name(), table_.text, base::quoted(condition)));
   }
 
+  // The first row of a query; empty when there is none. Reading may take long: it locks nothing, and is in a
+  // transaction only because a stop is heard there.
+  std::optional<Key> first_row(Connection& connection, const std::string& sql, const std::vector<ValueView>& values) {
+    auto transaction = connection.begin({.read_only = true, .stop = options_.stop});
+    auto rows = transaction.query_values(sql, values);
+    if (!rows.next()) return std::nullopt;
+    Key row;
+    for (std::size_t i = 0; i < rows.row().size(); ++i) row.push_back(to_value(rows.row()[i]));
+    return row;
+  }
+  Connection connect() { return database_.connect(base::Deadline::never(), options_.stop); }
+
   // They come neither before nor after another key, and would be passed over.
-  void refuse_null_keys(Connection& connection) {
+  void refuse_null_keys() {
     std::vector<ValueView> values;
     const auto sql =
         fmt::format("select 1{} and ({} is null) limit 1", rest(values), fmt::join(order_, " is null or "));
-    if (!connection.query_values(sql, values).next()) return;
+    auto connection = connect();
+    if (!first_row(connection, sql, values)) return;
     throw Error(Code::invalid_argument,
                 fmt::format("rows to delete from {} have no value in their key ({}): name other columns, or delete "
                             "those rows first",
@@ -139,15 +152,15 @@ class Deletion {
     return text;
   }
 
-  void count(Connection& connection) {
+  void count() {
     std::vector<ValueView> values;
     const auto sql = "select count(*)" + rest(values);
-    auto rows = connection.query_values(sql, values);
-    if (rows.next()) result_.done.total = rows.row().get<std::int64_t>(0);
+    auto connection = connect();
+    const auto row = first_row(connection, sql, values);
+    result_.done.total = std::get<std::int64_t>(row->front());
   }
 
-  // The key of the last row of the next chunk; empty when no row is left. Not in the transaction: looking for it may
-  // take long, and needs no lock.
+  // The key of the last row of the next chunk; empty when no row is left. Not in the transaction that deletes.
   std::optional<Key> next_bound(Connection& connection) {
     auto key = key_at(connection, "", chunk_rows_ - 1);
     return key ? key : key_at(connection, " desc", 0);
@@ -158,21 +171,29 @@ class Deletion {
     for (const auto& column : key_.columns) selected.push_back(column.value);
     const auto sql = fmt::format("select {}{} order by {}{} limit 1 offset {}", fmt::join(selected, ", "), rest(values),
                                  fmt::join(order_, fmt::format("{}, ", direction)), direction, offset);
-    auto rows = connection.query_values(sql, values);
-    if (!rows.next()) return std::nullopt;
-    Key key;
-    for (std::size_t i = 0; i < key_.columns.size(); ++i) key.push_back(to_value(rows.row()[i]));
-    return key;
+    return first_row(connection, sql, values);
   }
 
   // Deletes one chunk, trying again as long as that is right. False when no row was left.
   bool chunk() {
     std::optional<Chunk> done;
+    std::optional<Error>
+        too_slow;  // A statement would take as long again: that it times out is no reason to repeat it.
     base::retry(
-        database_.runtime(), options_.retry, options_.stop, [&] { done = attempt(); },
+        database_.runtime(), options_.retry, options_.stop,
+        [&] {
+          auto connection = connect();
+          try {
+            done = attempt(connection);
+          } catch (const Error& error) {
+            if (error.code() != Code::timeout) throw;
+            too_slow = error;
+          }
+        },
         [&](const base::FailedAttempt& failed) {
           if (failed.error.disposition() == Disposition::unknown) ++result_.uncertain_chunks;
         });
+    if (too_slow) throw Error(*too_slow);
     finished_ = !done;
     if (finished_) return false;
     result_.done.deleted += done->deleted;
@@ -185,8 +206,7 @@ class Deletion {
   }
 
   // Empty when no row is left.
-  std::optional<Chunk> attempt() {
-    auto connection = database_.connect(base::Deadline::never(), options_.stop);
+  std::optional<Chunk> attempt(Connection& connection) {
     Chunk chunk;
     if (!key_.columns.empty()) {
       chunk.upper = next_bound(connection);
@@ -207,7 +227,7 @@ class Deletion {
   bool is_any_left(Connection& connection) {
     std::vector<ValueView> values;
     const auto sql = "select 1" + rest(values) + " limit 1";
-    return connection.query_values(sql, values).next();
+    return first_row(connection, sql, values).has_value();
   }
   [[noreturn]] void throw_rows_stay() const {
     throw Error(Code::serialization_failure,

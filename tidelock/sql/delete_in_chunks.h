@@ -40,9 +40,10 @@ struct DeleteOptions {
   bool count_first = false;     // For DeleteProgress::total; reads all the rows once.
   std::vector<Value> values{};  // For each `?` of the condition.
   Rules allow{};                // On a guarded database a condition that names nothing needs delete_without_where.
-  std::stop_token stop{};       // Between two chunks, or in one, which is then taken back.
+  std::stop_token stop{};       // Between two chunks, or in one, which is then taken back, or while it searches.
   std::function<void(const DeleteProgress&)> on_progress{};
-  // Of one chunk, when it met somebody else's change or the connection was lost. Deleting again does no harm, so that
+  // Of one chunk, when it met somebody else's change or the connection was lost, not when a statement of it took longer
+  // than its timeout. Deleting again does no harm, so that
   // an unknown outcome is repeated too.
   base::RetryPolicy retry{.max_attempts = 10,
                           .backoff = {.base = std::chrono::milliseconds(10), .cap = std::chrono::seconds(2)},

@@ -3,12 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
+#include "tidelock/base/testing/temp_folder.h"
 #include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/observer.h"
 #include "tidelock/world/testing.h"
 
 #if TIDELOCK_HAVE_SQLITE
@@ -74,6 +78,59 @@ WORLD_TEST(DeleteInChunks, AStopEndsTheWait) {
   task.request_stop();
   task.join();
   EXPECT_GE(db->one<std::int64_t>("select count(*) from t"), 938);
+}
+
+// A condition that is looked at for a while, and which no row meets.
+constexpr const char* kSlow =
+    "id in (with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000000) select -i from n)";
+
+struct Watch : Observer {
+  void on_start(const StatementEvent& event) noexcept override {
+    if (!stop_at.empty() && event.sql.starts_with(stop_at)) stop.request_stop();
+  }
+  void on_statement(const StatementEvent& event) noexcept override {
+    if (event.error != nullptr && event.category == Category::statement) failures.push_back(event.error->code());
+  }
+  std::string stop_at;
+  std::stop_source stop;
+  std::vector<Code> failures;
+};
+
+TEST(DeleteInChunks, AStopEndsWhateverReadsTheRows) {
+  struct Case {
+    const char* stop_at;
+    DeleteOptions options;
+  };
+  for (const auto& [stop_at, options] : {Case{"select count(*)", {.count_first = true}}, Case{"select \"id\"", {}},
+                                         Case{"select 1 from t where (", {.key = {"id"}}}}) {
+    base::RealRuntime runtime;
+    base::RealFiles files(runtime);
+    const base::testing::TempFolder folder;
+    const auto db = open(runtime, files, base::Url::parse("sqlite:" + (folder / "shop.db").string()));
+    db->script("create table t (id integer primary key); insert into t values (1), (2)");
+    const auto watch = std::make_shared<Watch>();
+    watch->stop_at = stop_at;
+    db->observe(watch);
+    auto stopped = options;
+    stopped.stop = watch->stop.get_token();
+    const auto result = delete_in_chunks(*db, "t", kSlow, stopped);
+    EXPECT_TRUE(result.stopped) << stop_at;
+    EXPECT_EQ(result.done.total, std::nullopt);
+    EXPECT_EQ(watch->failures, std::vector<Code>{Code::cancelled}) << stop_at;
+  }
+}
+
+TEST(DeleteInChunks, AStatementThatTookItsTimeIsNotRunAgain) {
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  const base::testing::TempFolder folder;
+  const auto url = base::Url::parse("sqlite:" + (folder / "shop.db").string());
+  open(runtime, files, url)->script("create table t (id integer primary key); insert into t values (1), (2)");
+  const auto db = open(runtime, files, url, {.statement_timeout = 100ms});
+  const auto watch = std::make_shared<Watch>();
+  db->observe(watch);
+  EXPECT_THROW_CODE(delete_in_chunks(*db, "t", kSlow), Code::timeout);
+  EXPECT_EQ(watch->failures, std::vector<Code>{Code::timeout});
 }
 
 WORLD_TEST(DeleteInChunks, GoesByTheNumberOfTheRowUnderWhicheverNameItHas) {
