@@ -8,7 +8,7 @@ namespace {
 bool may_repeat(const Error& error, const RetryPolicy& policy) {
   switch (error.disposition()) {
     case Disposition::permanent:
-      return policy.patient && may_pass(error.code());
+      return policy.patient && error.code() == Code::read_only_server;
     case Disposition::retry_call:
     case Disposition::rerun_unit:
       return true;

@@ -31,7 +31,7 @@ struct RetryPolicy {
   // Of the whole, from the first attempt on: no sleep goes beyond it. An attempt is not cut short.
   std::optional<Duration> total_limit{};
   bool idempotent = false;  // Also repeat what may have been applied.
-  bool patient = false;     // Also repeat what may_pass(), as during a failover.
+  bool patient = false;     // Also repeat read_only_server: as during a failover.
 };
 
 // A failed attempt, for logs and metrics.

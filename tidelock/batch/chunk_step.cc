@@ -50,12 +50,20 @@ class ChunkWork {
       run_.record.add_skips(run_.place, chunk.bad());
       bad_ += chunk.bad().size();
       if (chunk.too_many()) refuse(chunk.bad().back());
-      write(chunk, {0, chunk.size()});
+      try {
+        write(chunk, {0, chunk.size()});
+      } catch (const Error& error) {
+        if (error.code() != Code::read_only_server || !is_query()) throw;
+        reader_.reset();
+        unit_.before_next(attempts, error);
+        continue;
+      }
       if (chunk.last()) return StepEnd::complete;
     }
   }
 
  private:
+  bool is_query() const { return std::holds_alternative<QuerySource>(step_.source); }
   std::uint64_t bad_left() const { return step_.max_skips - std::min(step_.max_skips, bad_); }
 
   [[noreturn]] void refuse(const BadRow& row) const {
@@ -67,7 +75,7 @@ class ChunkWork {
   void go_back() {
     start_ = unit_.checkpoint();
     // What is written by key may be written again, and what was read before the interruption may be stale by now.
-    if (std::holds_alternative<QuerySource>(step_.source) && step_.write.kind != Write::Kind::insert) {
+    if (is_query() && step_.write.kind != Write::Kind::insert) {
       start_ = {.commits = start_.commits, .stored = start_.stored};
     }
     run_.record.drop_skips_behind(run_.place, start_.position);
@@ -80,14 +88,19 @@ class ChunkWork {
   // Reads the next rows. What it returns has interrupted that, and passes: the source is closed, and nothing is written
   // of what was read.
   std::optional<Error> try_read(Chunk& chunk) {
+    const bool was_open = reader_ != nullptr;
     try {
       auto reader = reader_ ? std::move(reader_) : open();
       reader->read(chunk, step_.chunk_rows, bad_left());
       reader_ = std::move(reader);
       return std::nullopt;
     } catch (const Error& error) {
-      // A query may call what changes something.
-      if (error.disposition() == Disposition::permanent || error.disposition() == Disposition::unknown) throw;
+      const auto disposition = error.disposition();
+      const bool failover = error.code() == Code::read_only_server;
+      const bool too_slow = was_open && error.code() == Code::timeout;  // It would be so again.
+      // Unknown: a query may call what changes something.
+      if ((disposition == Disposition::permanent && !failover) || disposition == Disposition::unknown || too_slow)
+        throw;
       return error;
     }
   }
@@ -158,7 +171,7 @@ class ChunkWork {
       if (missing != known) throw Missing{};
     };
     try {
-      unit_.commit(unit, checkpoint_after(chunk, range, range.size() - known.size()));
+      unit_.commit(unit, checkpoint_after(chunk, range, range.size() - known.size()), is_query());
     } catch (const Missing&) {
       return;  // The transaction is rolled back.
     }
@@ -175,7 +188,7 @@ class ChunkWork {
   void skip(const Chunk& chunk, RowRange range, const Error& error) {
     note_refused(chunk.as_bad_row(range.begin, error.what()));
     const auto nothing = [](sql::Transaction&) {};
-    unit_.commit(nothing, checkpoint_after(chunk, range, 0));
+    unit_.commit(nothing, checkpoint_after(chunk, range, 0), is_query());
   }
 
   void note_refused(const BadRow& row) {

@@ -170,6 +170,7 @@ StepEnd execute_command(const StepRun& run, const CommandStep& step) {
     if (failed->code() == Code::cancelled && run.gentle.stop_requested() && !run.hard.stop_requested()) {
       return StepEnd::stopped;
     }
+    if (failed->disposition() == Disposition::permanent) throw *failed;
     attempts.failed(*failed);
   }
 }

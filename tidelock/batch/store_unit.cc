@@ -54,7 +54,7 @@ void StoreUnit::attempt(const std::function<void(sql::Transaction&)>& unit, cons
   tx.commit();
 }
 
-void StoreUnit::commit(const std::function<void(sql::Transaction&)>& unit, Checkpoint next) {
+void StoreUnit::commit(const std::function<void(sql::Transaction&)>& unit, Checkpoint next, bool was_read) {
   next.stored = counts_.checkpoint.stored;
   Attempts attempts(run_);
   for (;;) {
@@ -73,6 +73,7 @@ void StoreUnit::commit(const std::function<void(sql::Transaction&)>& unit, Check
     }
     ++counts_.rollbacks;
     run_.record.step_progress(run_.place, counts_);
+    if (was_read && failed->code() == Code::read_only_server) throw *failed;
     before_next(attempts, *failed);
   }
 }

@@ -24,8 +24,9 @@ class StoreUnit {
   // Runs `unit` in a transaction that also moves the checkpoint to `next`; up to max_attempts times, each in a fresh
   // transaction; a store that is out of reach is waited for before the next one. After a commit of unknown outcome the
   // checkpoint in the store tells what became of it. Errors: what the unit or the engine throws and is no use
-  // repeating, or was repeated in vain; fenced.
-  void commit(const std::function<void(sql::Transaction&)>& unit, Checkpoint next);
+  // repeating, or was repeated in vain; fenced. `was_read` says that the unit writes what was read from a store: then
+  // also read_only_server, since the server that takes over may have other rows.
+  void commit(const std::function<void(sql::Transaction&)>& unit, Checkpoint next, bool was_read = false);
 
   // What changes nothing, again and again: up to 20 s, while the store is out of reach or busy. Errors: those of
   // `look`.

@@ -377,13 +377,15 @@ Pool::Slot& Pool::wait(Waiter& waiter, base::Deadline deadline, const std::stop_
 Pool::Slot* Pool::leave(Waiter& waiter) {
   const base::LocalGuard guard(mutex_);
   const auto now = runtime_.now();
-  if (waiter.granted.load(std::memory_order_relaxed) == nullptr) pass_on_overdue(now);
+  if (waiter.granted.load(std::memory_order_relaxed) == nullptr) {  // It takes what others are waited for with.
+    if (watcher_ == &waiter) end_watch();
+    pass_on_overdue(now);
+  }
   auto* const granted = waiter.granted.load(std::memory_order_relaxed);
   if (granted != nullptr) {
     granted->turn_since = now;
   } else {
     std::erase(waiters_, &waiter);
-    if (watcher_ == &waiter) end_watch();
   }
   spare_waiters_.push_back(&waiter);
   return granted;

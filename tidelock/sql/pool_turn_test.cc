@@ -244,7 +244,7 @@ WORLD_TEST(SqlPoolTurn, WhoHadAConnectionThatIsTakenForLongIsNotOvertakenForLong
   std::vector<base::Task> tasks;
   for (int task = 0; task < 6; ++task) {
     tasks.push_back(runtime.spawn("user", [&](const std::stop_token&) {
-      for (int i = 0; !over; ++i) {
+      while (!over) {
         const auto asked = runtime.now();
         const auto mine = db->connect();
         longest = std::max(longest, runtime.now() - asked);
@@ -354,7 +354,7 @@ WORLD_TEST(SqlPoolTurn, WhatIsKeptIsFreeOnceNobodyWaitsAnyMore) {
     runtime.sleep_for(kTurn);
     last = true;
   }
-  EXPECT_THROW_CODE(db->connect(runtime.in(150us)), Code::timeout);
+  db->connect(runtime.in(120us));  // Who would give up gets what is kept for somebody else.
   EXPECT_EQ(db->pool_state().in_use, 0U);
   EXPECT_EQ(db->pool_state().open, 1U);
   db->connect(runtime.now());  // Would not wait.

@@ -83,6 +83,10 @@ class LosingSession final : public sql::Session {
         inner_->rollback();
         plan_.back_at = runtime_.now() + plan_.gone_for;
         throw Error(Code::connection_lost, "the server was stopped");
+      case Fate::refused:
+        inner_->rollback();
+        plan_.taking_over();
+        throw Error(Code::read_only_server, "not the primary yet");
     }
     throw Error(Code::unknown_outcome, "the connection was lost");
   }

@@ -1,6 +1,7 @@
 // A store on an engine itself, over connections that lose answers and rows.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,7 +14,7 @@
 
 namespace tidelock::batch::conformance {
 
-enum class Fate { committed, rolled_back, committed_late, server_goes };
+enum class Fate { committed, rolled_back, committed_late, server_goes, refused };
 
 // What is lost.
 struct Plan {
@@ -25,6 +26,7 @@ struct Plan {
   base::Instant back_at{};               // When it is.
   std::shared_ptr<sql::Session> late{};  // Whose commit is on its way.
   base::Signal* tell = nullptr;          // That it is.
+  std::function<void()> taking_over{};   // While the server refuses to write.
 
   // Rows that do not arrive.
   std::string rows_of{};  // Of statements with this part,

@@ -22,6 +22,7 @@ namespace tidelock::batch {
 namespace {
 
 using namespace std::chrono_literals;
+using conformance::Fate;
 using conformance::losing_store;
 using conformance::Plan;
 using testing::Before;
@@ -100,6 +101,24 @@ TEST(LostSource, IsReadAnewBehindWhatWasInserted) {
 
 TEST(LostSource, IsReadAnewFromItsBeginningWhereRowsAreWrittenByKey) {
   for (const int times : {1, 2}) expect_copied_once(Write::Kind::upsert, 1, times);
+}
+
+// A standby that takes over has rows that it had not when they were read.
+WORLD_TEST(LostSource, IsReadAnewWhereTheServerThatTakesOverHasMoreRows) {
+  for (const auto kind : {Write::Kind::insert, Write::Kind::upsert}) {
+    LostSource source(runtime, files);
+    source.bench.store().script("delete from given where id > 4");
+    source.plan.lose = 2;
+    source.plan.fate = Fate::refused;
+    source.plan.taking_over = [&] {
+      source.bench.store().script("insert into given values (5, 5000), (6, 6), (7, 7)");
+    };
+    const auto result = source.run(copy_given(kind));
+    EXPECT_EQ(source.plan.lost, 1);
+    EXPECT_EQ(result.status, RunStatus::completed) << result.reason;
+    EXPECT_EQ(source.bench.store().one<std::string>("select group_concat(id) from (select id from item order by id)"),
+              "1,2,4,6,7");
+  }
 }
 
 WORLD_TEST(LostSource, FailsTheStepAfterItsAttemptsAndTheRunGoesOnWhenItIsResumed) {

@@ -74,22 +74,16 @@ Client::Client(base::Runtime& runtime, const Settings& settings, base::Deadline 
 }
 
 // Each host at each of its addresses: libpq would wait for the resolver, and for an address that is silent, without a
-// limit. Of several hosts a standby is passed over, unless it is to be read only; when no other answers, the first one
-// does for reading.
+// limit. Of several hosts only the primary will do, unless it is to be read only.
 void Client::connect(const Settings& settings, base::Deadline deadline, const std::stop_token& stop) {
   std::vector<std::string> names;
   for (const auto& host : settings.hosts) names.push_back(host.name);
   const bool wants_primary = names.size() > 1 && !settings.read_only;
-  ConnectionHandle standby;
-  std::int32_t its_cancel_key = 0;
   const auto attempt = [&](const Host& host, const std::string& address, base::Deadline part) {
     connect_to(settings, host, address, part, stop);
     if (!wants_primary || !is_standby()) return;
-    if (standby == nullptr) {
-      standby = std::move(connection_);
-      its_cancel_key = cancel_key_;
-    }
-    throw Error(Code::read_only_server, "the server is a standby, and no other host answers as the primary");
+    throw Error(Code::read_only_server, "of several hosts none answers as the primary; " + host.name +
+                                            " is a standby, from which mode=ro in the URL reads (" + where_ + ")");
   };
   try {
     first_to_answer(runtime_, names, deadline, another_may_do, [&](std::size_t i, base::Deadline for_host) {
@@ -100,9 +94,8 @@ void Client::connect(const Settings& settings, base::Deadline deadline, const st
                       [&](std::size_t n, base::Deadline part) { attempt(host, addresses[n], part); });
     });
   } catch (const Error& error) {
-    if (standby == nullptr || !(error.code() == Code::timeout || another_may_do(error))) throw;
-    connection_ = std::move(standby);
-    cancel_key_ = its_cancel_key;
+    if (error.code() != Code::read_only_server) throw;
+    throw Error(Code::unavailable, error.message());  // Soon one of them may be.
   }
 }
 
