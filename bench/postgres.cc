@@ -3,6 +3,7 @@
 // The server works beside, so it is the wall's time that counts.
 #include <benchmark/benchmark.h>
 #include <libpq-fe.h>
+#include <sched.h>
 
 #include <atomic>
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "bench/measure.h"
@@ -122,9 +124,35 @@ void stream_raw(PGconn* connection, std::int64_t id) {
   while (PGresult* const rest = PQgetResult(connection)) check(rest);
 }
 
+// Keeps a process, or this thread (0), on some of the machine's cores; where that is not allowed it stays where it was.
+void keep_on(pid_t process, unsigned first, unsigned end) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  for (unsigned core = first; core < end; ++core) CPU_SET(core, &cores);
+  ::sched_setaffinity(process, sizeof cores, &cores);
+}
+
+// The client on one core and the server's two processes on another: where they go as they like, one of them soon shares
+// the client's core and the other does not, which makes a factor of four.
+struct InPlace {
+  InPlace(PGconn* raw, Connection& ours) {
+    if (cores_ < 2) return;
+    keep_on(0, 1, 2);
+    keep_on(PQbackendPID(raw), 0, 1);
+    keep_on(static_cast<pid_t>(ours.session_id()), 0, 1);
+  }
+  ~InPlace() { keep_on(0, 0, cores_); }
+  InPlace(const InPlace&) = delete;
+  InPlace& operator=(const InPlace&) = delete;
+
+ private:
+  const unsigned cores_ = std::thread::hardware_concurrency();
+};
+
 void select(benchmark::State& state, void (*raw)(PGconn*, std::int64_t)) {
   Both both;
   auto connection = both.database->connect();
+  const InPlace in_place(both.raw, connection);
   auto statement = connection.prepare("select name, price from bench_keys where id = ?");
   std::int64_t id = 0;
   const auto next = [&] { return id = id % kKeys + 1; };
