@@ -3,7 +3,7 @@
 //   auto rows = retry(runtime, {.max_attempts = 5}, stop, [&] { return client.fetch(); });
 //
 // An attempt that fails is repeated when its Error says that this is right: retry_call and rerun_unit always, unknown
-// only where the caller declares that doing it twice does no harm, permanent never, but for what may pass where the
+// only where the caller declares that doing it twice does no harm, permanent never, but for a failover where the
 // caller has the patience. Any other exception passes through.
 // It sleeps outside the attempt: let `fn` hold no transaction and no lock when it throws.
 #pragma once
