@@ -132,14 +132,17 @@ void keep_on(pid_t process, unsigned first, unsigned end) {
   ::sched_setaffinity(process, sizeof cores, &cores);
 }
 
-// The client on one core and the server's two processes on another: where they go as they like, one of them soon shares
-// the client's core and the other does not, which makes a factor of four.
+enum class Cores { own, shared };
+
+// The client on one core, and the server's two processes on another or on the same: where they go as they like, one of
+// them soon shares the client's core and the other does not, which makes a factor of four.
 struct InPlace {
-  InPlace(PGconn* raw, Connection& ours) {
+  InPlace(PGconn* raw, Connection& ours, Cores cores) {
     if (cores_ < 2) return;
+    const unsigned server = cores == Cores::own ? 0 : 1;
     keep_on(0, 1, 2);
-    keep_on(PQbackendPID(raw), 0, 1);
-    keep_on(static_cast<pid_t>(ours.session_id()), 0, 1);
+    keep_on(PQbackendPID(raw), server, server + 1);
+    keep_on(static_cast<pid_t>(ours.session_id()), server, server + 1);
   }
   ~InPlace() { keep_on(0, 0, cores_); }
   InPlace(const InPlace&) = delete;
@@ -149,10 +152,10 @@ struct InPlace {
   const unsigned cores_ = std::thread::hardware_concurrency();
 };
 
-void select(benchmark::State& state, void (*raw)(PGconn*, std::int64_t)) {
+void select(benchmark::State& state, void (*raw)(PGconn*, std::int64_t), Cores cores) {
   Both both;
   auto connection = both.database->connect();
-  const InPlace in_place(both.raw, connection);
+  const InPlace in_place(both.raw, connection, cores);
   auto statement = connection.prepare("select name, price from bench_keys where id = ?");
   std::int64_t id = 0;
   const auto next = [&] { return id = id % kKeys + 1; };
@@ -172,11 +175,16 @@ void select(benchmark::State& state, void (*raw)(PGconn*, std::int64_t)) {
       });
 }
 
-void PointSelect(benchmark::State& state) { select(state, select_raw); }
-BENCHMARK(PointSelect)->Unit(benchmark::kMillisecond)->MinTime(5)->UseRealTime();
+#define SELECT_BENCHMARK(name) BENCHMARK(name)->Unit(benchmark::kMillisecond)->MinTime(5)->UseRealTime()
 
-void PointSelectRowByRow(benchmark::State& state) { select(state, stream_raw); }
-BENCHMARK(PointSelectRowByRow)->Unit(benchmark::kMillisecond)->MinTime(5)->UseRealTime();
+void PointSelect(benchmark::State& state) { select(state, select_raw, Cores::own); }
+SELECT_BENCHMARK(PointSelect);
+void PointSelectOnSharedCore(benchmark::State& state) { select(state, select_raw, Cores::shared); }
+SELECT_BENCHMARK(PointSelectOnSharedCore);
+void PointSelectRowByRow(benchmark::State& state) { select(state, stream_raw, Cores::own); }
+SELECT_BENCHMARK(PointSelectRowByRow);
+void PointSelectRowByRowOnSharedCore(benchmark::State& state) { select(state, stream_raw, Cores::shared); }
+SELECT_BENCHMARK(PointSelectRowByRowOnSharedCore);
 
 void copy_raw(PGconn* connection) {
   check(PQexec(connection, "begin"));

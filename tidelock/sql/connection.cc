@@ -37,7 +37,12 @@ Transaction Connection::begin(const TransactionOptions& options) {
 }
 
 void Connection::set_statement_timeout(base::Duration timeout) { link().set_statement_timeout(scope_, timeout); }
-Canceller Connection::canceller() const { return Canceller(pool_, link(), scope_); }
+
+Canceller Connection::canceller() const {
+  link().expect_cancel();
+  return Canceller(pool_, link(), scope_);
+}
+
 std::uint64_t Connection::id() const { return link().id(); }
 std::int64_t Connection::session_id() const { return link().session_id(); }
 bool Connection::is_alive(base::Deadline deadline, const std::stop_token& stop) {

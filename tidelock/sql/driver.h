@@ -90,8 +90,11 @@ class Session {
   // `table`: as a statement takes it, each part of the name in quotes.
   virtual std::unique_ptr<Bulk> bulk(std::string_view table, std::span<const std::string> columns) = 0;
 
-  // Makes the statement that runs now fail with Code::cancelled; does nothing when none runs. From any task.
+  // Makes the statement that runs now fail with Code::cancelled; does nothing when none runs. From any task, behind an
+  // expect_cancel().
   virtual void cancel() noexcept = 0;
+  // From here on cancel() may be called: a wait that nobody can end has less to look at. Errors: those of the system.
+  virtual void expect_cancel() {}
 
   // What a session can leak to its next user is reset. False: close it, open another.
   virtual bool reset() noexcept = 0;

@@ -57,6 +57,11 @@ class Link {
   Rules allowed() const { return allowed_; }
   void allow(Rules rules) { allowed_ = rules; }
 
+  // Before another task is given the means to cancel().
+  void expect_cancel() {
+    if (session_ != nullptr) session_->expect_cancel();
+  }
+
   bool next();  // Of the query that runs.
   void finish(std::uint64_t execution) noexcept;
 

@@ -78,7 +78,10 @@ std::uint64_t Link::begin(std::uint64_t scope, const TransactionOptions& options
                      .xid = options.xid};
   if (options.timeout != kNoTimeout) begin.deadline = base::later(pool_.runtime().now(), options.timeout);
   begin.stop = options.stop;
-  if (options.stop.stop_possible()) on_stop_.emplace(options.stop, CancelOnStop{this, lease_});
+  if (options.stop.stop_possible()) {
+    expect_cancel();
+    on_stop_.emplace(options.stop, CancelOnStop{this, lease_});
+  }
 
   const auto transaction = pool_.next_number();
   try {

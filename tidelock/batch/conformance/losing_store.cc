@@ -101,6 +101,7 @@ class LosingSession final : public sql::Session {
     return inner_->bulk(table, columns);
   }
   void cancel() noexcept override { inner_->cancel(); }
+  void expect_cancel() override { inner_->expect_cancel(); }
   bool reset() noexcept override { return !given_away_ && !is_gone() && inner_->reset(); }
 
  private:

@@ -53,6 +53,7 @@ class MariadbSession final : public Session {
   void rollback_to_savepoint(std::string_view name) override;
   std::unique_ptr<Bulk> bulk(std::string_view table, std::span<const std::string> columns) override;
   void cancel() noexcept override { wire_.stop(); }
+  void expect_cancel() override { wire_.expect_stop(); }
   bool reset() noexcept override;
   bool has_hung_up() noexcept override { return wire_.has_hung_up(); }
   bool is_alive(base::Deadline deadline, const std::stop_token& stop) noexcept override;

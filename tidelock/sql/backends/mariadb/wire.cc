@@ -114,8 +114,10 @@ std::uint64_t number_of(const std::optional<std::string>& cell) {
   return value;
 }
 
-StopRequest::StopRequest() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+const base::Descriptor& StopRequest::expect() {
+  wake_ = base::Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_) throw base::errno_error(errno, {}, "no event descriptor could be made");
+  return wake_;
 }
 
 void StopRequest::request() noexcept {
@@ -229,10 +231,8 @@ bool Wire::connect(const std::string& database) {
   if (!by_socket) keep_alive(socket_);
   direct_ = mysql_get_ssl_cipher(mysql_) == nullptr;
   if (!direct_) stop_blocking(socket_);
-  for (auto* const poll : {&reading_, &writing_}) {
-    poll->add(socket_, poll == &reading_ ? POLLIN : POLLOUT);
-    poll->add(request_.descriptor().get());
-  }
+  reading_.add(socket_, POLLIN);
+  writing_.add(socket_, POLLOUT);
   return true;
 }
 
@@ -261,6 +261,12 @@ void Wire::end() noexcept {
   request_.end();
   opening_ = {};
   deadline_ = base::Deadline::never();
+}
+
+void Wire::expect_stop() {
+  if (request_.expected()) return;
+  const auto& request = request_.expect();
+  for (auto* const poll : {&reading_, &writing_}) poll->add(request.get());
 }
 
 void Wire::check_stop() {

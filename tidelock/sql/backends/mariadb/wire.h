@@ -28,16 +28,18 @@
 
 namespace tidelock::sql::mariadb {
 
-// A request to stop the statement that runs now. request() may come from any task, the rest belongs to one.
+// A request to stop the statement that runs now. request() may come from any task, behind an expect(); the rest belongs
+// to one.
 class StopRequest {
  public:
-  StopRequest();
+  // What to wait for as well from here on. Errors: those of the system.
+  const base::Descriptor& expect();
+  bool expected() const noexcept { return static_cast<bool>(wake_); }
   void begin() noexcept { state_.store(++number_ << 2 | kRunning); }
   void end() noexcept { state_.store(number_ << 2); }
   bool requested() const noexcept { return (state_.load(std::memory_order_relaxed) & kRequested) != 0; }
   void request() noexcept;  // Does nothing when nothing runs.
 
-  const base::Descriptor& descriptor() const { return wake_; }
   void drain() noexcept;
 
  private:
@@ -75,7 +77,8 @@ class Wire {
   void end() noexcept;
   // What stop() will be called for, so that a request from before begin() counts.
   void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
-  void stop() noexcept { request_.request(); }  // From any task.
+  void stop() noexcept { request_.request(); }  // From any task, behind an expect_stop().
+  void expect_stop();
   // Why the statement was made to end: timeout or cancelled.
   std::optional<Code> interrupted() const { return interrupted_; }
   // Whether something was killed since this was asked: a kill that came too late may meet the next statement. A
@@ -147,7 +150,7 @@ class Wire {
   StopRequest request_;
   std::stop_token stop_;
   std::stop_token opening_;       // As begin_opening() was told.
-  base::Poll reading_, writing_;  // Each waits for the socket and for a request to stop.
+  base::Poll reading_, writing_;  // Each waits for the socket, and for a request to stop where one is expected.
   base::Deadline deadline_ = base::Deadline::never();
   bool interruptible_ = false;
   std::optional<Code> interrupted_;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tidelock/base/errno_error.h"
+#include "tidelock/base/local_mutex.h"
 #include "tidelock/sql/backends/postgres/bytes.h"
 #include "tidelock/sql/first_to_answer.h"
 
@@ -66,11 +67,9 @@ bool another_may_do(const Error& error) {
 }  // namespace
 
 Client::Client(base::Runtime& runtime, const Settings& settings, base::Deadline deadline, const std::stop_token& stop)
-    : runtime_(runtime), where_(settings.where), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), poll_(runtime) {
-  if (!wake_) throw base::errno_error(errno, {}, "no event descriptor could be made");
+    : runtime_(runtime), where_(settings.where), poll_(runtime) {
   connect(settings, deadline, stop);
   socket_ = poll_.add(PQsocket(get()));
-  woken_ = poll_.add(wake_.get());
 }
 
 // Each host at each of its addresses: libpq would wait for the resolver, and for an address that is silent, without a
@@ -163,7 +162,8 @@ void Client::start(base::Deadline deadline, const std::stop_token& stop) {
   reason_ = Reason::none;
   deadline_ = deadline;
   cancellable_ = true;
-  opening_.reset();
+  is_opening_ = false;
+  stop_opening_ = {};
   cancelled_.store(false, std::memory_order_relaxed);
   if (stop.stop_requested()) [[unlikely]]
     throw Error(Code::cancelled, "stopped on request");
@@ -176,7 +176,8 @@ void Client::start_uncancellable(base::Deadline deadline) {
 
 void Client::start_opening(base::Deadline deadline, const std::stop_token& stop) {
   start_uncancellable(deadline);
-  opening_ = stop;
+  is_opening_ = true;
+  stop_opening_ = stop;
 }
 
 void Client::sent(int result) {
@@ -193,6 +194,13 @@ bool Client::has_setting(const char* name, std::string_view value) const {
   return known == nullptr || known == value;
 }
 
+void Client::expect_cancel() {
+  if (wake_) return;
+  wake_ = base::Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake_) throw base::errno_error(errno, {}, "no event descriptor could be made");
+  woken_ = poll_.add(wake_.get());
+}
+
 void Client::cancel() noexcept {
   cancelled_.store(true, std::memory_order_relaxed);
   const std::uint64_t one = 1;
@@ -205,16 +213,15 @@ void Client::wait(short events) {
   for (;;) {
     look();
     const bool interrupted = reason_ != Reason::none;
-    if (!poll_.wait(interrupted ? std::min(patience_, base::Deadline(again_)) : deadline_,
-                    opening_.value_or(std::stop_token()))) {
-      if (opening_) throw_not_open(*opening_);
+    if (!poll_.wait(interrupted ? std::min(patience_, base::Deadline(again_)) : deadline_, stop_opening_)) {
+      if (is_opening_) throw_not_open(stop_opening_);
       if (!cancellable_ || (interrupted && patience_.passed(runtime_.now()))) {
         throw_lost("the server did not answer in time");
       }
       interrupted ? send_cancel_again() : interrupt(Reason::timeout);
       continue;
     }
-    if (poll_.ready(woken_)) {
+    if (wake_ && poll_.ready(woken_)) {
       std::uint64_t count = 0;
       [[maybe_unused]] const auto got = ::read(wake_.get(), &count, sizeof count);
     }
@@ -277,13 +284,18 @@ void Client::flush() {
   }
 }
 
-ResultHandle Client::next_result() {
+void Client::wait_for_result() {
   while (PQisBusy(get()) == 1) {
     const int left = PQflush(get());
     if (left < 0) throw_lost(PQerrorMessage(get()));
     wait(left == 0 ? POLLIN : POLLIN | POLLOUT);
     if (PQconsumeInput(get()) != 1) throw_lost(PQerrorMessage(get()));
   }
+}
+
+ResultHandle Client::next_result() {
+  base::check_no_local_mutex_held("a task waits for a server");
+  if (!waits_for_server_only() || PQflush(get()) != 0) wait_for_result();  // Else libpq waits by itself, for less.
   ResultHandle result(PQgetResult(get()));
   if (PQstatus(get()) == CONNECTION_BAD) throw_lost(PQerrorMessage(get()));
   return result;

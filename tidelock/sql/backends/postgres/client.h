@@ -66,7 +66,8 @@ class Client {
   }
   // Makes the server end what runs, for nobody's sake: its rows are not wanted.
   void abandon() { interrupt(Reason::cancelled); }
-  void cancel() noexcept;  // From any task.
+  void cancel() noexcept;  // From any task, behind an expect_cancel().
+  void expect_cancel();    // Every wait looks out for cancel() as well from here on. Errors: those of the system.
 
   bool in_transaction() const;
   // Whether a setting that the server reports has this value now.
@@ -89,7 +90,12 @@ class Client {
   void connect_to(const Settings& settings, const Host& host, const std::string& address, base::Deadline deadline,
                   const std::stop_token& stop);
   void remember_cancel_key(std::string_view trace);
+  // Whether nothing but the server can end a wait now.
+  bool waits_for_server_only() const {
+    return deadline_.is_never() && !wake_ && !is_opening_ && reason_ == Reason::none;
+  }
   void wait(short events);
+  void wait_for_result();
   void interrupt(Reason reason);
   void send_cancel_again();
   void send_cancel(base::Deadline deadline);
@@ -100,13 +106,14 @@ class Client {
   const std::string where_;
   ConnectionHandle connection_;
   std::int32_t cancel_key_ = 0;
-  base::Descriptor wake_;  // An eventfd: cancel() writes it.
-  base::Poll poll_;        // Of the socket and wake_, once connected.
+  base::Poll poll_;  // Of the socket, once connected, and of wake_, once it is.
   std::size_t socket_ = 0;
+  base::Descriptor wake_;  // An eventfd, when somebody may cancel: cancel() writes it.
   std::size_t woken_ = 0;
   std::atomic<bool> cancelled_ = false;
   bool cancellable_ = true;
-  std::optional<std::stop_token> opening_;  // Empty once it is ready.
+  bool is_opening_ = false;
+  std::stop_token stop_opening_;
   bool lost_ = false;
   Reason reason_ = Reason::none;
   base::Deadline deadline_ = base::Deadline::never();

@@ -113,9 +113,19 @@ void PostgresPrepared::describe(const PGresult* result) {
 
 // Whether the value is sent as what its parameter is now known to be: there is nothing better to say of it.
 bool PostgresPrepared::is_settled(std::size_t i, const ValueView& value, Oid hint) const {
+  if (hint == types_[i]) [[likely]]
+    return true;
   const bool is_null = std::holds_alternative<Null>(value);
-  const bool same = hint == types_[i] || (hint != 0 && type_hint(value) == kInt8 && types_[i] == kInt4);
+  const bool same = hint != 0 && type_hint(value) == kInt8 && types_[i] == kInt4;
   return hinted_[i] ? is_null || same : hint == 0 || same || !takes_any_text(types_[i]);
+}
+
+bool PostgresPrepared::are_settled(std::span<const ValueView> values) const {
+  if (refused_) return false;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!is_settled(i, values[i], type_hint(values[i]))) return false;
+  }
+  return true;
 }
 
 // Types for the parameters: as the server found them where that says more than text, else those of the values, whole
@@ -136,7 +146,7 @@ std::vector<Oid> PostgresPrepared::hints(std::span<const ValueView> values, Oid 
 // Prepares once more where the server took a parameter for text for want of anything better, or refused. Functions and
 // operators of integers often take the shorter ones only: date + 1, left(name, 2).
 void PostgresPrepared::fit_types(std::span<const ValueView> values) {
-  if (as_text_) return;
+  if (as_text_ || are_settled(values)) return;
   for (const auto whole : {kInt8, kInt4}) {
     const auto types = hints(values, whole);
     if (types.empty()) return;
@@ -159,11 +169,11 @@ void PostgresPrepared::fit_types(std::span<const ValueView> values) {
 void PostgresPrepared::encode(std::span<const ValueView> values) {
   auto& to = parameters_;
   to.bytes.clear();
-  to.ends.assign(values.size(), 0);
-  to.values.assign(values.size(), nullptr);
-  to.lengths.assign(values.size(), 0);
-  to.formats.assign(values.size(), 0);
+  to.values.resize(values.size());
+  to.lengths.resize(values.size());
+  to.formats.resize(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
+    to.formats[i] = 0;
     if (std::holds_alternative<Null>(values[i])) continue;
     const auto begin = to.bytes.size();
     if (begin + bytes_of(values[i]) + (i + 2) * kPartBytesMost > kBytesMost) throw_too_large(about());
@@ -171,11 +181,12 @@ void PostgresPrepared::encode(std::span<const ValueView> values) {
     to.formats[i] = append_parameter(to.bytes, values[i], type) == Form::binary ? 1 : 0;
     to.lengths[i] = static_cast<int>(to.bytes.size() - begin);
     to.bytes += '\0';  // Text ends so.
-    to.ends[i] = to.bytes.size();
   }
-  for (std::size_t i = 0; i < values.size(); ++i) {  // Only now: the bytes stay where they are.
-    if (to.ends[i] == 0) continue;
-    to.values[i] = to.bytes.data() + to.ends[i] - 1 - to.lengths[i];
+  const char* next = to.bytes.data();  // Only now: the bytes stay where they are.
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const bool is_null = std::holds_alternative<Null>(values[i]);
+    to.values[i] = is_null ? nullptr : next;
+    if (!is_null) next += to.lengths[i] + 1;
   }
 }
 
@@ -327,9 +338,9 @@ bool PostgresPrepared::next() {
 
 ValueView PostgresPrepared::value(std::size_t column) {
   const auto number = static_cast<int>(column);
-  if (PQgetisnull(rows_.get(), row_, number) == 1) return Null{};
-  const std::string_view bytes(PQgetvalue(rows_.get(), row_, number),
-                               static_cast<std::size_t>(PQgetlength(rows_.get(), row_, number)));
+  const auto length = static_cast<std::size_t>(PQgetlength(rows_.get(), row_, number));
+  if (length == 0 && PQgetisnull(rows_.get(), row_, number) == 1) return Null{};
+  const std::string_view bytes(PQgetvalue(rows_.get(), row_, number), length);
   auto& known = columns_[column];
   return binary_ ? decode_binary(known.type, bytes, known.scratch) : decode_text(known.type, bytes, known.scratch);
 }

@@ -42,7 +42,6 @@ class PostgresPrepared final : public Prepared {
   };
   struct Parameters {
     std::string bytes;
-    std::vector<std::size_t> ends;
     std::vector<const char*> values;
     std::vector<int> lengths;
     std::vector<int> formats;
@@ -50,6 +49,7 @@ class PostgresPrepared final : public Prepared {
 
   std::optional<Error> try_parse(const std::vector<Oid>& types);
   bool is_settled(std::size_t i, const ValueView& value, Oid hint) const;
+  bool are_settled(std::span<const ValueView> values) const;
   std::vector<Oid> hints(std::span<const ValueView> values, Oid whole) const;
   void fit_types(std::span<const ValueView> values);
   void encode(std::span<const ValueView> values);

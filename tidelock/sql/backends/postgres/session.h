@@ -35,6 +35,7 @@ class PostgresSession final : public Session {
   void rollback_to_savepoint(std::string_view name) override;
   std::unique_ptr<Bulk> bulk(std::string_view table, std::span<const std::string> columns) override;
   void cancel() noexcept override { client_.cancel(); }
+  void expect_cancel() override { client_.expect_cancel(); }
   bool reset() noexcept override;
   bool has_hung_up() noexcept override;
   bool is_alive(base::Deadline deadline, const std::stop_token& stop) noexcept override;
