@@ -61,6 +61,14 @@ void update_if_unchanged(Executor& on, std::string_view table, ColumnValues key,
                                        to_text(seen) + ": read it again");
 }
 
+// How far the next moment must be from one that was read, to differ from it in the column as well: that one shows how
+// many digits the column keeps at least. No more than a second is thought to be cut.
+std::chrono::microseconds grain(Timestamp seen) {
+  std::chrono::microseconds grain(1);
+  while (grain < std::chrono::seconds(1) && seen.time_since_epoch() % (grain * 10) == grain.zero()) grain *= 10;
+  return grain;
+}
+
 }  // namespace
 
 std::int64_t update_versioned(Executor& on, std::string_view table, ColumnValues key, std::int64_t seen,
@@ -72,7 +80,7 @@ std::int64_t update_versioned(Executor& on, std::string_view table, ColumnValues
 
 Timestamp update_stamped(Executor& on, std::string_view table, ColumnValues key, Timestamp seen, ColumnValues set,
                          std::string_view moment_column) {
-  const Timestamp next = std::max(on.runtime().wall_now(), seen + std::chrono::microseconds(1));
+  const Timestamp next = std::max(on.runtime().wall_now(), seen + grain(seen));
   update_if_unchanged(on, table, key, set, moment_column, ValueView(seen), ValueView(next));
   return next;
 }

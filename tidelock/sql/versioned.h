@@ -36,9 +36,10 @@ using ColumnValues = std::initializer_list<ColumnValue>;
 std::int64_t update_versioned(Executor& on, std::string_view table, ColumnValues key, std::int64_t seen,
                               ColumnValues set, std::string_view version_column = "version");
 
-// The same by the moment of the last change: the Runtime's wall clock, and always later than `seen`, so that two
-// changes within a microsecond differ as well. The column keeps microseconds (Dialect::column_type). Returns the new
-// moment.
+// The same by the moment of the last change: the Runtime's wall clock, and later than `seen` also in a column that
+// keeps less than microseconds, down to whole seconds. So of several changes within what it keeps, each is stamped one
+// step later (of whole seconds: a second), ahead of the clock if need be. Who changes the row in another way must see
+// to that himself. Returns the new moment; where the column keeps less of it, read it again for the next change.
 Timestamp update_stamped(Executor& on, std::string_view table, ColumnValues key, Timestamp seen, ColumnValues set,
                          std::string_view moment_column = "changed_at");
 

@@ -149,6 +149,7 @@ Declared duckdb() {
                    "-99999999999999999999.999999999999999999"},
       .dates = {date("-5877641-06-25"), date("5881580-07-10")},
       .timestamps = {timestamp("-290307-12-22 00:00:00"), timestamp("294247-01-10 04:00:54.775806")},
+      .whole_seconds = "timestamp_s",
       .isolation = {.reference = "https://duckdb.org/docs/stable/sql/statements/transactions",
                     .levels = {{.level = Isolation::snapshot,
                                 .happen = {stale_write, write_skew, predicate_write_skew, read_only_anomaly},
@@ -189,6 +190,7 @@ Declared mariadb() {
                    "-99999999999999999999999999999999999.999999999999999999999999999999"},
       .dates = {date("0000-01-01"), date("9999-12-31")},
       .timestamps = {timestamp("0000-01-01 00:00:00"), timestamp("9999-12-31 23:59:59.999999")},
+      .whole_seconds = "datetime",
       .isolation =
           {.reference = "https://mariadb.com/kb/en/set-transaction/",
            .levels = {{.level = Isolation::repeatable_read,
@@ -291,6 +293,7 @@ Declared postgres() {
                    "-99999999999999999999.999999999999999999", "1234567890123456789012345678901234567890.5"},
       .dates = {date("-4713-11-24"), date("5874897-12-31")},
       .timestamps = {timestamp("-4713-11-24 00:00:00"), timestamp("294247-01-10 04:00:54.775807")},
+      .whole_seconds = "timestamp(0)",
       .isolation = {.reference = "https://www.postgresql.org/docs/15/transaction-iso.html",
                     .levels = {committed(Isolation::read_committed),
                                committed(Isolation::read_uncommitted),

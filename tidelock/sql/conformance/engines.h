@@ -149,6 +149,7 @@ struct Declared {
   std::vector<std::string> decimals;
   std::pair<Date, Date> dates;                 // The first and the last.
   std::pair<Timestamp, Timestamp> timestamps;  //
+  std::optional<std::string> whole_seconds{};  // The type of a column that keeps no more of a timestamp.
   Isolations isolation;
   Deleting deleting;
   std::optional<Faults> faults{};  // Empty: there is no server.

@@ -50,10 +50,32 @@ TEST_P(SqlLocking, OfTwoWhoReadOneMomentOneChangesTheRow) {
     EXPECT_THROW_CODE(update_stamped(second, "items", {{"id", 1}}, Timestamp(), {{"stock", 8}}), Code::stale_version);
     EXPECT_EQ(second.one<Timestamp>("select changed_at from items where id = 1"), changed);
     // Whatever the clock says, the next moment is a later one.
-    const auto future = changed + 24h;
+    const auto future = std::chrono::floor<std::chrono::seconds>(changed) + 24h + 1us;
     second.execute("update items set changed_at = ? where id = 1", future);
     EXPECT_EQ(update_stamped(second, "items", {{"id", 1}}, future, {{"stock", 7}}), future + 1us);
     EXPECT_EQ(stock(first, 1), 7);
+  });
+}
+
+// A change within the second in which the row was changed last must not leave the moment that others have read.
+TEST_P(SqlLocking, OfTwoWhoReadOneMomentOneChangesTheRowWhereItKeepsWholeSecondsOnly) {
+  run([&](const Place& place) {
+    const auto db = place.open();
+    const auto type = declared().whole_seconds.value_or(db->dialect().column_type(Kind::timestamp));
+    db->script("create table items (id integer primary key, stock integer not null, changed_at " + type + " not null)");
+    auto first = db->connect();
+    auto second = db->connect();
+    const auto moment = [&] { return first.one<Timestamp>("select changed_at from items where id = 1"); };
+    // The second that has begun, so that the clock does not get behind it before the row is changed.
+    const auto second_of_now = std::chrono::floor<std::chrono::seconds>(place.runtime.wall_now());
+    db->execute("insert into items values (1, 10, ?)", Timestamp(second_of_now));
+    for (int i = 0; i < 4; ++i) {
+      const auto seen = moment();
+      EXPECT_GE(update_stamped(first, "items", {{"id", 1}}, seen, {{"stock", i}}), seen + 1us);
+      EXPECT_GT(moment(), seen);
+      EXPECT_THROW_CODE(update_stamped(second, "items", {{"id", 1}}, seen, {{"stock", 8}}), Code::stale_version);
+      EXPECT_EQ(stock(second, 1), i);
+    }
   });
 }
 
