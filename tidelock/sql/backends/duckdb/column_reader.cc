@@ -47,6 +47,20 @@ ColumnReader::ColumnReader(const Api& api, duckdb_result& result, idx_t index)
   }
 }
 
+bool ColumnReader::has_kind(duckdb_type type) {
+  switch (type) {
+    case DUCKDB_TYPE_DECIMAL:
+    case DUCKDB_TYPE_ENUM:
+    case DUCKDB_TYPE_VARCHAR:
+    case DUCKDB_TYPE_SQLNULL:
+    case DUCKDB_TYPE_ANY:
+    case DUCKDB_TYPE_INVALID:
+      return true;
+    default:
+      return choose(type) != &ColumnReader::read_unsupported;
+  }
+}
+
 void ColumnReader::attach(duckdb_vector vector) {
   data_ = api_->vector_get_data(vector);
   validity_ = api_->vector_get_validity(vector);

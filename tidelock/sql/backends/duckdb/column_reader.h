@@ -10,9 +10,9 @@
 //   date, time, time_ns                              date, time
 //   timestamp (also with time zone, _s, _ms, _ns)    timestamp
 //   uuid                                             uuid
-// Everything else (list, struct, map, array, union, variant, bit, bignum, time with time zone, …) is refused as
-// unsupported, with the cast that makes it text. Refused as well is what the value's kind cannot hold: infinite dates
-// and timestamps, nanoseconds, the time 24:00, text with NUL.
+// Everything else (list, struct, map, array, union, variant, bit, bignum, time with time zone, …) a query casts to
+// text (nested.h); here it is refused as unsupported, with the cast to write. Refused as well is what the value's kind
+// cannot hold: infinite dates and timestamps, nanoseconds, the time 24:00, text with NUL.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,9 @@ class ColumnReader {
  public:
   ColumnReader(const Api& api, duckdb_result& result, idx_t index);
 
+  // Whether a column of this type is read; also where the type is not known yet.
+  static bool has_kind(duckdb_type type);
+
   const std::string& name() const { return name_; }
   // From here on rows are those of `vector`, a column of a chunk that must live as long as they are asked for.
   void attach(duckdb_vector vector);
@@ -44,7 +47,7 @@ class ColumnReader {
  private:
   using Read = ValueView (ColumnReader::*)(idx_t row);
 
-  Read choose(duckdb_type type);
+  static Read choose(duckdb_type type);
   Read choose_decimal(const TypeHandle& type);
   Read choose_enum(const TypeHandle& type);
 

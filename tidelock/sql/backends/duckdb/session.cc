@@ -5,6 +5,7 @@
 
 #include "tidelock/base/text.h"
 #include "tidelock/sql/backends/duckdb/bulk.h"
+#include "tidelock/sql/backends/duckdb/nested.h"
 #include "tidelock/sql/backends/duckdb/prepared.h"
 
 namespace tidelock::sql::duckdb {
@@ -75,7 +76,12 @@ StatementHandle DuckSession::plan(const std::string& sql) {
   if (api().prepare(connection(), sql.c_str(), statement.out()) != DuckDBSuccess) {
     throw failed(fault_from_text(api().prepare_error(statement.get())));
   }
-  return statement;
+  const auto readable = with_casts_to_text(api(), statement.get(), sql);
+  if (!readable) return statement;
+  StatementHandle cast(api());
+  // Where the engine does not take it within another query, reading such a column says what to do.
+  return api().prepare(connection(), readable->c_str(), cast.out()) == DuckDBSuccess ? std::move(cast)
+                                                                                     : std::move(statement);
 }
 
 void DuckSession::run_script(std::string_view sql, base::Deadline deadline) {

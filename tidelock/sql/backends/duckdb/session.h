@@ -28,7 +28,7 @@ class DuckSession final : public Session {
   ~DuckSession() override;
 
   std::unique_ptr<Prepared> prepare(std::string_view sql, base::Deadline deadline) override;
-  // As the engine prepares it now.
+  // As the engine prepares it now; see nested.h.
   StatementHandle plan(const std::string& sql);
   void run_script(std::string_view sql, base::Deadline deadline) override;
   void begin(const BeginOptions& options) override;

@@ -192,14 +192,76 @@ TEST_F(DuckDbValues, EnumsAndIntervalsAreText) {
   }
 }
 
-TEST_F(DuckDbValues, TypesWithoutAKindAreRefusedWithTheCastThatHelps) {
-  for (const std::string expression : {"[1, 2]", "{'a': 1}", "map {'k': 1}", "'101'::bit", "'12:00:00+02'::timetz",
-                                       "12345678901234567890::bignum", "[1, 2]::int[2]", "union_value(a := 1)"}) {
-    const auto error = error_of([&] { of(expression + " as c"); });
-    EXPECT_EQ(error.code(), Code::unsupported) << expression;
-    EXPECT_THAT(error.what(), HasSubstr("select cast(c as varchar)")) << expression;
-    EXPECT_TRUE(std::holds_alternative<std::string>(of("cast(" + expression + " as varchar)"))) << expression;
+TEST_F(DuckDbValues, TypesWithoutAKindAreTheTextThatTheEngineCastsThemTo) {
+  for (const std::string expression :
+       {"[1, 2, null]", "[]", "[['a', 'it''s'], null]", "{'a': 1, 'b': {'c': [date '2024-02-29']}}", "map {'k': 1}",
+        "'101'::bit", "'12:00:00+02'::timetz", "12345678901234567890::bignum", "[1, 2]::int[2]",
+        "union_value(a := 1)"}) {
+    const auto text = of("cast(" + expression + " as varchar)");
+    EXPECT_TRUE(std::holds_alternative<std::string>(text)) << expression;
+    EXPECT_EQ(of(expression), text) << expression;
   }
+  EXPECT_EQ(of("null::int[]"), Value(Null{}));
+}
+
+TEST_F(DuckDbValues, AQueryWithListsStaysWhatItIs) {
+  run(*session_, "create table l (id int, v int[], w varchar)");
+  run(*session_, "insert into l select i, [i, i + 1], 'w' || i from range(3000) r(i)");
+  const auto rows_of = [&](const std::string& sql) {
+    const auto statement = session_->prepare(sql, kNever);
+    statement->start({}, kNever);
+    std::string all;
+    for (std::size_t i = 0; i < statement->column_count(); ++i) all += std::string(statement->column_name(i)) + ",";
+    while (statement->next()) {
+      all += "\n";
+      for (std::size_t i = 0; i < statement->column_count(); ++i) all += to_text(statement->value(i)) + ",";
+    }
+    return all;
+  };
+  // Its names, also those that stand there twice, its order, and what ends it.
+  EXPECT_EQ(rows_of("select v, id, v, w as \"a \"\"b\" from l order by id desc limit 2 -- the last; two\n ;\n"),
+            "v,id,v,a \"b,\n'[2999, 3000]',2999,'[2999, 3000]','w2999',\n'[2998, 2999]',2998,'[2998, 2999]','w2998',");
+  EXPECT_EQ(rows_of("with x as (select [1] as v) select v, v[1] from x"), "v,v[1],\n'[1]',1,");
+  EXPECT_EQ(rows_of("values ([1], 2)"), "col0,col1,\n'[1]',2,");
+  EXPECT_EQ(rows_of("from l where id = 1"), "id,v,w,\n1,'[1, 2]','w1',");
+  EXPECT_EQ(one(*session_, "select v from l where id = ? and v = ?::int[]", 7, "[7, 8]"), Value(std::string("[7, 8]")));
+  // In the order of the query, however many threads make the rows.
+  const auto statement = session_->prepare("select v from l order by id", kNever);
+  statement->start({}, kNever);
+  for (int i = 0; i < 3000; ++i) {
+    ASSERT_TRUE(statement->next());
+    ASSERT_EQ(to_value(statement->value(0)), Value("[" + std::to_string(i) + ", " + std::to_string(i + 1) + "]"));
+  }
+}
+
+// A statement that is kept, while the table gets other columns.
+TEST_F(DuckDbValues, ListsAreOfTheColumnsThatTheTableHasNow) {
+  run(*session_, "create table l (id int, v int[])");
+  run(*session_, "insert into l values (1, [1])");
+  const auto all = session_->prepare("select * from l", kNever);
+  const auto one_row = session_->prepare("select * from l where id = ?", kNever);
+  run(*session_, "alter table l drop column id");
+  run(*session_, "alter table l add column id int default 5");
+  run(*session_, "alter table l add column w varchar default 'x'");
+  const auto row_of = [&](Prepared& statement, std::span<const ValueView> values) {
+    statement.start(values, kNever);
+    EXPECT_TRUE(statement.next());
+    std::string row;
+    for (std::size_t i = 0; i < statement.column_count(); ++i) {
+      row += std::string(statement.column_name(i)) + "=" + to_text(statement.value(i)) + ",";
+    }
+    statement.finish();
+    return row;
+  };
+  EXPECT_EQ(row_of(*all, {}), "v='[1]',id=5,w='x',");
+  EXPECT_EQ(row_of(*one_row, sql::bind(5)), "v='[1]',id=5,w='x',");
+}
+
+TEST_F(DuckDbValues, TypesWithoutAKindThatAChangeReturnsAreRefusedWithTheCastThatHelps) {
+  run(*session_, "create table l (c int[])");
+  const auto error = error_of([&] { one(*session_, "insert into l values ([1]) returning c"); });
+  EXPECT_EQ(error.code(), Code::unsupported);
+  EXPECT_THAT(error.what(), HasSubstr("select cast(c as varchar)"));
 }
 
 TEST_F(DuckDbValues, JsonIsToldFromText) {
