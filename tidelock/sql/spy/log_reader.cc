@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <utility>
@@ -75,6 +77,8 @@ LogEntry parse_json(std::string_view line) {
     const auto found = object.find(key);
     if (found == object.end()) return 0;
     if (!found->is_number_integer()) refuse(std::string("\"") + key + "\" is no whole number");
+    constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+    if (found->is_number_unsigned() && found->get<std::uint64_t>() > std::uint64_t{kMax}) return kMax;
     return found->get<std::int64_t>();
   };
   if (!object.contains("category") || !object.contains("micros")) refuse("no \"category\" and \"micros\" in it");
@@ -84,7 +88,7 @@ LogEntry parse_json(std::string_view line) {
   entry.category = text("category");
   entry.database = text("database");
   entry.sql = text("sql");
-  entry.rows = count("rows");
+  entry.rows = std::max<std::int64_t>(count("rows"), 0);
   entry.error = text("error");
   entry.job = text("job");
   entry.run = text("run");
@@ -207,8 +211,17 @@ Lexis lexis_in_log(std::string_view url) {
 
 LogEntry parse_log_line(std::string_view line) { return line.starts_with('{') ? parse_json(line) : parse_single(line); }
 
-LogReader::LogReader(base::Files& files, const base::Path& path)
-    : file_(files.open(path, base::OpenMode::read)), size_(file_->size()) {}
+LogReader::LogReader(base::Files& files, const base::Path& path) {
+  const std::shared_ptr<base::File> file = files.open(path, base::OpenMode::read);
+  size_ = file->size();
+  read_ = [file, offset = std::uint64_t{0}](std::span<std::byte> out) mutable {
+    const auto count = file->read_at(offset, out);
+    offset += count;
+    return count;
+  };
+}
+
+LogReader::LogReader(Read read) : read_(std::move(read)) {}
 
 void LogReader::pass_over(std::string why) {
   ++unreadable_count_;
@@ -235,7 +248,7 @@ std::optional<std::string_view> LogReader::next_line() {
     }
     const auto kept = buffer_.size();
     buffer_.resize(kept + kReadBytes);
-    const auto count = file_->read_at(offset_, std::as_writable_bytes(std::span(buffer_).subspan(kept)));
+    const auto count = read_(std::as_writable_bytes(std::span(buffer_).subspan(kept)));
     buffer_.resize(kept + count);
     offset_ += count;
     if (count > 0) continue;

@@ -4,8 +4,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,10 @@ Lexis lexis_in_log(std::string_view url);
 class LogReader {
  public:
   LogReader(base::Files& files, const base::Path& path);
+  // What comes in order, as of a pipe. `read` fills what it is given, and returns the count of bytes: short only at the
+  // end.
+  using Read = std::function<std::size_t(std::span<std::byte> out)>;
+  explicit LogReader(Read read);
 
   // Empty at the end. Lines that cannot be read are passed over, and counted.
   std::optional<LogEntry> next();
@@ -49,14 +54,14 @@ class LogReader {
   std::uint64_t unreadable_count() const { return unreadable_count_; }
   std::uint64_t lines() const { return line_; }
   std::uint64_t bytes_read() const { return offset_; }
-  std::uint64_t size_bytes() const { return size_; }
+  std::uint64_t size_bytes() const { return size_; }  // 0: not known
 
  private:
   std::optional<std::string_view> next_line();
   void pass_over(std::string why);
 
-  std::unique_ptr<base::File> file_;
-  std::uint64_t size_;
+  Read read_;
+  std::uint64_t size_ = 0;
   std::uint64_t offset_ = 0;
   std::string buffer_;
   std::size_t begin_ = 0;

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <random>
+#include <span>
 
 #include "tidelock/world/testing.h"
 
@@ -180,6 +182,93 @@ WORLD_TEST(SpyReport, GroupsByStatementAndPutsWhatTookLongestFirst) {
   EXPECT_EQ(report.summary(5).statements[2].statement, "[commit]");
   ASSERT_EQ(reader.unreadable_count(), 1U);
   EXPECT_EQ(reader.unreadable()[0].line, 104U);
+}
+
+LogEntry took(std::string sql, microseconds elapsed, std::int64_t rows = 1) {
+  LogEntry entry;
+  entry.category = "statement";
+  entry.effective = sql;
+  entry.sql = std::move(sql);
+  entry.elapsed = elapsed;
+  entry.rows = rows;
+  return entry;
+}
+
+TEST(SpyReport, KeepsWhatTookLongestWhenThereAreTooManyStatements) {
+  Report report({.statements = 10});
+  report.add(took("select dear", 1s));
+  for (int i = 0; i < 1000; ++i) report.add(took("select c" + std::to_string(i), 1us));
+  report.add(took("select late", 2s));
+  const auto summary = report.summary(20);
+  EXPECT_EQ(summary.entries, 1002U);
+  EXPECT_EQ(summary.distinct, 1002U);
+  EXPECT_EQ(summary.total, 3s + 1ms);
+  EXPECT_GE(summary.left_out, 1002U - 10U);
+  ASSERT_LE(summary.statements.size(), 11U);
+  EXPECT_EQ(summary.statements[0].statement, "select late");
+  EXPECT_EQ(summary.statements[1].statement, "select dear");
+  const auto& others = summary.statements[2];
+  EXPECT_EQ(others.statement, "[others]");
+  EXPECT_EQ(others.count, summary.left_out);
+  EXPECT_EQ(others.rows, static_cast<std::int64_t>(summary.left_out));
+  EXPECT_EQ(others.p99, 1us);
+  EXPECT_EQ(others.slowest.size(), 3U);
+}
+
+TEST(SpyReport, KeepsNoMoreThanSoManyBytesOfLongStatements) {
+  Report report({.bytes = 1 << 20});
+  const std::string column(20'000, 'c');
+  for (int i = 0; i < 200; ++i) {
+    report.add(took("select t" + std::to_string(i) + "." + column + " where '" + column + "' = x", microseconds(i)));
+  }
+  const auto summary = report.summary(200);
+  EXPECT_EQ(summary.distinct, 200U);
+  std::size_t bytes = 0;
+  for (const auto& each : summary.statements) {
+    bytes += 2 * each.statement.size();
+    for (const auto& entry : each.slowest) bytes += entry.effective.size() + entry.sql.size();
+  }
+  EXPECT_GT(bytes, std::size_t{100} << 10);
+  EXPECT_LT(bytes, std::size_t{2} << 20);
+  EXPECT_GT(summary.left_out, 150U);
+}
+
+TEST(SpyReport, TellsLongStatementsApartThatBeginAlike) {
+  Report report;
+  const std::string begin = "select " + std::string(40'000, 'a');
+  for (const char* end : {"b", "c", "b"}) report.add(took(begin + end, 1us));
+  const auto summary = report.summary(3);
+  ASSERT_EQ(summary.statements.size(), 2U);
+  EXPECT_EQ(summary.statements[0].count, 2U);
+  EXPECT_LT(summary.statements[0].statement.size(), 17'000U);
+}
+
+TEST(SpyReport, SumsThatNoNumberHoldsAreTheGreatestThereIs) {
+  constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+  Report report;
+  for (const auto* rows : {"9223372036854775807", "18446744073709551615", "1", "-5"}) {
+    report.add(
+        parse_log_line(R"({"micros":1,"category":"statement","sql":"select a","rows":)" + std::string(rows) + "}"));
+  }
+  EXPECT_EQ(report.summary(1).statements[0].rows, kMax);
+  for (int i = 0; i < 10'000; ++i) report.add(took("select b", microseconds(1'000'000'000'000'000)));
+  EXPECT_EQ(report.summary(1).total.count(), kMax);
+  EXPECT_EQ(report.summary(1).statements[0].total.count(), kMax);
+}
+
+TEST(SpyReport, ReadsWhatComesInOrder) {
+  std::string log;
+  for (int i = 0; i < 1000; ++i) log += "{\"micros\":1,\"category\":\"commit\"}\n";
+  LogReader reader([&, at = std::size_t{0}](std::span<std::byte> out) mutable {
+    const auto size = std::min(out.size(), log.size() - at);
+    std::ranges::copy(std::as_bytes(std::span(log).subspan(at, size)), out.begin());
+    at += size;
+    return size;
+  });
+  int count = 0;
+  while (reader.next()) ++count;
+  EXPECT_EQ(count, 1000);
+  EXPECT_EQ(reader.size_bytes(), 0U);
 }
 
 WORLD_TEST(SpyReport, PassesOverALineThatIsTooLong) {
