@@ -5,13 +5,16 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
+#include "tidelock/cli/input.h"
 #include "tidelock/cli/json_text.h"
 #include "tidelock/cli/table.h"
 #include "tidelock/sql/spy/log_reader.h"
@@ -80,12 +83,28 @@ sql::spy::Report read(LogReader& reader, bool say, Outside outside) {
     report.add(*std::move(entry));
     if (++entries % kLinesAtOnce != 0 || !say || outside.runtime.now() < next) continue;
     next = outside.runtime.now() + kProgressEvery;
-    outside.err << fmt::format("tidelock: {} lines, {:.0f} % read", reader.lines(),
-                               100.0 * static_cast<double>(reader.bytes_read()) /
-                                   static_cast<double>(std::max<std::uint64_t>(reader.size_bytes(), 1)))
-                << std::endl;
+    outside.err << fmt::format("tidelock: {} lines", reader.lines());
+    if (reader.size_bytes() > 0) {
+      outside.err << fmt::format(", {:.0f} % read", 100.0 * static_cast<double>(reader.bytes_read()) /
+                                                        static_cast<double>(reader.size_bytes()));
+    }
+    outside.err << std::endl;
   }
   return report;
+}
+
+// A pipe is read through `input`.
+LogReader open_log(const std::string& file, std::optional<Input>& input, Outside outside) {
+  using Kind = base::FileInfo::Kind;
+  const auto info = outside.files.info(file);
+  if (file == "-") {
+    input.emplace(outside.runtime);
+  } else if (info && (info->kind == Kind::other || info->kind == Kind::symlink)) {  // Also /dev/fd/63, of <(…).
+    input.emplace(outside.runtime, file);
+  } else {
+    return {outside.files, file};
+  }
+  return LogReader([&input](std::span<std::byte> out) { return input->read(out); });
 }
 
 void say_unreadable(const LogReader& reader, const std::string& file, Outside outside) {
@@ -111,6 +130,10 @@ std::string spy_report_text(const sql::spy::Summary& summary) {
                           shown(summary.total), summary.errors);
   if (summary.outages > 0) text += fmt::format(", {} times one was still running", summary.outages);
   if (!summary.first.empty()) text += fmt::format("\n{} to {}", shortened(summary.first), shortened(summary.last));
+  if (summary.left_out > 0) {
+    text += fmt::format("\n{} statements that took little are counted together as [others]: too many to keep",
+                        summary.left_out);
+  }
   text += "\n\n";
   std::vector<std::vector<std::string>> rows{{"COUNT", "TOTAL", "P50", "P99", "MAX", "ROWS", "FAILED", "STATEMENT"}};
   for (const auto& each : summary.statements) {
@@ -132,7 +155,7 @@ std::string spy_report_json(const sql::spy::Summary& summary, std::uint64_t unre
   nlohmann::ordered_json object{
       {"entries", summary.entries}, {"unreadable", unreadable},          {"errors", summary.errors},
       {"outages", summary.outages}, {"total_us", summary.total.count()}, {"first", summary.first},
-      {"last", summary.last},       {"distinct", summary.distinct}};
+      {"last", summary.last},       {"distinct", summary.distinct},      {"left_out", summary.left_out}};
   auto& statements = object["statements"] = nlohmann::ordered_json::array();
   for (const auto& each : summary.statements) {
     nlohmann::ordered_json one{
@@ -147,7 +170,8 @@ std::string spy_report_json(const sql::spy::Summary& summary, std::uint64_t unre
 }
 
 Outcome report_spy(const SpyReport& options, Outside outside) {
-  LogReader reader(outside.files, options.file);
+  std::optional<Input> input;
+  auto reader = open_log(options.file, input, outside);
   const auto report = read(reader, !options.json, outside);
   const auto summary = report.summary(options.top);
   if (summary.entries == 0 && reader.unreadable_count() > 0) {

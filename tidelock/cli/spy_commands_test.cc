@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "tidelock/cli/exit_code.h"
+#include "tidelock/cli/testing/program.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::cli {
@@ -66,6 +67,40 @@ WORLD_TEST(SpyReportCommand, GivesJson) {
   EXPECT_EQ(json["statements"][0]["p99_us"], 2'500'000);
   EXPECT_EQ(json["statements"][0]["slowest"][0]["line"], 2);
   EXPECT_EQ(ran.err, "");
+}
+
+class SpyReportOfPipes : public testing::ProgramTest {
+ protected:
+  testing::Ended run_script(const std::string& script) {
+    files_.write_atomically(folder_ / "spy.log", kLog);
+    auto command = tidelock({});
+    command.argv = {"sh", "-c", script};
+    return run(std::move(command));
+  }
+};
+
+TEST_F(SpyReportOfPipes, ReadsStandardInput) {
+  for (const auto* script : {"cat spy.log | \"$TIDELOCK\" spy report -", "\"$TIDELOCK\" spy report - < spy.log",
+                             "cat spy.log | \"$TIDELOCK\" spy report /dev/stdin"}) {
+    const auto ended = run_script(script);
+    EXPECT_EQ(ended.status.code, 0) << ended.err;
+    EXPECT_THAT(ended.out, HasSubstr("2 entries of 2 statements, 2.50s in all, 0 failed"));
+    EXPECT_THAT(ended.err, HasSubstr(":3: neither JSON nor"));
+  }
+}
+
+TEST_F(SpyReportOfPipes, ReadsANamedPipeThatSomebodyOpensLater) {
+  const auto ended = run_script("mkfifo pipe; \"$TIDELOCK\" spy report pipe & cat spy.log > pipe; wait");
+  EXPECT_THAT(ended.out, HasSubstr("2 entries of 2 statements"));
+}
+
+WORLD_TEST(SpyReportCommand, SaysThatStatementsWereLeftOut) {
+  sql::spy::Summary summary;
+  summary.entries = summary.distinct = 200'000;
+  summary.left_out = 150'000;
+  EXPECT_THAT(spy_report_text(summary),
+              HasSubstr("150000 statements that took little are counted together as [others]"));
+  EXPECT_EQ(nlohmann::json::parse(spy_report_json(summary, 0))["left_out"], 150'000);
 }
 
 WORLD_TEST(SpyReportCommand, SaysWhatItCannotRead) {

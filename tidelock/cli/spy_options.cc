@@ -29,11 +29,13 @@ constexpr auto kReportHelp =
     "\n"
     "P6Spy's form knows whole milliseconds only; JSON lines have microseconds. Percentiles are right to 1 %. Lines "
     "that\n"
-    "cannot be read are passed over and counted on stderr, the first ones with their number.\n"
+    "cannot be read are passed over and counted on stderr, the first ones with their number. FILE may be a pipe; - is\n"
+    "standard input.\n"
     "\n"
     "Examples:\n"
     "  tidelock spy report work/spy.log\n"
     "  tidelock spy report work/spy.log --top 3\n"
+    "  zcat spy.log.*.gz | tidelock spy report -\n"
     "  tidelock spy report spy.log --json | jq '.statements[] | [.statement, .count, .p99_us]'";
 
 CLI::App* command(CLI::App& parent, const char* name, const char* what, const char* footer) {
@@ -48,7 +50,7 @@ CLI::App* command(CLI::App& parent, const char* name, const char* what, const ch
 void SpyOptions::add_to(CLI::App& root) {
   auto* spy = command(root, "spy", "Look into what a spy wrote down of SQL statements", kSpyHelp);
   report_ = command(*spy, "report", "Summarise a log of SQL statements", kReportHelp);
-  report_->add_option("FILE", file_, "The log")->option_text(" ");
+  report_->add_option("FILE", file_, "The log; - for standard input")->option_text(" ");
   report_->add_option("--top", top_, "Statements to show, those that took most in all first (default 10)")
       ->option_text("N");
   report_->add_flag("--json", json_, "Print JSON, also for errors");

@@ -138,6 +138,23 @@ TEST_F(SqlCommands, PrintsCsvAndJsonForPrograms) {
   EXPECT_EQ(json["rows"], nlohmann::json({{1, "say \"hi\"", nullptr, "", 1.5, "x'00ff'"}}));
 }
 
+#if TIDELOCK_HAVE_DUCKDB
+TEST_F(SqlCommands, ShowsListsStructsAndMapsAsText) {
+  const auto shown = [&](const std::string& format) {
+    return run(tidelock({"sql", "duckdb::memory:", "--format", format,
+                         "select [1, null] as l, {'a': 'x, y'} as s, map {'k': 2} as m, null::int[] as n"}))
+        .out;
+  };
+  EXPECT_EQ(shown("table"),
+            "l          s              m      n\n"
+            "[1, NULL]  {'a': 'x, y'}  {k=2}  NULL\n"
+            "(1 row)\n");
+  EXPECT_EQ(shown("csv"), "l,s,m,n\n\"[1, NULL]\",\"{'a': 'x, y'}\",{k=2},\n");
+  EXPECT_EQ(nlohmann::json::parse(shown("json"))["rows"],
+            nlohmann::json({{"[1, NULL]", "{'a': 'x, y'}", "{k=2}", nullptr}}));
+}
+#endif
+
 TEST_F(SqlCommands, RunsSeveralStatementsInTurnAndSaysWhatEachDid) {
   fill(3);
   const auto done =
