@@ -2,20 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <nlohmann/json.hpp>
 
-#include "tidelock/base/errno_error.h"
 #include "tidelock/cli/advice.h"
 #include "tidelock/cli/exit_code.h"
 #include "tidelock/cli/json_text.h"
 
 namespace tidelock::cli {
-
-Error output_lost() {
-  constexpr const char* kWhat = "the output could not be written";
-  return errno != 0 ? base::errno_error(errno, {}, kWhat) : Error(Code::io_error, kWhat);
-}
 
 Failure Failure::of(const Error& error) {
   const auto* advised = dynamic_cast<const AdvisedError*>(&error);

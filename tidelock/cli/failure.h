@@ -25,9 +25,6 @@ class UsageError : public AdvisedError {
       : AdvisedError(Error(Code::invalid_argument, std::move(what)), std::move(next)) {}
 };
 
-// That what the command had to say cannot be written, with errno's reason where it left one.
-Error output_lost();
-
 // What happened, and what to do about it.
 struct Failure {
   Code code = Code::internal;

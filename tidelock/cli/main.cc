@@ -6,6 +6,7 @@
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/cli/failure.h"
+#include "tidelock/cli/output.h"
 #include "tidelock/cli/program.h"
 #include "tidelock/cli/signals.h"
 #include "tidelock/cli/terminal.h"
@@ -16,7 +17,9 @@ tidelock::cli::Outcome run(const std::vector<std::string>& arguments) {
   try {
     tidelock::base::RealRuntime runtime;
     tidelock::base::RealFiles files(runtime);
-    return tidelock::cli::run_program(arguments, {runtime, files, std::cout, std::cerr});
+    tidelock::cli::OutputBuffer buffer(*std::cout.rdbuf());
+    std::ostream out(&buffer);
+    return tidelock::cli::run_program(arguments, {runtime, files, out, std::cerr});
   } catch (const std::exception& error) {  // No runtime: TIDELOCK_OWNER is malformed, or there is no /proc.
     if (const auto text = tidelock::cli::answer_without_runtime(arguments)) {
       std::cout << *text << std::flush;

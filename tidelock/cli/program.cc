@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include <cerrno>
+#include <csignal>
 #include <exception>
 #include <ostream>
 #include <span>
@@ -16,6 +16,7 @@
 #include "tidelock/cli/failure.h"
 #include "tidelock/cli/lock_commands.h"
 #include "tidelock/cli/lock_run.h"
+#include "tidelock/cli/output.h"
 #include "tidelock/cli/pipeline_run.h"
 #include "tidelock/cli/replica_commands.h"
 #include "tidelock/cli/service_guard.h"
@@ -77,10 +78,11 @@ Outcome run_program(const std::vector<std::string>& arguments, Outside outside) 
   Failure failure;
   try {
     const auto outcome = std::visit(Dispatch{outside}, parse_command_line(arguments));
-    errno = 0;
-    outside.out.flush();
-    if (outside.out) return outcome;
-    failure = Failure::of(output_lost());
+    check_output(outside.out.flush());
+    return outcome;
+  } catch (const OutputLost& lost) {
+    if (lost.reader_has_gone()) return {number(Exit::by_signal) + SIGPIPE, SIGPIPE};  // As where nobody ignores it.
+    failure = Failure::of(lost);
   } catch (const std::exception& error) {
     failure = Failure::of(error);
   }

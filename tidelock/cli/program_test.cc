@@ -251,13 +251,41 @@ TEST_F(ProgramTest, RefusesAnOwnerThatIsNone) {
   EXPECT_THAT(ended.err, HasSubstr("TIDELOCK_OWNER"));
 }
 
+constexpr auto kManyRows =
+    "\"$TIDELOCK\" sql sqlite::memory: 'with recursive n(i) as (select 1 union all select i + 1 from n where i < "
+    "50000) "
+    "select i from n'";
+
 TEST_F(ProgramTest, SaysThatItsOutputCouldNotBeWritten) {
+  for (const std::string& script :
+       {std::string("\"$TIDELOCK\" --help > /dev/full"), kManyRows + std::string(" > /dev/full")}) {
+    auto command = tidelock({});
+    command.argv = {"sh", "-c", script};
+    const auto ended = run(std::move(command));
+    EXPECT_EQ(ended.status.code, 1);
+    EXPECT_THAT(ended.err, HasSubstr("could not be written [No space left on device (28)]"));
+    EXPECT_THAT(ended.err, HasSubstr("[disk_full]"));
+  }
+}
+
+TEST_F(ProgramTest, BlamesItsOutputWhereThatIsNotOpenForWriting) {
   auto command = tidelock({});
-  command.argv = {"sh", "-c", "\"$TIDELOCK\" --help > /dev/full"};
+  command.argv = {"sh", "-c", "\"$TIDELOCK\" --help 1< /dev/null"};
   const auto ended = run(std::move(command));
   EXPECT_EQ(ended.status.code, 1);
-  EXPECT_THAT(ended.err, HasSubstr("could not be written [No space left on device (28)]"));
-  EXPECT_THAT(ended.err, HasSubstr("[disk_full]"));
+  EXPECT_THAT(ended.err, HasSubstr("could not be written [Bad file descriptor (9)]"));
+  EXPECT_THAT(ended.err, HasSubstr("an output that can be written [io_error]"));
+}
+
+TEST_F(ProgramTest, SaysNothingWhenItsReaderHasSeenEnough) {
+  for (const std::string ignored : {"", "trap '' PIPE; "}) {
+    auto command = tidelock({});
+    command.argv = {"sh", "-c", "(" + ignored + kManyRows + "; echo $? > code) | true"};
+    const auto ended = run(std::move(command));
+    EXPECT_EQ(ended.err, "");
+    EXPECT_EQ(file("code"), "141");
+    ASSERT_TRUE(files_.remove(folder_ / "code"));
+  }
 }
 
 }  // namespace

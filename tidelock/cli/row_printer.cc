@@ -11,8 +11,8 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/base/text.h"
-#include "tidelock/cli/failure.h"
 #include "tidelock/cli/json_text.h"
+#include "tidelock/cli/output.h"
 #include "tidelock/cli/table.h"
 
 namespace tidelock::cli {
@@ -23,11 +23,6 @@ constexpr std::size_t kMeasuredBytes = std::size_t{1} << 20;
 
 using Json = nlohmann::ordered_json;
 using Cells = std::vector<std::string>;
-
-// A full disk or a reader that has gone ends the query, not only its output.
-void check(std::ostream& out) {
-  if (!out) throw output_lost();
-}
 
 std::string text_of(const sql::ValueView& value) {
   if (const auto* text = std::get_if<std::string_view>(&value)) return std::string(*text);
@@ -81,7 +76,7 @@ void print_table(sql::Rows& rows, std::ostream& out) {
   first.clear();
   for (; more; more = rows.next(), ++count) {
     out << table_line(cells_of(rows.row(), table_cell), widths);
-    check(out);
+    check_output(out);
   }
   out << fmt::format("({} row{})\n", count, count == 1 ? "" : "s");
 }
@@ -92,7 +87,7 @@ void print_csv(sql::Rows& rows, std::ostream& out) {
   if (!names.empty()) out << fmt::format("{}\n", fmt::join(names, ","));
   while (rows.next()) {
     out << fmt::format("{}\n", fmt::join(cells_of(rows.row(), csv_cell), ","));
-    check(out);
+    check_output(out);
   }
 }
 
@@ -104,7 +99,7 @@ void print_json(sql::Rows& rows, std::ostream& out) {
       Json cells = Json::array();
       for (std::size_t i = 0; i < rows.row().size(); ++i) cells.push_back(json_cell(rows.row()[i]));
       out << (first ? head : ",") << json_text(cells, kOneLine);
-      check(out);
+      check_output(out);
     }
   } catch (const Error&) {  // What comes next stands on a line of its own, and this one is seen to be none.
     if (!first) out << '\n';
@@ -154,13 +149,13 @@ void print_rows(sql::Rows& rows, RowFormat format, std::ostream& out) {
       break;
   }
   rows.finish();
-  check(out);
+  check_output(out);
 }
 
 void print_changes(std::int64_t rows, RowFormat format, std::ostream& out) {
   if (format == RowFormat::table) out << fmt::format("{} row{} changed\n", rows, rows == 1 ? "" : "s");
   if (format == RowFormat::json) out << fmt::format("{{\"changed\":{}}}\n", rows);
-  check(out);
+  check_output(out);
 }
 
 }  // namespace tidelock::cli

@@ -18,7 +18,8 @@ std::optional<RowFormat> row_format_named(std::string_view name);
 // Prints all of them, and ends the query. The columns of a table are as wide as its first thousand rows need,
 // or its first MiB.
 // csv is RFC 4180 with \n: a null is nothing, an empty text "". json is one line: {"columns": […], "rows": [[…], …]};
-// what JSON has no form for is text. Errors: those of the query; io_error when nobody reads any more.
+// what JSON has no form for is text. Errors: those of the query; OutputLost (output.h): a full disk, or a reader that
+// has gone, ends the query as well.
 void print_rows(sql::Rows& rows, RowFormat format, std::ostream& out);
 
 // One value as the formats have it: in a table on one line, where nothing in it controls the terminal.

@@ -1,11 +1,9 @@
 #include "tidelock/cli/sql_commands.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
@@ -14,15 +12,15 @@
 #include <utility>
 #include <vector>
 
-#include "tidelock/base/descriptor.h"
 #include "tidelock/base/error.h"
-#include "tidelock/base/poll.h"
 #include "tidelock/base/text.h"
 #include "tidelock/cli/advice.h"
 #include "tidelock/cli/delete_progress.h"
 #include "tidelock/cli/exit_code.h"
 #include "tidelock/cli/failure.h"
+#include "tidelock/cli/input.h"
 #include "tidelock/cli/interruption.h"
+#include "tidelock/cli/output.h"
 #include "tidelock/cli/row_printer.h"
 #include "tidelock/sql/delete_in_chunks.h"
 #include "tidelock/sql/placeholders.h"
@@ -71,17 +69,10 @@ std::shared_ptr<sql::Database> open_database(Toolkit& toolkit, const SqlOpen& op
 
 // To its end. Error: cancelled.
 std::string standard_input(base::Runtime& runtime, const std::stop_token& stop) {
-  base::Descriptor input(STDIN_FILENO);
-  base::Poll poll(runtime);
-  poll.add(input.get());
+  Input input(runtime);
   std::string text;
   std::array<std::byte, 65536> part;
-  while (poll.wait(base::Deadline::never(), stop)) {
-    const auto size = base::read_some(input, part);
-    if (size == 0U) break;
-    text.append(reinterpret_cast<const char*>(part.data()), size.value_or(0));
-  }
-  input.release();
+  while (const auto size = input.read(part, stop)) text.append(reinterpret_cast<const char*>(part.data()), size);
   check_not_stopped(stop);
   return text;
 }
@@ -179,8 +170,7 @@ Outcome run_sql(const SqlRun& options, Outside outside) {
     for (const auto& statement : statements) {
       check_not_stopped(interruption.token());
       run_statement(on, statement, options.format, outside.out);
-      errno = 0;
-      if (!outside.out.flush()) throw output_lost();
+      check_output(outside.out.flush());
     }
     if (transaction) transaction->commit();
     interruption.at_signal(nullptr);
