@@ -32,16 +32,18 @@ WORLD_TEST(SqliteConsumer, APollThatFailsHalfwayHasDeliveredNothing) {
     return payloads;
   };
   const auto database = sql::open(runtime, files, url);
-  const auto damage = [&](int partition) {
-    database->execute("update tidelock_message set headers = case part when ? then 'no headers' else '[]' end",
-                      partition);
+  const auto damage = [&](int partition, const char* headers) {
+    database->execute("update tidelock_message set headers = case part when ? then ? else '[]' end", partition,
+                      headers);
   };
-  for (const int partition : {1, 0}) {  // Read first or last.
-    damage(partition);
-    EXPECT_ANY_THROW(deliver());
-    consumer->commit();
+  for (const auto* headers : {"no headers", "{}", "[1]", R"([["h"]])", R"([["h",1]])", R"([["h","v","w"]])"}) {
+    for (const int partition : {1, 0}) {  // Read first or last.
+      damage(partition, headers);
+      EXPECT_THROW_CODE(deliver(), Code::corrupt);
+      consumer->commit();
+    }
   }
-  damage(-1);
+  damage(-1, "");
   const auto delivered = deliver();
   EXPECT_EQ(std::multiset(delivered.begin(), delivered.end()), (std::multiset<std::string>{"0", "1"}));
 }
