@@ -61,6 +61,7 @@ struct Url {
 class UrlParams {
  public:
   explicit UrlParams(const Url& url) : url_(url) {}
+  explicit UrlParams(const Url&&) = delete;  // It borrows the URL.
 
   std::string text(std::string_view name, std::string_view fallback);
   Secret secret(std::string_view name);             // Empty when absent.
