@@ -63,7 +63,7 @@ class Consumer {
  public:
   virtual ~Consumer() = default;  // Leaves the group; what was not committed is delivered again.
   // The next messages, at least one and at most `max`, in order within each partition. Empty at the deadline or when
-  // `stop` is requested. Errors: unavailable.
+  // `stop` is requested. Errors: unavailable; corrupt for a message that is damaged.
   virtual std::vector<Delivery> poll(std::size_t max, base::Deadline deadline, const std::stop_token& stop = {}) = 0;
   // All messages that poll() returned so far are done. Error: lease_lost when a partition was taken from this member
   // meanwhile, before or in a later poll(); what was committed of the others stays so.
