@@ -12,6 +12,7 @@
 
 #include "tidelock/base/error.h"
 #include "tidelock/batch/conformance/engines.h"
+#include "tidelock/batch/conformance/items.h"
 #include "tidelock/batch/conformance/losing_store.h"
 #include "tidelock/batch/testing/bench.h"
 #include "tidelock/world/testing.h"
@@ -22,6 +23,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using conformance::Fate;
+using conformance::ids;
 using conformance::losing_store;
 using conformance::Plan;
 using testing::Bench;
@@ -40,13 +42,6 @@ ChunkStep load(Write::Kind kind) {
                  .chunk_rows = 2};
   if (kind == Write::Kind::upsert) step.write.key = {"id"};
   return step;
-}
-
-std::vector<std::int64_t> ids(sql::Database& store) {
-  std::vector<std::int64_t> result;
-  auto connection = store.connect();
-  for (const auto row : connection.query("select id from item order by id")) result.push_back(row.get<std::int64_t>(0));
-  return result;
 }
 
 // The n-th commit of a chunk is not answered.
