@@ -71,7 +71,8 @@ class ChunkWork {
                                                     row.error, bad_, step_.max_skips));
   }
 
-  // To what is committed, by this execution or an earlier one.
+  // To what is committed, by this execution or an earlier one. Where another has gone on with the run meanwhile, the
+  // next commit is fenced: it moves the checkpoint from where this execution knows it.
   void go_back() {
     start_ = unit_.checkpoint();
     // What is written by key may be written again, and what was read before the interruption may be stale by now.
