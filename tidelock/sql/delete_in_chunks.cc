@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <span>
 #include <utility>
@@ -16,6 +17,8 @@
 
 namespace tidelock::sql {
 namespace {
+
+using namespace std::chrono_literals;
 
 using Key = std::vector<Value>;
 
@@ -76,24 +79,16 @@ class Deletion {
     check(options);
     chunk_rows_ = options.chunk_rows;
     if (const auto rate = options.rows_per_second; rate && *rate < static_cast<double>(chunk_rows_)) {
-      chunk_rows_ = std::max<std::int64_t>(1, std::llround(*rate));
+      chunk_rows_ = std::max<std::int64_t>(1, static_cast<std::int64_t>(*rate));
     }
     for (const auto& value : options.values) values_.push_back(view(value));
-    auto connection = database.connect(base::Deadline::never(), options.stop);
     ask_guard(condition);
-    key_ = find_row_key(connection, table_, options.key);
-    for (const auto& column : key_.columns) order_.push_back(column.text);
-    if (!options.after.empty()) {
-      if (key_.columns.empty()) {
-        throw Error(Code::invalid_argument, "table " + table_.text + " has no key, and so no position to go on after");
-      }
-      last_ = key_from_text(options.after, key_.columns);
-      result_.done.position = options.after;
-    }
+    result_.done.position = options.after;
   }
 
   DeleteResult run() {
     try {
+      find_key();
       if (!options_.key.empty()) refuse_null_keys();
       if (options_.count_first) count();
       while (!options_.stop.stop_requested() && chunk()) {
@@ -120,25 +115,66 @@ class Deletion {
                             database_.name(), table_.text, base::quoted(condition)));
   }
 
-  // The first row of a query; empty when there is none. Reading may take long: it locks nothing, and is in a
-  // transaction only because a stop is heard there.
-  std::optional<Key> first_row(Connection& connection, const std::string& sql, const std::vector<ValueView>& values) {
-    auto transaction = connection.begin({.read_only = true, .stop = options_.stop});
+  void find_key() {
+    auto connection = connect();
+    key_ = find_row_key(connection, table_, options_.key);
+    for (const auto& column : key_.columns) order_.push_back(column.text);
+    if (options_.after.empty()) return;
+    if (key_.columns.empty()) {
+      throw Error(Code::invalid_argument, "table " + table_.text + " has no key, and so no position to go on after");
+    }
+    last_ = key_from_text(options_.after, key_.columns);
+  }
+
+  Connection connect() {
+    try {
+      return database_.connect(base::Deadline::never(), options_.stop);
+    } catch (const Error& error) {  // Not a statement that is too slow.
+      if (error.code() != Code::timeout) throw;
+      throw Error(Code::unavailable, error.message(), error.native().value_or(Error::Native{}));
+    }
+  }
+
+  // A wait for somebody else's lock is to end as database_locked, which is tried again, before the statement is over
+  // its time. What waits before its transaction has begun has no such time.
+  std::optional<base::Duration> lock_timeout() const {
+    const auto& options = database_.options();
+    const auto& dialect = database_.dialect();
+    if (!dialect.is_server || !dialect.lock_timeout || options.statement_timeout == kNoTimeout) return std::nullopt;
+    const auto patience = std::min(options.busy_timeout, options.statement_timeout / 2);
+    const base::Duration step = dialect.engine == "mariadb" ? 1s : 1ms;  // A part of one would count as a whole.
+    return patience - patience % step;
+  }
+  // In a transaction a stop is heard. Read-only where beginning one takes the lock of all writers otherwise; elsewhere
+  // a condition may call what writes, such as a sequence. It is always rolled back.
+  Transaction begin_reading(Connection& connection) {
+    return connection.begin(
+        {.read_only = database_.dialect().one_writer, .stop = options_.stop, .lock_timeout = lock_timeout()});
+  }
+  Transaction begin_writing(Connection& connection) {
+    return connection.begin({.stop = options_.stop, .lock_timeout = lock_timeout()});
+  }
+
+  // The first row of a query; empty when there is none.
+  static std::optional<Key> first_row(Transaction& transaction, const std::string& sql,
+                                      const std::vector<ValueView>& values) {
     auto rows = transaction.query_values(sql, values);
     if (!rows.next()) return std::nullopt;
     Key row;
     for (std::size_t i = 0; i < rows.row().size(); ++i) row.push_back(to_value(rows.row()[i]));
     return row;
   }
-  Connection connect() { return database_.connect(base::Deadline::never(), options_.stop); }
+  std::optional<Key> first_row(Connection& connection, const std::string& sql, const std::vector<ValueView>& values) {
+    auto transaction = begin_reading(connection);
+    return first_row(transaction, sql, values);
+  }
 
-  // They come neither before nor after another key, and would be passed over.
+  // They come neither before nor after another key, and would be passed over; also behind a position.
   void refuse_null_keys() {
-    std::vector<ValueView> values;
-    const auto sql =
-        fmt::format("select 1{} and ({} is null) limit 1", rest(values), fmt::join(order_, " is null or "));
+    const auto sql = fmt::format("select 1 from {} where {} and ({} is null) limit 1", table_.text, condition_,
+                                 fmt::join(order_, " is null or "));
     auto connection = connect();
-    if (!first_row(connection, sql, values)) return;
+    if (!first_row(connection, sql, values_)) return;
     throw Error(Code::invalid_argument,
                 fmt::format("rows to delete from {} have no value in their key ({}): name other columns, or delete "
                             "those rows first",
@@ -162,28 +198,44 @@ class Deletion {
 
   // The key of the last row of the next chunk; empty when no row is left. Not in the transaction that deletes.
   std::optional<Key> next_bound(Connection& connection) {
-    auto key = key_at(connection, "", chunk_rows_ - 1);
-    return key ? key : key_at(connection, " desc", 0);
+    {
+      auto transaction = begin_reading(connection);
+      if (auto key = key_at(transaction, "", chunk_rows_ - 1)) return key;
+    }
+    if (!database_.dialect().is_server) {
+      auto transaction = begin_reading(connection);
+      return key_at(transaction, " desc", 0);
+    }
+    // Whether any is left only a server tells that may write: a standby may be behind, and refuses to delete nothing.
+    auto transaction = begin_writing(connection);
+    std::vector<ValueView> values;
+    const auto nothing = "delete" + rest(values) + " and 1 = 0";
+    transaction.execute_values(nothing, values);
+    return key_at(transaction, " desc", 0);
   }
-  std::optional<Key> key_at(Connection& connection, std::string_view direction, std::int64_t offset) {
+  std::optional<Key> key_at(Transaction& transaction, std::string_view direction, std::int64_t offset) {
     std::vector<ValueView> values;
     std::vector<std::string_view> selected;
     for (const auto& column : key_.columns) selected.push_back(column.value);
     const auto sql = fmt::format("select {}{} order by {}{} limit 1 offset {}", fmt::join(selected, ", "), rest(values),
                                  fmt::join(order_, fmt::format("{}, ", direction)), direction, offset);
-    return first_row(connection, sql, values);
+    return first_row(transaction, sql, values);
   }
 
   // Deletes one chunk, trying again as long as that is right. False when no row was left.
   bool chunk() {
+    chunk_begun_ = database_.runtime().now();
     std::optional<Chunk> done;
-    std::optional<Error>
-        too_slow;  // A statement would take as long again: that it times out is no reason to repeat it.
+    std::optional<Error> too_slow;  // It would take as long again.
+    bool is_uncertain = false;
+    auto policy = options_.retry;
+    // What takes over from a server that deleted is waited for. One that never did was named by mistake.
+    policy.patient = policy.patient && result_.done.chunks > 0;
     base::retry(
-        database_.runtime(), options_.retry, options_.stop,
+        database_.runtime(), policy, options_.stop,
         [&] {
-          auto connection = connect();
           try {
+            auto connection = connect();
             done = attempt(connection);
           } catch (const Error& error) {
             if (error.code() != Code::timeout) throw;
@@ -191,11 +243,13 @@ class Deletion {
           }
         },
         [&](const base::FailedAttempt& failed) {
-          if (failed.error.disposition() == Disposition::unknown) ++result_.uncertain_chunks;
+          const bool is_unknown = failed.error.disposition() == Disposition::unknown;
+          if (is_unknown && !std::exchange(is_uncertain, true)) ++result_.uncertain_chunks;
         });
     if (too_slow) throw Error(*too_slow);
     finished_ = !done;
     if (finished_) return false;
+    chunk_deleted_ = done->deleted;
     result_.done.deleted += done->deleted;
     ++result_.done.chunks;
     if (done->upper) {
@@ -208,15 +262,15 @@ class Deletion {
   // Empty when no row is left.
   std::optional<Chunk> attempt(Connection& connection) {
     Chunk chunk;
+    const auto permission = allow(connection, options_.allow);
     if (!key_.columns.empty()) {
       chunk.upper = next_bound(connection);
       if (!chunk.upper) return std::nullopt;
       chunk.position = key_to_text(*chunk.upper);  // Before anything is deleted: a key may be of no use.
     }
-    const auto permission = allow(connection, options_.allow);
-    auto transaction = connection.begin({.stop = options_.stop});
+    auto transaction = begin_writing(connection);
     chunk.deleted = remove(transaction, chunk.upper);
-    transaction.commit();
+    transaction.commit_without_position();
     if (chunk.upper || chunk.deleted > 0) return chunk;
     if (is_any_left(connection)) throw_rows_stay();
     return std::nullopt;
@@ -256,14 +310,15 @@ class Deletion {
     if (options_.on_progress) options_.on_progress(result_.done);
   }
 
-  // False when it was stopped, or is through.
+  // Counted from each chunk anew: what was not deleted while it counted or waited is not made up for. False when it was
+  // stopped, or is through.
   bool keep_rate() {
     if (finished_) return false;
     if (!options_.rows_per_second) return true;
     constexpr double kForEver = 1e9;  // Thirty years; a Duration has an end.
     const std::chrono::duration<double> due(
-        std::min(static_cast<double>(result_.done.deleted) / *options_.rows_per_second, kForEver));
-    const auto moment = base::later(start_, std::chrono::duration_cast<base::Duration>(due));
+        std::min(static_cast<double>(chunk_deleted_) / *options_.rows_per_second, kForEver));
+    const auto moment = base::later(chunk_begun_, std::chrono::duration_cast<base::Duration>(due));
     return database_.runtime().sleep_until(moment, options_.stop);
   }
 
@@ -277,6 +332,8 @@ class Deletion {
   RowKey key_;
   std::vector<std::string> order_;  // The texts of the key's columns.
   std::optional<Key> last_;         // Everything up to here is gone.
+  base::Instant chunk_begun_{};
+  std::int64_t chunk_deleted_ = 0;
   bool finished_ = false;
   DeleteResult result_;
 };

@@ -6,6 +6,10 @@
 // A run that was stopped or killed is begun again by the same call: what is gone is gone. With `after`, the position of
 // its last progress, it does not look again at what lies before. Rows that are inserted meanwhile may or may not be
 // deleted when they meet the condition.
+//
+// The condition is evaluated several times for a row: while the next chunk is searched, and again while it is deleted.
+// It may call what writes, such as a sequence, where the engine lets a query do so; what it wrote during a search is
+// rolled back.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +35,9 @@ struct DeleteProgress {
 };
 
 struct DeleteOptions {
-  std::int64_t chunk_rows = 10'000;         // Of one transaction at most; rows of one key stay together.
-  std::optional<double> rows_per_second{};  // A chunk is no more than what this allows in one second.
+  std::int64_t chunk_rows = 10'000;  // Of one transaction at most; rows of one key stay together.
+  // At most, from the beginning of each chunk on; a chunk is no more than what this allows in one second, and one row.
+  std::optional<double> rows_per_second{};
   // What to go by, a unique key at best. Empty: the primary key, and where there is none what the engine numbers its
   // rows by. Columns of the key must not hold nulls or numbers with a floating point.
   std::vector<std::string> key{};
@@ -42,26 +47,31 @@ struct DeleteOptions {
   Rules allow{};                // On a guarded database a condition that names nothing needs delete_without_where.
   std::stop_token stop{};       // Between two chunks, or in one, which is then taken back, or while it searches.
   std::function<void(const DeleteProgress&)> on_progress{};
-  // Of one chunk, when it met somebody else's change or the connection was lost, not when a statement of it took longer
-  // than its timeout. Deleting again does no harm, so that
-  // an unknown outcome is repeated too.
-  base::RetryPolicy retry{.max_attempts = 10,
+  // Of one chunk, when it met somebody else's change or lock, or the server is out of reach. Deleting again does no
+  // harm, so that an unknown outcome is repeated too. `patient` counts from the first chunk on: a server that refuses
+  // to write before that was named by mistake. A statement that took longer than its timeout is not repeated: on a
+  // server a lock is waited for half as long at most, and then is database_locked.
+  base::RetryPolicy retry{.max_attempts = 60,  // About a minute, where each fails at once.
                           .backoff = {.base = std::chrono::milliseconds(10), .cap = std::chrono::seconds(2)},
-                          .idempotent = true};
+                          .idempotent = true,
+                          .patient = true};
 };
 
 struct DeleteResult {
   DeleteProgress done;
   bool stopped = false;  // On request: rows may be left.
-  // Of chunks whose commit had an unknown outcome, and which were deleted again: done.deleted may be less by those.
+  // Chunks of which a commit had an unknown outcome: what it deleted may be missing in done.deleted. They were done
+  // again, unless a stop came first.
   std::int64_t uncertain_chunks = 0;
 };
 
 // table: a name, or schema.name, quoted where the engine wants that. condition: what may stand behind WHERE.
 // Thread-safe; uses one connection at a time, and none while it waits.
 // Errors: invalid_argument for an option out of range, a name or position that is none, or a key that may be null;
-// statement_invalid for a condition that is more than one; permission_denied by the guard; those of the engine. What
-// was deleted before an error stays deleted; on_progress has seen it.
+// statement_invalid for a condition that is more than one; permission_denied by the guard; timeout for a statement that
+// is too slow: allow it more time, take smaller chunks, or make an index; those of the engine. What was deleted before
+// an error stays deleted; on_progress has seen it, but for what a commit of unknown outcome deleted. On a server the
+// user needs the right to delete even when no row meets the condition, and read_only_server says that it is no primary.
 DeleteResult delete_in_chunks(Database& database, std::string_view table, std::string_view condition,
                               const DeleteOptions& options = {});
 

@@ -6,13 +6,15 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tidelock/base/real_files.h"
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/base/testing/temp_folder.h"
 #include "tidelock/sql/backends/all.h"
-#include "tidelock/sql/observer.h"
+#include "tidelock/sql/testing/watch.h"
 #include "tidelock/world/testing.h"
 
 #if TIDELOCK_HAVE_SQLITE
@@ -43,6 +45,41 @@ WORLD_TEST(DeleteInChunks, KeepsTheRate) {
   EXPECT_EQ(result.done.chunks, 10);  // None of more than a second.
   EXPECT_GE(result.done.elapsed, 9s);
   EXPECT_LT(result.done.elapsed, 11s);
+}
+
+WORLD_TEST(DeleteInChunks, NoChunkIsMoreThanASecondOfTheRate) {
+  const auto db = numbers(runtime, files, 7);
+  const auto result = delete_in_chunks(*db, "t", "true", {.rows_per_second = 1.75});
+  EXPECT_EQ(result.done.chunks, 7);
+  EXPECT_GE(result.done.elapsed, 3999ms);
+}
+
+// As after a count that took long, or a wait for somebody else's lock.
+WORLD_TEST(DeleteInChunks, AfterAPauseTheRateIsNotMadeUpFor) {
+  const auto db = numbers(runtime, files, 1000);
+  auto before = runtime.now() - 1s;
+  const auto on_progress = [&](const DeleteProgress& progress) {
+    EXPECT_GE(runtime.now() - before, 999ms);
+    before = runtime.now();
+    if (progress.chunks == 1) runtime.sleep_for(1min);
+  };
+  EXPECT_EQ(delete_in_chunks(*db, "t", "true", {.rows_per_second = 100, .on_progress = on_progress}).done.deleted,
+            1000);
+}
+
+WORLD_TEST(DeleteInChunks, ALockThatIsHeldLongerThanAStatementMayTakeIsWaitedFor) {
+  const auto db =
+      open(runtime, files, base::Url::parse("sqlite:/shop.db"), {.statement_timeout = 100ms, .busy_timeout = 50ms});
+  const auto rival = numbers(runtime, files, 100);
+  auto connection = rival->connect();
+  auto other = connection.begin();
+  const auto watch = std::make_shared<testing::Watch>();
+  watch->failed = [&](const StatementEvent&) {
+    if (watch->failures.size() == 5) other.commit();
+  };
+  db->observe(watch);
+  EXPECT_EQ(delete_in_chunks(*db, "t", "true", {.chunk_rows = 30}).done.deleted, 100);
+  EXPECT_EQ(watch->failures, std::vector<Code>(5, Code::database_locked));
 }
 
 WORLD_TEST(DeleteInChunks, ARateBeyondAllNumbersOfRowsLeavesChunksAsTheyAre) {
@@ -84,18 +121,6 @@ WORLD_TEST(DeleteInChunks, AStopEndsTheWait) {
 constexpr const char* kSlow =
     "id in (with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000000) select -i from n)";
 
-struct Watch : Observer {
-  void on_start(const StatementEvent& event) noexcept override {
-    if (!stop_at.empty() && event.sql.find(stop_at) != event.sql.npos) stop.request_stop();
-  }
-  void on_statement(const StatementEvent& event) noexcept override {
-    if (event.error != nullptr && event.category == Category::statement) failures.push_back(event.error->code());
-  }
-  std::string stop_at;
-  std::stop_source stop;
-  std::vector<Code> failures;
-};
-
 TEST(DeleteInChunks, AStopEndsWhateverReadsTheRows) {
   struct Case {
     const char* stop_at;
@@ -108,11 +133,14 @@ TEST(DeleteInChunks, AStopEndsWhateverReadsTheRows) {
     const base::testing::TempFolder folder;
     const auto db = open(runtime, files, base::Url::parse("sqlite:" + (folder / "shop.db").string()));
     db->script("create table t (id integer primary key, n integer); insert into t values (1, 1), (2, null)");
-    const auto watch = std::make_shared<Watch>();
-    watch->stop_at = stop_at;
+    std::stop_source stop;
+    const auto watch = std::make_shared<testing::Watch>();
+    watch->begins = [&, at = stop_at](std::string_view sql) {
+      if (sql.find(at) != sql.npos) stop.request_stop();
+    };
     db->observe(watch);
     auto stopped = options;
-    stopped.stop = watch->stop.get_token();
+    stopped.stop = stop.get_token();
     const auto result = delete_in_chunks(*db, "t", kSlow, stopped);
     EXPECT_TRUE(result.stopped) << stop_at;
     EXPECT_EQ(result.done.total, std::nullopt);
@@ -127,7 +155,7 @@ TEST(DeleteInChunks, AStatementThatTookItsTimeIsNotRunAgain) {
   const auto url = base::Url::parse("sqlite:" + (folder / "shop.db").string());
   open(runtime, files, url)->script("create table t (id integer primary key); insert into t values (1), (2)");
   const auto db = open(runtime, files, url, {.statement_timeout = 100ms});
-  const auto watch = std::make_shared<Watch>();
+  const auto watch = std::make_shared<testing::Watch>();
   db->observe(watch);
   EXPECT_THROW_CODE(delete_in_chunks(*db, "t", kSlow), Code::timeout);
   EXPECT_EQ(watch->failures, std::vector<Code>{Code::timeout});
@@ -147,7 +175,26 @@ WORLD_TEST(DeleteInChunks, GoesByTheNumberOfTheRowUnderWhicheverNameItHas) {
   EXPECT_EQ(delete_in_chunks(*db, "b", "true", {.key = {"oid"}}).done.deleted, 1);
 }
 
+// No position could say where it stands.
+WORLD_TEST(DeleteInChunks, AKeyOfBytesThatAreNoTextIsRefusedBeforeAnythingIsDeleted) {
+  const auto db = open(runtime, files, base::Url::parse("sqlite:/shop.db"));
+  db->script("create table t (k text not null); insert into t values (cast(x'61ff' as text))");
+  EXPECT_THROW_CODE(delete_in_chunks(*db, "t", "true", {.key = {"k"}}), Code::invalid_argument);
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 1);
+}
+
 #if TIDELOCK_HAVE_DUCKDB
+TEST(DeleteInChunks, AConditionMayDrawNumbers) {
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  const auto db = open(runtime, files, base::Url::parse("duckdb::memory:"));
+  db->script("create sequence s; create table t as select range as id from range(100)");
+  EXPECT_EQ(
+      delete_in_chunks(*db, "t", "id >= 50 and nextval('s') > 0", {.key = {"id"}, .count_first = true}).done.deleted,
+      50);
+  EXPECT_EQ(delete_in_chunks(*db, "t", "nextval('s') > 0", {.chunk_rows = 20}).done.deleted, 50);
+}
+
 TEST(DeleteInChunks, TheKeyOfAnAttachedDatabaseIsNotThatOfTheOwnOne) {
   base::RealRuntime runtime;
   base::RealFiles files(runtime);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -187,6 +188,9 @@ Document to_json(const Value& value) {
 
 Value from_json(const Document& json, std::string_view text) {
   if (json.is_boolean()) return json.get<bool>();
+  if (json.is_number_unsigned() && json.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) {
+    refuse_position(text);
+  }
   if (json.is_number_integer()) return json.get<std::int64_t>();
   if (json.is_string()) return json.get<std::string>();
   if (!json.is_object() || json.size() != 1 || !json.begin()->is_string()) refuse_position(text);
@@ -233,7 +237,13 @@ RowKey find_row_key(Connection& connection, const TableName& table, const std::v
 std::string key_to_text(const std::vector<Value>& key) {
   auto json = Document::array();
   for (const auto& value : key) json.push_back(to_json(value));
-  return json.dump(-1, ' ', true);
+  try {
+    return json.dump(-1, ' ', true);
+  } catch (const Document::type_error&) {
+    throw Error(Code::invalid_argument,
+                "a key of rows to delete holds a text that is not UTF-8, so that no position can be told: name other "
+                "columns as the key");
+  }
 }
 
 std::vector<Value> key_from_text(std::string_view text, std::span<const KeyColumn> columns) {

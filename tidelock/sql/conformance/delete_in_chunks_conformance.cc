@@ -77,8 +77,9 @@ TEST_P(SqlDeleteInChunks, GoesOnWhereItWasStopped) {
     EXPECT_EQ(second.done.deleted, 40);
     EXPECT_EQ(rows_of(*db), 1) << "what lies before the position is not looked at again";
     EXPECT_EQ(delete_in_chunks(*db, "t", "true").done.deleted, 1);
-    const auto none = delete_in_chunks(*db, "t", "true", {.stop = stop.get_token()});
+    const auto none = delete_in_chunks(*db, "t", "true", {.after = "[7]", .stop = stop.get_token()});
     EXPECT_TRUE(none.stopped);
+    EXPECT_EQ(none.done.position, "[7]");
   });
 }
 
@@ -211,6 +212,7 @@ TEST_P(SqlDeleteInChunks, AColumnOfTheKeyThatHasNoValueIsRefused) {
               "rows to delete from t have no value in their key (" + db->dialect().quote("id") +
                   "): name other columns, or delete those rows first");
     EXPECT_EQ(rows_of(*db), 3);
+    EXPECT_THROW_CODE(delete_in_chunks(*db, "t", "kind = 1", {.key = {"id"}, .after = "[1]"}), Code::invalid_argument);
     EXPECT_EQ(delete_in_chunks(*db, "t", "kind = 1 and id is not null", {.key = {"id"}}).done.deleted, 1);
   });
 }
@@ -228,7 +230,8 @@ TEST_P(SqlDeleteInChunks, BadInputIsRefusedBeforeAnythingIsDeleted) {
     EXPECT_THROW_CODE(delete_in_chunks(*db, "t", "true", {.chunk_rows = 0}), Code::invalid_argument);
     EXPECT_THROW_CODE(delete_in_chunks(*db, "t", "true", {.rows_per_second = 0}), Code::invalid_argument);
     EXPECT_THROW_CODE(delete_in_chunks(*db, "t", "true", {.rows_per_second = std::nan("")}), Code::invalid_argument);
-    for (const auto* const after : {"1", "[1, 2]", "[null]", "[1.5]", "nothing", R"([{"date":"x"}])"}) {
+    for (const auto* const after :
+         {"1", "[1, 2]", "[null]", "[1.5]", "nothing", R"([{"date":"x"}])", "[9223372036854775808]"}) {
       EXPECT_THROW_CODE(delete_in_chunks(*db, "t", "true", {.key = {"id"}, .after = after}), Code::invalid_argument)
           << after;
     }
