@@ -104,8 +104,8 @@ void DeleteProgressView::result(const sql::DeleteResult& result) {
                               done.chunks, done.chunks == 1 ? "" : "s");
   if (result.uncertain_chunks > 0) {
     outside_.out << fmt::format(
-        "the outcome of {} of them was not known and they were done again: their rows may be missing in the count\n",
-        result.uncertain_chunks);
+        "whether {} commit{} took place is not known: what {} deleted may be missing in the count\n",
+        result.uncertain_chunks, result.uncertain_chunks == 1 ? "" : "s", result.uncertain_chunks == 1 ? "it" : "they");
   }
   if (result.stopped) outside_.err << "tidelock: stopped; rows may be left: " << how_to_go_on(done) << std::endl;
 }

@@ -197,9 +197,10 @@ Outcome delete_rows(const SqlDelete& options, Outside outside) {
                                  .stop = interruption.token(),
                                  .on_progress = [&](const sql::DeleteProgress& progress) { view.progress(progress); }});
       view.result(result);
-    } catch (const Error&) {
+    } catch (const Error& error) {
       view.failed();
-      throw;
+      if (error.code() != Code::timeout) throw;
+      throw AdvisedError(error, "give a longer --timeout or a smaller --chunk, or make an index for the condition");
     }
   });
 }

@@ -89,6 +89,25 @@ TEST(SqlProgress, SaysHowFarItIs) {
   EXPECT_EQ(progress_text({.deleted = 1, .total = {}, .position = {}, .elapsed = {}}), "deleted 1 row");
 }
 
+TEST(SqlProgress, SaysOfACommitOfUnknownOutcomeOnlyThatTheCountMayBeLess) {
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  for (const bool stopped : {true, false}) {
+    std::ostringstream out;
+    std::ostringstream err;
+    DeleteProgressView view({runtime, files, out, err}, false);
+    view.result({.done = {.deleted = 20, .chunks = 2, .total = {}, .position = "[20]"},
+                 .stopped = stopped,
+                 .uncertain_chunks = 1});
+    EXPECT_EQ(out.str(),
+              "deleted 20 rows in 2 transactions\n"
+              "whether 1 commit took place is not known: what it deleted may be missing in the count\n");
+    EXPECT_EQ(err.str(), stopped ? "tidelock: stopped; rows may be left: begin it again to go on, with --after '[20]' "
+                                   "from there\n"
+                                 : "");
+  }
+}
+
 class SqlCommands : public testing::ProgramTest {
  protected:
   testing::Ended sql(Arguments arguments) {
@@ -355,6 +374,15 @@ TEST_F(SqlCommands, ADeletionNeedsAWhereThatNamesAColumn) {
             "meant, add --allow delete_without_where [permission_denied]\n");
   EXPECT_EQ(sql({"--delete-in-chunks", "t where true", "--allow", "delete_without_where"}).out,
             "deleted 3 rows in 1 transaction\n");
+}
+
+TEST_F(SqlCommands, ADeletionThatIsTooSlowSaysWhatToDo) {
+  fill(3);
+  const auto slow = sql({"--timeout", "100ms", "--delete-in-chunks",
+                         "t where id in (with recursive n(i) as (select 1 union all select i + 1 from n where i < "
+                         "100000000) select -i from n)"});
+  EXPECT_EQ(slow.status.code, 1);
+  EXPECT_THAT(slow.err, HasSubstr("give a longer --timeout or a smaller --chunk"));
 }
 
 TEST_F(SqlCommands, AStoppedDeletionSaysHowToGoOn) {
