@@ -194,6 +194,7 @@ Outcome delete_rows(const SqlDelete& options, Outside outside) {
                                  .after = options.after,
                                  .count_first = options.count,
                                  .allow = options.open.allow,
+                                 .reads_own_table = options.reads_own_table,
                                  .stop = interruption.token(),
                                  .on_progress = [&](const sql::DeleteProgress& progress) { view.progress(progress); }});
       view.result(result);

@@ -84,6 +84,8 @@ void SqlOptions::add_to(CLI::App& root) {
   app_->add_option("--key", key_, "Column to go by, in place of the primary key; may be repeated")
       ->option_text("COLUMN")
       ->allow_extra_args(false);
+  app_->add_flag("--reads-own-table", reads_own_table_,
+                 "The condition may read TABLE itself: it stays right while rows go");
   app_->add_option("--after", after_, "Go on after this position of an earlier run")->option_text("POSITION");
   app_->add_flag("--count", count_, "Count the rows first, to say how far it is");
 }
@@ -116,7 +118,7 @@ SqlRun SqlOptions::run() const {
   SqlRun run{.open = open(), .text = text_, .format = RowFormat::table, .transaction = transaction_};
   if (typed("--delete-in-chunks")) refuse("--delete-in-chunks is empty");
   if (text_.empty()) refuse("no SQL is given");
-  for (const auto* option : {"--chunk", "--rate", "--key", "--after", "--count"}) {
+  for (const auto* option : {"--chunk", "--rate", "--key", "--reads-own-table", "--after", "--count"}) {
     if (typed(option)) refuse(fmt::format("{} belongs to --delete-in-chunks", option));
   }
   const auto format = row_format_named(format_);
@@ -127,8 +129,13 @@ SqlRun SqlOptions::run() const {
 }
 
 SqlDelete SqlOptions::deletion() const {
-  SqlDelete deletion{
-      .open = open(), .statement = statement_, .rows_per_second = {}, .key = key_, .after = after_, .count = count_};
+  SqlDelete deletion{.open = open(),
+                     .statement = statement_,
+                     .rows_per_second = {},
+                     .key = key_,
+                     .after = after_,
+                     .count = count_,
+                     .reads_own_table = reads_own_table_};
   if (!text_.empty()) refuse("--delete-in-chunks takes the place of SQL");
   for (const auto* option : {"--format", "--read-only", "--create", "--transaction"}) {
     if (typed(option)) refuse(fmt::format("{} does not go with --delete-in-chunks", option));

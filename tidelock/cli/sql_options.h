@@ -39,6 +39,7 @@ struct SqlDelete {
   std::vector<std::string> key;
   std::string after;
   bool count = false;
+  bool reads_own_table = false;
 };
 
 // The options as typed. Lives as long as the CLI::App that it was added to is used.
@@ -59,7 +60,8 @@ class SqlOptions {
   CLI::App* app_ = nullptr;
   std::string url_, text_, statement_, timeout_, chunk_, rate_, after_, format_ = "table";
   std::vector<std::string> allow_, key_;
-  bool json_ = false, read_only_ = false, create_ = false, transaction_ = false, count_ = false;
+  bool json_ = false, read_only_ = false, create_ = false, transaction_ = false, count_ = false,
+       reads_own_table_ = false;
 };
 
 }  // namespace tidelock::cli

@@ -12,6 +12,7 @@
 #include "tidelock/base/text.h"
 #include "tidelock/sql/guard.h"
 #include "tidelock/sql/lexer.h"
+#include "tidelock/sql/reads_table.h"
 #include "tidelock/sql/row_key.h"
 #include "tidelock/sql/transact.h"
 
@@ -83,6 +84,7 @@ class Deletion {
     }
     for (const auto& value : options.values) values_.push_back(view(value));
     ask_guard(condition);
+    if (!options.reads_own_table) refuse_own_table(condition);
     result_.done.position = options.after;
   }
 
@@ -113,6 +115,17 @@ class Deletion {
                             "that is meant, allow it for this call: .allow = sql::Rule::delete_without_where, or "
                             "--allow delete_without_where of the program",
                             database_.name(), table_.text, base::quoted(condition)));
+  }
+
+  void refuse_own_table(std::string_view condition) const {
+    if (!reads_table(condition, table_.name, database_.dialect().lexis)) return;
+    throw Error(
+        Code::statement_invalid,
+        fmt::format("the condition {} reads {} itself, which each chunk leaves with fewer rows, so that the next "
+                    "one would meet others: put the keys of the rows into a table of their own and delete by "
+                    "that; where the condition stays right while rows go, say so: .reads_own_table = true, or "
+                    "--reads-own-table of the program",
+                    base::quoted(condition), table_.text));
   }
 
   void find_key() {

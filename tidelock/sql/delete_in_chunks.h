@@ -9,7 +9,8 @@
 //
 // The condition is evaluated several times for a row: while the next chunk is searched, and again while it is deleted.
 // It may call what writes, such as a sequence, where the engine lets a query do so; what it wrote during a search is
-// rolled back.
+// rolled back. A subquery of it sees the table as the chunks before have left it: one that reads the table itself (rows
+// below the average, the rest of a group) would meet other rows than a plain DELETE, and is refused unless it is meant.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,9 @@ struct DeleteProgress {
 };
 
 struct DeleteOptions {
-  std::int64_t chunk_rows = 10'000;  // Of one transaction at most; rows of one key stay together.
+  // Of one transaction; besides, rows of one key stay together, and rows of its part of the key may come to meet the
+  // condition between the search and the deleting.
+  std::int64_t chunk_rows = 10'000;
   // At most, from the beginning of each chunk on; a chunk is no more than what this allows in one second, and one row.
   std::optional<double> rows_per_second{};
   // What to go by, a unique key at best. Empty: the primary key, and where there is none what the engine numbers its
@@ -44,8 +47,10 @@ struct DeleteOptions {
   std::string after{};          // A DeleteProgress::position of the same table, condition and key.
   bool count_first = false;     // For DeleteProgress::total; reads all the rows once.
   std::vector<Value> values{};  // For each `?` of the condition.
-  Rules allow{};                // On a guarded database a condition that names nothing needs delete_without_where.
-  std::stop_token stop{};       // Between two chunks, or in one, which is then taken back, or while it searches.
+  // A subquery of the condition may read the table, for it stays right while rows go: who has an older twin.
+  bool reads_own_table = false;
+  Rules allow{};           // On a guarded database a condition that names nothing needs delete_without_where.
+  std::stop_token stop{};  // Between two chunks, or in one, which is then taken back, or while it searches.
   std::function<void(const DeleteProgress&)> on_progress{};
   // Of one chunk, when it met somebody else's change or lock, or the server is out of reach. Deleting again does no
   // harm, so that an unknown outcome is repeated too. `patient` counts from the first chunk on: a server that refuses
@@ -68,10 +73,11 @@ struct DeleteResult {
 // table: a name, or schema.name, quoted where the engine wants that. condition: what may stand behind WHERE.
 // Thread-safe; uses one connection at a time, and none while it waits.
 // Errors: invalid_argument for an option out of range, a name or position that is none, or a key that may be null;
-// statement_invalid for a condition that is more than one; permission_denied by the guard; timeout for a statement that
-// is too slow: allow it more time, take smaller chunks, or make an index; those of the engine. What was deleted before
-// an error stays deleted; on_progress has seen it, but for what a commit of unknown outcome deleted. On a server the
-// user needs the right to delete even when no row meets the condition, and read_only_server says that it is no primary.
+// statement_invalid for a condition that is more than one, or reads its own table; permission_denied by the guard;
+// timeout for a statement that is too slow: allow it more time, take smaller chunks, or make an index; those of the
+// engine. What was deleted before an error stays deleted; on_progress has seen it, but for what a commit of unknown
+// outcome deleted. On a server the user needs the right to delete even when no row meets the condition, and
+// read_only_server says that it is no primary.
 DeleteResult delete_in_chunks(Database& database, std::string_view table, std::string_view condition,
                               const DeleteOptions& options = {});
 

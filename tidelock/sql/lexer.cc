@@ -45,6 +45,17 @@ constexpr std::string_view kUnendedName = "a quoted identifier that does not end
 
 }  // namespace
 
+std::string unquoted(const Token& name) {
+  if (name.kind == TokenKind::word) return std::string(name.text);
+  const char quote = name.text.back();
+  std::string result;
+  for (std::size_t i = 1; i + 1 < name.text.size(); ++i) {
+    result += name.text[i];
+    if (name.text[i] == quote) ++i;  // Doubled.
+  }
+  return result;
+}
+
 std::size_t blank_at(std::string_view sql, std::size_t at, const Lexis& lexis) {
   const char c = sql[at];
   if (class_of(c) == space) return 1;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "tidelock/sql/dialect.h"
@@ -38,7 +39,11 @@ struct Token {
   bool is(std::string_view keyword) const;
   bool is_any(std::initializer_list<std::string_view> keywords) const;
   bool is(char symbol) const { return kind == TokenKind::symbol && text.front() == symbol; }
+  bool is_name() const { return kind == TokenKind::word || kind == TokenKind::quoted_name; }
 };
+
+// A name without its quotes; a word as it is written.
+std::string unquoted(const Token& name);
 
 // How many bytes of blanks begin there: one character; 0: none. `at` is inside.
 std::size_t blank_at(std::string_view sql, std::size_t at, const Lexis& lexis);

@@ -22,16 +22,9 @@ using Document = nlohmann::json;
 
 // What the catalogue has for a name in a statement. PostgreSQL turns what has no quotes into lower case; the others
 // keep it, and this is compared without regard to case there.
-std::string unquoted(const Token& token, const Dialect& dialect) {
-  if (token.kind == TokenKind::word)
-    return dialect.engine == "postgres" ? base::ascii::lower(token.text) : std::string(token.text);
-  const char quote = token.text.back();
-  std::string result;
-  for (std::size_t i = 1; i + 1 < token.text.size(); ++i) {
-    result += token.text[i];
-    if (token.text[i] == quote) ++i;  // Doubled.
-  }
-  return result;
+std::string name_in_catalogue(const Token& token, const Dialect& dialect) {
+  const bool folds = token.kind == TokenKind::word && dialect.engine == "postgres";
+  return folds ? base::ascii::lower(token.text) : unquoted(token);
 }
 
 std::vector<KeyColumn> named(const std::vector<std::string>& names, const Dialect& dialect) {
@@ -135,7 +128,7 @@ std::vector<std::string> parts_of_name(std::string_view text, const Dialect& dia
   while (const auto token = lexer.next()) {
     const bool is_part = token->kind == TokenKind::word || token->kind == TokenKind::quoted_name;
     is_name = is_name && (wants_part ? is_part : token->is('.'));
-    if (is_part) parts.push_back(unquoted(*token, dialect));
+    if (is_part) parts.push_back(name_in_catalogue(*token, dialect));
     wants_part = !wants_part;
   }
   if (!is_name || wants_part || parts.size() > most) {

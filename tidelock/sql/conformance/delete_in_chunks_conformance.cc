@@ -36,6 +36,21 @@ std::int64_t rows_of(Database& db, const std::string& condition = "1 = 1") {
   return db.one<std::int64_t>("select count(*) from t where " + condition);
 }
 
+TEST_P(SqlDeleteInChunks, AConditionThatReadsItsOwnTableIsRefusedUnlessItStaysRightWhileRowsGo) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    fill(*db, 10);
+    for (const auto* const condition : {"id < (select avg(id) from t)", "kind in (select x.kind from T x)"}) {
+      EXPECT_THROW_CODE(delete_in_chunks(*db, "t", condition, {.chunk_rows = 2}), Code::statement_invalid);
+    }
+    EXPECT_EQ(rows_of(*db), 10);
+    const auto result = delete_in_chunks(*db, "t", "exists (select 1 from t o where o.kind = t.kind and o.id < t.id)",
+                                         {.chunk_rows = 2, .reads_own_table = true});
+    EXPECT_EQ(result.done.deleted, 7);
+    EXPECT_EQ(rows_of(*db, "id > 3"), 0);
+  });
+}
+
 TEST_P(SqlDeleteInChunks, DeletesWhatMeetsTheConditionInChunksByKey) {
   run([](const Place& place) {
     const auto db = place.open();
