@@ -8,6 +8,7 @@
 #include "tidelock/base/testing/error_text.h"
 #include "tidelock/base/testing/table_resolver.h"
 #include "tidelock/sql/conformance/engines.h"
+#include "tidelock/sql/testing/proxy.h"
 #include "tidelock/sql/testing/silent_listener.h"
 
 namespace tidelock::sql::conformance {
@@ -92,6 +93,23 @@ TEST_P(SqlConnecting, AStatementIsStoppedWithoutLookingTheNameUpAgain) {
         Code::timeout);
     connection.set_statement_timeout(kNoTimeout);
     EXPECT_EQ(connection.one<int>("select 1"), 1);  // The same session: no other could be made.
+  });
+}
+
+// As one does that is being stopped, or a balancer without a server. Nothing was begun, so there is nothing to run
+// again.
+TEST_P(SqlConnecting, WhereTheLoginBreaksOffTheServerIsUnavailable) {
+  run([&](const Place& place) {
+    testing::Proxy proxy(place.runtime, "127.0.0.1", place.port());
+    const auto parameters = "mode=rw&" + declared().faults->by_proxy;
+    place.open();
+    place.open_at(proxy.port(), parameters);
+    const auto bytes = proxy.to_client();
+    for (std::int64_t passing = 0; passing < bytes; ++passing) {
+      SCOPED_TRACE(std::to_string(passing) + " of " + std::to_string(bytes) + " bytes");
+      proxy.cut_after_to_client(passing);
+      EXPECT_THROW_CODE(place.open_at(proxy.port(), parameters), Code::unavailable);
+    }
   });
 }
 

@@ -315,11 +315,14 @@ TEST_P(SqlRestarts, AcrossThemNoUnitIsLostAndNoneAppliedTwice) {
         last = process;
         ++restarts;
         wait_until(place.runtime, [&] {
+          bool opened = false;
           try {
-            return process_of(process_file) != last &&
-                   place.open("max_connections=1&mode=rw")->one<int>("select 1") == 1;
+            const auto back = place.open("max_connections=1&mode=rw");
+            opened = true;
+            return process_of(process_file) != last && back->one<int>("select 1") == 1;
           } catch (const Error& error) {
             EXPECT_NE(error.disposition(), Disposition::permanent) << error.what();
+            EXPECT_TRUE(opened || error.code() == Code::unavailable || error.code() == Code::timeout) << error.what();
             return false;
           }
         });

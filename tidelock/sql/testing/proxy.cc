@@ -110,7 +110,8 @@ bool Proxy::pass(int from, int to, std::atomic<std::int64_t>& left, std::atomic<
     if (!runtime_.sleep_for(1ms, stop)) return false;
   }
   if (const auto wait = delay_ns_.load(); wait > 0 && !runtime_.sleep_for(base::Duration(wait), stop)) return false;
-  if (to_client && edit_) edit_(std::span(bytes.data(), static_cast<std::size_t>(got)));
+  const auto& edit = to_client ? edit_ : edit_requests_;
+  if (edit) edit(std::span(bytes.data(), static_cast<std::size_t>(got)));
   const auto budget = left.load();  // Once: a test may set it meanwhile, for what comes after these bytes.
   const auto allowed = std::clamp<std::int64_t>(budget, 0, got);
   send_all(to, bytes.data(), static_cast<std::size_t>(allowed));

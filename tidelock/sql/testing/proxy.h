@@ -37,8 +37,11 @@ class Proxy {
   void on_held(std::function<void()> told) { on_held_ = std::move(told); }
   // No more is cut, delayed or frozen. What was cut stays cut.
   void heal();
-  // Changes what comes from the server on its way. Set before the first connection.
+  // Connections that are made from now on lead to this port.
+  void redirect(std::uint16_t port) { upstream_ = port; }
+  // Changes what comes from the server on its way, or what goes there. Set before the first connection.
   void edit(std::function<void(std::span<char>)> change) { edit_ = std::move(change); }
+  void edit_requests(std::function<void(std::span<char>)> change) { edit_requests_ = std::move(change); }
 
   // Bytes that passed to the server, and to the client, so far.
   std::int64_t to_server() const { return to_server_; }
@@ -52,8 +55,8 @@ class Proxy {
 
   base::Runtime& runtime_;
   const std::string host_;
-  const std::uint16_t upstream_;
-  std::function<void(std::span<char>)> edit_;
+  std::atomic<std::uint16_t> upstream_;
+  std::function<void(std::span<char>)> edit_, edit_requests_;
   std::function<void()> on_held_;
   base::Descriptor listener_;
   std::uint16_t port_ = 0;

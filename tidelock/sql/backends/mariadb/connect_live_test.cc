@@ -56,6 +56,18 @@ TEST_F(MariadbConnecting, WhatIsWrongIsSaid) {
   expect(url, Code::unavailable, "/nowhere/mysqld.sock");
 }
 
+TEST_F(MariadbConnecting, AWrongPasswordIsRefusedAndNotShown) {
+  const auto user = "u" + std::to_string(runtime_.random() % 1'000'000'000);
+  admin_->execute("create user " + user + "@'127.0.0.1' identified by 'the hidden one'");
+  auto url = url_;
+  url.user = user;
+  for (const auto* const password : {"another hidden one", "the hidden", ""}) {
+    url.password = base::Secret(password);
+    expect(url, Code::permission_denied, user);
+  }
+  admin_->execute("drop user " + user + "@'127.0.0.1'");
+}
+
 TEST_F(MariadbConnecting, APasswordMayHaveAnyCharacter) {
   const std::string password = "p@ss:w/rd?#%&'\"\\ \xc3\xa9 hidden";
   const auto user = "u" + std::to_string(runtime_.random() % 1'000'000'000);
@@ -195,6 +207,30 @@ TEST_F(MariadbPlain, AServerWithoutConnectionsLeftSaysWhatToDo) {
     EXPECT_THAT(met->message(), HasSubstr("max_connections"));
   }
   admin_->script("set global max_connections = " + std::to_string(before));
+}
+
+// As behind a balancer, or an address that another server has taken over: there the number is somebody else's.
+TEST_F(MariadbPlain, AStatementIsKilledAtNoOtherServerThanItsOwn) {
+  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_MARIADB");
+  auto url = base::Url::parse(std::getenv("TIDELOCK_TEST_MARIADB"));
+  sql::testing::Proxy proxy(runtime_, "127.0.0.1", *url.hosts.front().port);
+  url.hosts.front() = {"127.0.0.1", proxy.port()};
+  const auto db = open_url(url);
+  const auto kills = [&] {
+    return admin_->one<int>(
+        "select cast(variable_value as signed) from information_schema.global_status where variable_name = 'Com_kill'");
+  };
+  const auto before = kills();
+  auto connection = db->connect();
+  connection.set_statement_timeout(50ms);
+  EXPECT_THROW_CODE(connection.one<int>("select sleep(20)"), Code::timeout);
+  connection.set_statement_timeout(kNoTimeout);
+  EXPECT_EQ(connection.one<int>("select 1"), 1);
+  proxy.redirect(*url_.hosts.front().port);
+  connection.set_statement_timeout(50ms);
+  EXPECT_THROW_CODE(connection.one<int>("select sleep(20)"), Code::timeout);
+  EXPECT_EQ(kills(), before);
+  EXPECT_THROW_CODE(connection.one<int>("select 1"), Code::connection_lost);  // It was cut instead.
 }
 
 // Of a server that was demoted: a transaction may be under way in it then.

@@ -102,9 +102,10 @@ void MariadbSession::set_up(base::Deadline deadline, const std::stop_token& stop
       set_up_text() +
       "select connection_id(), version(), @@max_allowed_packet, @@log_bin, @@innodb_rollback_on_timeout, "
       "@@global.read_only, (select variable_value from information_schema.session_variables where variable_name = "
-      "'innodb_snapshot_isolation'), database(), current_role()");
+      "'innodb_snapshot_isolation'), database(), current_role(), " +
+      std::string(Wire::kServer));
   wire_.end();
-  if (!rows || rows->size() != 1 || rows->front().size() != 9) {
+  if (!rows || rows->size() != 1 || rows->front().size() != 10) {
     wire_.throw_not_opened("setting up a session at " + settings_.address());
   }
   const auto& row = rows->front();
@@ -119,6 +120,7 @@ void MariadbSession::set_up(base::Deadline deadline, const std::stop_token& stop
             .snapshot_isolation = row[6] ? std::optional(*row[6] == "ON") : std::nullopt};
   const bool by_a_pooler =
       (facts_.session_id & kGreetedBits) != (wire_.id() & kGreetedBits) || settings_.pooler != Pooler::detect;
+  wire_.set_server(by_a_pooler ? std::string() : row[9].value_or(""));
   pooled_ = by_a_pooler && settings_.pooler != Pooler::session;
   lock_seconds_ = lock_seconds(settings_.busy_timeout);
   snapshot_isolation_ = facts_.snapshot_isolation.value_or(false);

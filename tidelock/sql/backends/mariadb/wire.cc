@@ -178,7 +178,7 @@ void Wire::throw_not_connected() {
   if (errno_() == CR_SSL_CONNECTION_ERROR && message().find("does not support it") != std::string_view::npos) {
     throw no_tls(message());
   }
-  throw error("connecting to " + settings_.address() + " as " + settings_.user);
+  throw opening_error("connecting to " + settings_.address() + " as " + settings_.user);
 }
 
 void Wire::set_options() {
@@ -238,8 +238,14 @@ bool Wire::connect(const std::string& database) {
 
 Error Wire::error(std::string_view about) { return error_of(errno_(), message(), about); }
 
+Error Wire::opening_error(std::string_view about) {
+  const auto met = error(about);
+  if (met.code() != Code::connection_lost) return met;
+  return Error(Code::unavailable, met.message(), met.native().value_or(Error::Native{}));
+}
+
 void Wire::throw_not_opened(std::string_view about) {
-  if (!interrupted_) throw error(about);
+  if (!interrupted_) throw opening_error(about);
   throw Error(*interrupted_,
               std::string(about) + (interrupted_ == Code::cancelled ? ": stopped" : ": no answer came in time"));
 }
@@ -338,10 +344,15 @@ void Wire::cut() noexcept {
   ::shutdown(socket(), SHUT_RDWR);
 }
 
+// What stands between may lead the second connection to another server, at which the number is somebody else's.
 bool Wire::kill_query() noexcept {
   killed_ = true;
   try {
-    Wire other(runtime_, settings_, {}, deadline_, {}, address_);  // The same server, whatever its name means by now.
+    Wire other(runtime_, settings_, {}, deadline_, {}, address_);  // Of the name's addresses the one that was reached.
+    if (!server_.empty()) {
+      const auto found = other.rows("select " + std::string(kServer));
+      if (!found || found->empty() || found->front().front() != server_) return false;
+    }
     return other.query("kill query " + std::to_string(id()));
   } catch (const Error&) {
     return false;

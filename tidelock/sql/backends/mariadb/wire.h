@@ -75,6 +75,10 @@ class Wire {
   // requested.
   void begin_opening(base::Deadline deadline, const std::stop_token& stop);
   void end() noexcept;
+  // What kServer is at the server, where it is the server that has greeted: a statement is killed at no other one.
+  void set_server(std::string server) { server_ = std::move(server); }
+  // An expression that no other server has the same value of, nor the same one once it was started anew.
+  static constexpr std::string_view kServer = "concat_ws(' ', @@hostname, @@port, @@datadir, uuid_short() >> 24)";
   // What stop() will be called for, so that a request from before begin() counts.
   void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
   void stop() noexcept { request_.request(); }  // From any task, behind an expect_stop().
@@ -108,11 +112,14 @@ class Wire {
   unsigned errno_() { return mysql_errno(mysql_); }
   std::string_view message() { return mysql_error(mysql_); }
   Error error(std::string_view about);  // Of the last call but those on statements.
+  // The same while nothing was begun yet: what is lost then is to be tried again.
+  Error opening_error(std::string_view about);
   // Of the last call after begin_opening(): timeout or cancelled where it was given up.
   [[noreturn]] void throw_not_opened(std::string_view about);
 
   bool has_more_results() const { return (mysql_->server_status & SERVER_MORE_RESULTS_EXIST) != 0; }
   bool in_transaction() const { return (mysql_->server_status & SERVER_STATUS_IN_TRANS) != 0; }
+  bool has_autocommit() const { return (mysql_->server_status & SERVER_STATUS_AUTOCOMMIT) != 0; }
   bool has_backslash_escapes() const { return (mysql_->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0; }
   std::string_view character_set() const { return mysql_character_set_name(mysql_); }  // "utf8mb4", unless it was set.
   // What the answer to the last statement told of the session, once.
@@ -144,6 +151,7 @@ class Wire {
   const Settings& settings_;
   MYSQL* mysql_ = nullptr;
   std::string address_;  // Of the host that was reached; a name may have several.
+  std::string server_;   // As set_server() was told; empty: a pooler, whose numbers are good for all of it.
   int socket_ = -1;
   bool direct_ = false;  // Without TLS.
   bool broken_ = false;

@@ -106,12 +106,18 @@ PostgresSession::PostgresSession(base::Runtime& runtime, const Settings& setting
                                        where_ + "): make one with `encoding 'UTF8'`");
   }
   client_.start_opening(deadline, stop);
-  constexpr const char* kBackend = "select pg_backend_pid()";
-  const auto backend = client_.run(kBackend, kBackend);
-  std::from_chars(value_of(backend, 0).data(), value_of(backend, 0).data() + value_of(backend, 0).size(), pid_);
-  const bool by_a_pooler = pid_ != client_.handshake_pid() || settings.pooler != Pooler::detect;
-  pooled_ = by_a_pooler && settings.pooler != Pooler::session;
-  if (by_a_pooler) client_.run(settings.set_up(), "set up");
+  try {
+    constexpr const char* kBackend = "select pg_backend_pid()";
+    const auto backend = client_.run(kBackend, kBackend);
+    std::from_chars(value_of(backend, 0).data(), value_of(backend, 0).data() + value_of(backend, 0).size(), pid_);
+    const bool by_a_pooler = pid_ != client_.handshake_pid() || settings.pooler != Pooler::detect;
+    pooled_ = by_a_pooler && settings.pooler != Pooler::session;
+    if (by_a_pooler) client_.run(settings.set_up(), "set up");
+  } catch (const Error& error) {
+    if (error.code() != Code::connection_lost) throw;
+    throw Error(Code::unavailable, error.message(),
+                error.native().value_or(Error::Native{}));  // Nothing was begun yet.
+  }
 }
 
 void PostgresSession::refuse_other_reading(std::string_view sql) const {
