@@ -117,6 +117,7 @@ Declared sqlite() {
             return "with recursive r(n) as (select 1 union all select n + 1 from r where n < " + std::to_string(count) +
                    ") select n from r";
           },
+      .lift_read_only = {"pragma query_only = off"},
       .decimals = {"0", "1.50", "-0.000000000000000001", "12345678901234567890123456789012345678",
                    "-99999999999999999999.999999999999999999", "1234567890123456789012345678901234567890.5"},
       .dates = {date("0000-01-01"), date("9999-12-31")},
@@ -173,6 +174,11 @@ Declared mariadb() {
           "on p.id = t.trx_mysql_thread_id where t.trx_state = 'LOCK WAIT' and p.db = database()",
       .keywords = "select distinct word from information_schema.keywords order by 1",
       .insert_unless_there = "insert ignore into t values (1)",
+      .lift_read_only = {"set session transaction read write", "set transaction read write", "set tx_read_only = 0",
+                         "set @@session.tx_read_only = off", "set session `tx_read_only` = default",
+                         "start transaction read write", "begin not atomic set session transaction read write; end",
+                         "execute immediate 'set tx_read_only = 0'", "execute immediate 'commit'",
+                         "/*!50000 set transaction */ read write"},
       .update_from = false,
       .keys = {{"enum('z', 'b', 'a')", {"'a'", "'z'", "'b'"}},
                {"set('z', 'b', 'a')", {"'z,b'", "'a'", "'b'", "''"}},

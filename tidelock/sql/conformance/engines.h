@@ -141,6 +141,8 @@ struct Declared {
   std::string keywords{};  // A query of all its keywords; empty: it does not tell.
   // Statements that engines write differently. A row that is there already is left as it is:
   std::string insert_unless_there = "insert into t values (1) on conflict do nothing";
+  // Statements that say, or might, that what only reads may write from there on.
+  std::vector<std::string> lift_read_only{};
   bool update_from = true;       // update t set … from (…) as x where …
   bool time_passes = true;       // While a statement computes. Not in a World.
   std::string before_keys{};     // A script that makes what the types of `keys` need.

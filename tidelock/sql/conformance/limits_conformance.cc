@@ -438,6 +438,42 @@ TEST_P(SqlLimits, ADatabaseThatMayOnlyBeReadMustExist) {
   });
 }
 
+// Whatever becomes of the statement that tries to.
+TEST_P(SqlLimits, NothingThatIsSaidLiftsWhatMayOnlyBeRead) {
+  if (declared().in_memory || declared().lift_read_only.empty()) return;
+  run([&](const Place& place) {
+    const auto writer = place.open();
+    writer->script("create table t (a integer)");
+    const auto reader = place.open("mode=ro");
+    const auto attempt = [](auto& on, const std::string& sql, bool by_script) {
+      try {
+        by_script ? on.script(sql) : static_cast<void>(on.execute(sql));
+      } catch (const Error&) {
+      }
+    };
+    const std::string insert = "insert into t values (1)";
+    for (const auto& lift : declared().lift_read_only) {
+      SCOPED_TRACE(lift);
+      for (const bool by_script : {false, true}) {
+        auto connection = reader->connect();
+        attempt(connection, lift, by_script);
+        EXPECT_THROW_CODE(connection.execute(insert), Code::read_only);
+        auto writing = writer->connect();
+        auto tx = writing.begin({.read_only = true});
+        attempt(tx, lift, by_script);
+        attempt(tx, insert, by_script);
+      }
+      for (auto* const database : {reader.get(), writer.get()}) {
+        auto connection = database->connect();
+        if (database == reader.get()) attempt(connection, lift + "; " + insert, true);
+        auto tx = connection.begin({.read_only = true});
+        attempt(tx, lift + "; " + insert, true);
+      }
+      EXPECT_EQ(writer->one<int>("select count(*) from t"), 0);
+    }
+  });
+}
+
 TEST_P(SqlLimits, UnknownParametersAreRefusedWithTheNearest) {
   run([](const Place& place) {
     try {

@@ -31,6 +31,10 @@ std::string set_lock_seconds(std::int64_t seconds) {
   return "set innodb_lock_wait_timeout = " + text + ", lock_wait_timeout = " + text + ";";
 }
 
+std::string set_snapshot_isolation(bool on) {
+  return std::string("set innodb_snapshot_isolation = ") + (on ? "on;" : "off;");
+}
+
 std::string_view sql_name(Isolation isolation) {
   switch (isolation) {
     case Isolation::read_uncommitted:
@@ -123,8 +127,8 @@ void MariadbSession::set_up(base::Deadline deadline, const std::stop_token& stop
   wire_.set_server(by_a_pooler ? std::string() : row[9].value_or(""));
   pooled_ = by_a_pooler && settings_.pooler != Pooler::session;
   lock_seconds_ = lock_seconds(settings_.busy_timeout);
-  snapshot_isolation_ = facts_.snapshot_isolation.value_or(false);
-  traces_ = false;
+  snapshot_isolation_ = facts_.snapshot_isolation;
+  traces_ = may_be_lifted_ = false;
 }
 
 void MariadbSession::require_own_session(std::string_view what) const {
@@ -151,28 +155,60 @@ void MariadbSession::check_allowed(const StatementKind& kind, std::string_view s
                 "knows to be read-only: " +
                     base::quoted(sql));
   }
+  if (kind.sets_autocommit) {
+    throw Error(Code::misuse,
+                "autocommit stays on, since a statement outside of a transaction is committed by itself: run what "
+                "belongs together between begin() and commit(), not behind " +
+                    base::quoted(sql));
+  }
   if (!kind.keeps.empty()) require_own_session(kind.keeps);
+  const bool reads_only = settings_.read_only || (begun_ && reads_only_);
+  if (reads_only && kind.sets_access && !kind.commits) {
+    throw Error(Code::misuse,
+                "what was begun or opened to read only stays so, and runs no text that is not shown: begin a "
+                "transaction that may write, or open the database with mode=rw, not " +
+                    base::quoted(sql));
+  }
   if (!kind.commits) return;
   // The server would run it, and commit what was read so far.
-  if (settings_.read_only || (begun_ && reads_only_)) {
-    throw Error(Code::read_only, "nothing may be changed here: " + base::quoted(sql));
-  }
+  if (reads_only) throw Error(Code::read_only, "nothing may be changed here: " + base::quoted(sql));
   if (begun_) {
     throw Error(Code::unsupported, "MariaDB commits the open transaction before it runs this: run it outside of one: " +
                                        base::quoted(sql));
   }
 }
 
-// What a transaction had for itself is taken back before the next statement outside of one.
+// What a transaction had for itself is taken back before the next statement outside of one, and what a procedure did to
+// the session that is not for it to decide.
 void MariadbSession::restore_settings() {
   const auto seconds = lock_seconds(settings_.busy_timeout);
   std::string text;
   if (lock_seconds_ != seconds) text += set_lock_seconds(seconds);
-  if (snapshot_isolation_ != facts_.snapshot_isolation.value_or(false)) text += "set innodb_snapshot_isolation = off;";
+  if (snapshot_isolation_ != facts_.snapshot_isolation) text += set_snapshot_isolation(*facts_.snapshot_isolation);
+  if (!commits_by_itself()) text += "set autocommit = 1;";
+  if (may_be_lifted_) text += "set session transaction read only;";
   if (text.empty()) return;
-  control(text, base::later(runtime_.now(), kHouseworkWithin));
+  try {
+    control(text, base::later(runtime_.now(), kHouseworkWithin));
+  } catch (const Error&) {
+    forget_settings();
+    throw;
+  }
   lock_seconds_ = seconds;
-  snapshot_isolation_ = facts_.snapshot_isolation.value_or(false);
+  snapshot_isolation_ = facts_.snapshot_isolation;
+  may_be_lifted_ = false;
+}
+
+void MariadbSession::forget_settings() noexcept {
+  lock_seconds_ = -1;
+  snapshot_isolation_.reset();
+}
+
+bool MariadbSession::commits_by_itself() const { return pooled_ || wire_.has_autocommit(); }
+
+void MariadbSession::note_traces() noexcept {
+  traces_ = true;
+  may_be_lifted_ = settings_.read_only;
 }
 
 void MariadbSession::check_reading(std::string_view sql) {
@@ -201,7 +237,7 @@ void MariadbSession::begin_statement(const StatementKind& kind, std::string_view
   }
   if (!begun_ && kind.may_write) require_connected(base::quoted(sql));
   if (!begun_) restore_settings();
-  traces_ = traces_ || kind.leaves_traces;
+  if (kind.leaves_traces) note_traces();
   wire_.begin(deadline, true);
 }
 
@@ -218,12 +254,23 @@ void MariadbSession::end_statement() noexcept {
 }
 
 void MariadbSession::check_ended(const StatementKind& kind, std::string_view sql) {
-  if (wire_.tracked_state_change()) traces_ = true;
+  if (wire_.tracked_state_change()) note_traces();
+  if (take_back()) {
+    throw Error(Code::misuse,
+                "it began a transaction and did not end it, so that was rolled back: begin one by begin(), not by " +
+                    base::quoted(sql));
+  }
   if (wire_.interrupted() && !kind.may_write) throw interruption(base::quoted(sql));
   if (!begun_ || wire_.in_transaction()) return;
   ended_ = Error(Code::misuse,
                  "the statement ended the transaction, and what came before it is committed: " + base::quoted(sql));
   throw *ended_;
+}
+
+bool MariadbSession::take_back() noexcept {
+  if (begun_ || !wire_.in_transaction()) return false;
+  if (!run_quietly("rollback")) wire_.set_broken();
+  return true;
 }
 
 Error MariadbSession::interruption(std::string_view about) const {
@@ -243,6 +290,7 @@ Error MariadbSession::failure(const StatementKind& kind, unsigned number, std::s
   }
   const bool stopped = wire_.interrupted() && (number == ER_QUERY_INTERRUPTED || wire_.broken());
   auto error = stopped ? interruption(about) : error_of(number, message, about);
+  if (!begun_ && kind.leaves_traces && !wire_.broken() && is_still_in_transaction()) take_back();
   if (!begun_ || ended_) return error;
   bool ended = wire_.broken() || ends_transaction(number, facts_.rollback_on_timeout);
   if (!ended && kind.leaves_traces && !is_still_in_transaction()) {
@@ -332,9 +380,6 @@ void MariadbSession::run_script(std::string_view sql, base::Deadline deadline) {
     if (transactions && !wire_.broken()) run_quietly("rollback");
     throw *error;
   }
-  if (begun_ || !wire_.in_transaction()) return;
-  run_quietly("rollback");
-  throw Error(Code::misuse, "the script began a transaction and did not end it; it was rolled back");
 }
 
 bool MariadbSession::reset() noexcept {
@@ -377,17 +422,16 @@ std::string MariadbSession::begin_text(const BeginOptions& options) {
   std::string text;
   if (pooled_) {  // The session that it meets was last somebody else's.
     text = set_up_text();
-    lock_seconds_ = -1;
-    if (facts_.snapshot_isolation) snapshot_isolation_ = !(*facts_.snapshot_isolation);
+    forget_settings();
   }
   const auto seconds = lock_seconds(options.lock_timeout.value_or(settings_.busy_timeout));
   if (seconds != lock_seconds_) text += set_lock_seconds(seconds);
   lock_seconds_ = seconds;
-  const bool snapshot = facts_.snapshot_isolation.value_or(false) || options.isolation == Isolation::snapshot;
-  if (snapshot != snapshot_isolation_) {
-    text += "set innodb_snapshot_isolation = " + std::string(snapshot ? "on;" : "off;");
+  if (facts_.snapshot_isolation) {
+    const bool snapshot = *facts_.snapshot_isolation || options.isolation == Isolation::snapshot;
+    if (snapshot_isolation_ != snapshot) text += set_snapshot_isolation(snapshot);
+    snapshot_isolation_ = snapshot;
   }
-  snapshot_isolation_ = snapshot;
   if (options.isolation) text += "set transaction isolation level " + std::string(sql_name(*options.isolation)) + ";";
   const bool reads_only = options.read_only || settings_.read_only;
   if (options.xid.empty()) return text + "start transaction" + (reads_only ? " read only" : "");
@@ -404,7 +448,7 @@ void MariadbSession::begin(const BeginOptions& options) {
   } catch (...) {
     wire_.set_stop({});
     // Half of the text may have been run, and what it says of the next transaction must not meet a later one.
-    lock_seconds_ = -1;
+    forget_settings();
     if (!wire_.broken() && !run_quietly("start transaction; rollback")) wire_.set_broken();
     throw;
   }

@@ -77,7 +77,7 @@ class MariadbSession final : public Session {
   // Before and after what the statement sends. Errors: read_only, unsupported, timeout; what ended the transaction.
   void begin_statement(const StatementKind& kind, std::string_view sql, base::Deadline deadline);
   void end_statement() noexcept;  // Takes a kill that came a moment too late.
-  // A statement went well. Error: misuse when it ended the transaction.
+  // A statement went well. Error: misuse when it ended the transaction, or began one.
   void check_ended(const StatementKind& kind, std::string_view sql);
   // What is thrown for a statement that failed, once it is known what it means for the transaction.
   Error failure(const StatementKind& kind, unsigned number, std::string_view message, std::string_view about);
@@ -101,6 +101,10 @@ class MariadbSession final : public Session {
   void require_own_session(std::string_view what) const;
   void check_alive() const;  // Error: what ended the transaction.
   void restore_settings();
+  void forget_settings() noexcept;  // Which of them the session has now is unknown.
+  bool commits_by_itself() const;   // What is run outside of a transaction.
+  void note_traces() noexcept;
+  bool take_back() noexcept;  // What a statement outside of a transaction has begun. False: it has begun nothing.
   std::string begin_text(const BeginOptions& options);
   // Error: connection_lost where the server has hung up, so that what was not sent yet is known not to be applied.
   void require_connected(std::string_view about);
@@ -120,8 +124,9 @@ class MariadbSession final : public Session {
   ServerFacts facts_;
   bool pooled_ = false;  // A pooler lends its sessions anew for each transaction.
   std::uint64_t generation_ = 1;
-  std::int64_t lock_seconds_ = 0;    // As the session has it now.
-  bool snapshot_isolation_ = false;  //
+  std::int64_t lock_seconds_ = 0;           // As the session has it now; -1: unknown.
+  std::optional<bool> snapshot_isolation_;  // The same; empty: unknown.
+  bool may_be_lifted_ = false;              // mode=ro, by something inside of what ran.
 
   bool begun_ = false;
   bool reads_only_ = false;

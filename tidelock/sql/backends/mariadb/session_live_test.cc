@@ -111,6 +111,73 @@ TEST_F(MariadbSessions, LeaveNothingThatAProcedureSet) {
   EXPECT_EQ(db->one<int>("select count(*) from t"), 1);
 }
 
+TEST_F(MariadbSessions, AutocommitStaysOn) {
+  const auto db = with_table("max_connections=1");
+  for (const auto* const sql : {"set autocommit = 0", "set @@session.autocommit = off", "set a = 1, autocommit = 0"}) {
+    auto connection = db->connect();
+    EXPECT_THROW_CODE(connection.execute(sql), Code::misuse);
+    EXPECT_THROW_CODE(connection.script(std::string(sql) + "; insert into t values (1, 'x'); commit"), Code::misuse);
+    auto tx = connection.begin();
+    EXPECT_THROW_CODE(tx.execute(sql), Code::misuse);
+  }
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
+  db->script("create procedure off() begin set autocommit = 0; end");
+  {
+    auto connection = db->connect();
+    connection.execute("call off()");
+    connection.execute("insert into t values (1, 'kept')");
+    auto tx = connection.begin();
+    tx.execute("call off()");
+    tx.execute("insert into t values (2, 'kept')");
+    tx.commit();
+    connection.execute("insert into t values (3, 'kept')");
+  }
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 3);
+}
+
+// Outside of a transaction, where the caller takes what succeeds for committed.
+TEST_F(MariadbSessions, ATransactionThatAProcedureLeavesOpenIsRolledBackAndTold) {
+  const auto db = with_table("max_connections=1");
+  db->script("create procedure begins() begin start transaction; insert into t values (1, 'x'); end");
+  db->script("create procedure turns_off() begin set autocommit = 0; insert into t values (1, 'x'); end");
+  db->script("create procedure shows() begin start transaction; insert into t values (1, 'x'); select a from t; end");
+  db->script(
+      "create procedure fails() begin start transaction; insert into t values (1, 'x'); signal sqlstate '45000'; "
+      "end");
+  for (const auto* const sql : {"call begins()", "call turns_off()", "call shows()", "call fails()"}) {
+    SCOPED_TRACE(sql);
+    auto connection = db->connect();
+    const auto code = std::string_view(sql) == "call fails()" ? Code::statement_invalid : Code::misuse;
+    EXPECT_THROW_CODE(connection.execute(sql), code);
+    EXPECT_EQ(connection.one<int>("select count(*) from t"), 0);
+    EXPECT_THROW_CODE(connection.script(sql), code);
+    EXPECT_THROW_CODE(connection.script(std::string("insert into t values (7, 'kept'); ") + sql), code);
+    connection.execute("insert into t values (8, 'kept')");
+    EXPECT_EQ(connection.execute("delete from t where b = 'kept'"), 2);
+  }
+  EXPECT_THROW_CODE(db->script("execute immediate 'start transaction'; insert into t values (1, 'x')"), Code::misuse);
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
+}
+
+// mode=ro is a setting of the session.
+TEST_F(MariadbSessions, WhatAProcedureOrAFunctionLiftsOfReadingOnlyIsPutBack) {
+  const auto db = with_table();
+  db->script("create procedure lift_all() begin set session transaction read write; end");
+  db->script("create procedure lift_next() begin set transaction read write; end");
+  db->script(
+      "create function lift_within() returns int deterministic begin set session tx_read_only = 0; return 1; end");
+  db->script("create view lifting as select lift_within() as n");
+  const auto reader = open("mode=ro");
+  for (const auto* const sql :
+       {"call lift_all()", "call lift_next()", "select lift_within()", "select n from lifting"}) {
+    SCOPED_TRACE(sql);
+    auto connection = reader->connect();
+    connection.execute(sql);
+    EXPECT_THROW_CODE(connection.execute("insert into t values (1, 'x')"), Code::read_only);
+  }
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
+}
+
 // What the text of a statement does not show, as its function takes it inside.
 TEST_F(MariadbSessions, LeaveNoLockThatAFunctionTook) {
   const auto db = with_table("max_connections=1");

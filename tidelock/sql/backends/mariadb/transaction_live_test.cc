@@ -1,12 +1,17 @@
 // What a real server does to a transaction without being asked to: nobody is told that it was committed.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <atomic>
 #include <functional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
+#include "tidelock/sql/testing/proxy.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/world/testing.h"
 
@@ -77,6 +82,30 @@ TEST_F(MariadbTransactions, OneThatWasRolledBackAmongRowsThatWereDroppedIsNotCom
       connection.execute("delete from log where a = 3");
     }
   }
+}
+
+// The refusal stands for what may meet a single SET, such as a KILL QUERY by somebody.
+TEST_F(MariadbTransactions, ABeginningThatFailedLeavesTheNextOneTheIsolationItAsksFor) {
+  if (!db_->dialect().has(Isolation::snapshot)) GTEST_SKIP() << "the server has no innodb_snapshot_isolation";
+  sql::testing::Proxy proxy(runtime_, "127.0.0.1", *url_.hosts.front().port);
+  std::atomic<bool> refused = true;
+  proxy.edit_requests([&](std::span<char> piece) {
+    constexpr std::string_view kSetting = "snapshot_isolation = on";
+    const auto found = std::search(piece.begin(), piece.end(), kSetting.begin(), kSetting.end());
+    if (refused && found != piece.end()) *(found + kSetting.size() - 1) = 'x';
+  });
+  auto url = url_;
+  url.hosts.front() = {"127.0.0.1", proxy.port()};
+  const auto db = open_url(url);
+  auto connection = db->connect();
+  const auto is_on = [](auto& on) { return on.template one<int>("select @@innodb_snapshot_isolation"); };
+  EXPECT_THROW(connection.begin({.isolation = Isolation::snapshot}), Error);
+  refused = false;
+  {
+    auto tx = connection.begin({.isolation = Isolation::snapshot});
+    EXPECT_EQ(is_on(tx), 1);
+  }
+  EXPECT_EQ(is_on(connection), 0);
 }
 
 TEST_F(MariadbTransactions, OneThatWasRolledBackAmongRowsThatWereDroppedIsNotPrepared) {

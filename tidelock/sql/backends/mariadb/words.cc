@@ -122,6 +122,26 @@ std::size_t analyzed(std::span<const Token> tokens, std::size_t at) {
   return is_its_own ? at : next;
 }
 
+// A word, or a name in quotes without them; in upper case.
+std::string name_at(std::span<const Token> tokens, std::size_t at) {
+  const auto text = word_at(tokens, at);
+  if (at >= tokens.size() || tokens[at].kind != TokenKind::quoted_name) return text;
+  return base::ascii::upper(text.substr(1, text.size() - 2));
+}
+
+// Of what is no query. WRITE is no name but in quotes, and stands in LOCK TABLES besides; what an EXECUTE runs is not
+// in its text.
+bool sets_access_at(std::span<const Token> tokens, std::size_t at) {
+  const auto name = name_at(tokens, at);
+  return name == "TX_READ_ONLY" || name == "TRANSACTION_READ_ONLY" || tokens[at].is("WRITE") ||
+         tokens[at].is("EXECUTE");
+}
+
+bool sets_autocommit_at(std::span<const Token> tokens, std::size_t at) {
+  const auto behind = word_at(tokens, at + 1);
+  return name_at(tokens, at) == "AUTOCOMMIT" && (behind == "=" || behind == ":");
+}
+
 // What the beginning of a statement says that it keeps in the session; in words.
 std::string_view kept_by(std::span<const Token> tokens, std::size_t at) {
   const auto first = word_at(tokens, at);
@@ -142,9 +162,7 @@ std::string_view kept_by(std::span<const Token> tokens, std::size_t at) {
 // The same of one token.
 std::string_view kept_at(std::span<const Token> tokens, std::size_t at) {
   const auto text = word_at(tokens, at);
-  const bool quoted = tokens[at].kind == TokenKind::quoted_name;
-  const auto name = quoted ? base::ascii::upper(text.substr(1, text.size() - 2)) : text;
-  if (name == "GET_LOCK" && word_at(tokens, at + 1) == "(") return "lock of the session (GET_LOCK)";
+  if (name_at(tokens, at) == "GET_LOCK" && word_at(tokens, at + 1) == "(") return "lock of the session (GET_LOCK)";
   if (text == "LOCK" && word_at(tokens, 0) == "FLUSH") return "lock of the session";
   if (text != "@") return {};
   const bool of_system = word_at(tokens, at + 1) == "@" || (at > 0 && tokens[at - 1].is('@'));
@@ -177,6 +195,12 @@ StatementKind kind_read(const Reading& reading) {
     kind.commits = true;
   }
   kind.keeps = kept_by(tokens, at);
+  // A query may be something else to a version that passes over a part of it.
+  const bool sets = !kind.reads || reading.has_versions;
+  for (std::size_t i = at; i < tokens.size(); ++i) {
+    kind.sets_access = kind.sets_access || (sets && sets_access_at(tokens, i));
+    kind.sets_autocommit = kind.sets_autocommit || (first == "SET" && sets_autocommit_at(tokens, i));
+  }
   bool names_table = is_one_of(first, kInserts);
   for (++at; at < tokens.size(); ++at) {
     const auto word = word_at(tokens, at);
@@ -207,6 +231,8 @@ StatementKind kind_of(std::string_view sql, const Lexis& lexis) {
   kind.commits = kind.commits || other.commits;
   kind.controls = kind.controls || other.controls;
   kind.leaves_traces = kind.leaves_traces || other.leaves_traces;
+  kind.sets_access = kind.sets_access || other.sets_access;
+  kind.sets_autocommit = kind.sets_autocommit || other.sets_autocommit;
   if (kind.keeps.empty()) kind.keeps = other.keeps;
   return kind;
 }

@@ -10,14 +10,16 @@
 namespace tidelock::sql::mariadb {
 
 struct StatementKind {
-  bool empty = true;           // There is no statement, only blanks and comments.
-  bool reads = false;          // It is there for its rows.
-  bool may_write = false;      // It may change the database, so that a lost answer leaves it unknown: also a query that
-                               // calls a function which is not known to be harmless.
-  bool commits = false;        // The server commits the open transaction before it and after it.
-  bool controls = false;       // It begins or ends a transaction, or is a part of one under an id.
-  std::string_view keeps{};    // What its text shows to stay in the session, in words; empty: nothing.
-  bool leaves_traces = false;  // It may leave something behind in the session: a variable, a lock, a temporary table.
+  bool empty = true;         // There is no statement, only blanks and comments.
+  bool reads = false;        // It is there for its rows.
+  bool may_write = false;    // It may change the database, so that a lost answer leaves it unknown: also a query that
+                             // calls a function which is not known to be harmless.
+  bool commits = false;      // The server commits the open transaction before it and after it.
+  bool controls = false;     // It begins or ends a transaction, or is a part of one under an id.
+  bool sets_access = false;  // It says whether a transaction may write, or runs a text that nobody shows us.
+  bool sets_autocommit = false;  // It says whether a statement outside of a transaction is committed by itself.
+  std::string_view keeps{};      // What its text shows to stay in the session, in words; empty: nothing.
+  bool leaves_traces = false;    // It may leave something behind in the session: a variable, a lock, a temporary table.
 };
 
 // Where /*! … */ say one thing to this server and another thing to that, both are meant. Text that does not end may do

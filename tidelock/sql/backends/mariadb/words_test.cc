@@ -75,6 +75,36 @@ TEST(MariadbWords, WhatBeginsAndEndsTransactionsIsKnownAlsoInExecutedComments) {
   EXPECT_FALSE(kind("select 'commit'").controls);
 }
 
+TEST(MariadbWords, WhatSaysWhetherATransactionMayWriteIsNoticed) {
+  for (const auto* const sql :
+       {"set transaction read write", "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
+        "set tx_read_only = 0", "set @x = 1, @@session.TX_Read_Only = off", "set session `tx_read_only` = default",
+        "set transaction_read_only = 0", "set statement tx_read_only = 0 for insert into t values (1)",
+        "start transaction read write", "begin not atomic set session transaction read write",
+        "execute immediate 'select 1'", "if 1 then execute p", "/*!50000 set transaction read write */",
+        "set transaction read /*!999999 only */ /*!50000 write */",
+        "/*!999999 select */ /*!50000 set tx_read_only = 0*/", "/*!999999 select */ set transaction read write"}) {
+    EXPECT_TRUE(kind(sql).sets_access) << sql;
+  }
+  for (const auto* const sql :
+       {"select @@tx_read_only", "set transaction read only", "set session transaction isolation level serializable",
+        "start transaction", "select 'read write', `write`, execute from t -- execute", "update t set a = 'write'",
+        "set sql_mode = ''", "prepare p from 'set transaction read write'"}) {
+    EXPECT_FALSE(kind(sql).sets_access) << sql;
+  }
+}
+
+TEST(MariadbWords, WhatTurnsAutocommitOnOrOffIsNoticed) {
+  for (const auto* const sql : {"set autocommit = 0", "SET @@session.AutoCommit=off", "set a = 1, `autocommit` := 1",
+                                "/*!40101 set */ autocommit = 0", "set session autocommit = default"}) {
+    EXPECT_TRUE(kind(sql).sets_autocommit) << sql;
+  }
+  for (const auto* const sql : {"set @a = @@autocommit", "select @@autocommit = 1", "update t set autocommit = 1",
+                                "set @x = 'autocommit = 0'", "insert into t (autocommit) values (1)"}) {
+    EXPECT_FALSE(kind(sql).sets_autocommit) << sql;
+  }
+}
+
 TEST(MariadbWords, WhatMayStayInTheSessionIsKnown) {
   for (const auto* const sql :
        {"set sql_mode = ''", "select get_lock('x', 1)", "select @a := 1", "use shop", "call p()", "do get_lock('a', 0)",
