@@ -246,8 +246,8 @@ class Finder {
   }
 
   void without_where(const Level& level, std::size_t at, Rule rule, const char* what) {
-    const auto where = level.find({"WHERE"}, at);
-    const auto end = level.find(kEndsWhere, where);
+    const auto where = level.find({"WHERE", "RETURNING"}, at);  // Behind RETURNING it is a label: returning a as where
+    const auto end = level.is(where, "WHERE") ? level.find(kEndsWhere, where) : where;
     if (!names_something(level.between(where + 1, end), lexis_)) add(rule, level[at], what);
   }
 
@@ -309,6 +309,29 @@ class Finder {
   std::size_t behind_ = 0;  // How deep the statement is that is looked at, in the one of text().
 };
 
+// The name of a variable is no keyword, whatever it is, and is given out as one in quotes: @where, @1.where.
+class VariableNames {
+ public:
+  explicit VariableNames(const Lexis& lexis) : lexis_(lexis) {}
+
+  Token seen(Token token) {
+    const bool goes_on = inside_ && token.begin == end_ && may_be_part(token);
+    inside_ = goes_on || (lexis_.at_variables && token.is('@'));
+    end_ = token.end();
+    if (goes_on && token.kind == TokenKind::word) token.kind = TokenKind::quoted_name;
+    return token;
+  }
+
+ private:
+  static bool may_be_part(const Token& token) {
+    return token.kind == TokenKind::word || token.kind == TokenKind::number || token.is('.') || token.is('$');
+  }
+
+  const Lexis& lexis_;
+  bool inside_ = false;
+  std::size_t end_ = 0;  // Of the last token.
+};
+
 // A reading of the text; which executable comments are text is given by `executed`.
 struct Reading {
   std::vector<Token> tokens;
@@ -318,7 +341,8 @@ struct Reading {
 Reading read(std::string_view sql, const Lexis& lexis, std::uint64_t executed) {
   Reading reading{};
   Lexer lexer(sql, lexis, executed);
-  while (const auto token = lexer.next()) reading.tokens.push_back(*token);
+  VariableNames variable(lexis);
+  while (const auto token = lexer.next()) reading.tokens.push_back(variable.seen(*token));
   reading.executable_comments = lexer.executable_comments();
   return reading;
 }

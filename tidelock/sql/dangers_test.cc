@@ -269,6 +269,27 @@ TEST(Dangers, BehindADotAWordIsAName) {
   EXPECT_EQ(dangers("select * from (select t.delete, u.update, u.set from t) as x"), "");
 }
 
+TEST(Dangers, WhereAsALabelOrAVariableIsNoCondition) {
+  for (const auto* const sql :
+       {"delete from t returning a as where, b", "delete from t using u returning a as where, b as order, c",
+        "with x as (select 1) delete from t returning a as where, b"}) {
+    EXPECT_EQ(dangers(sql), "delete_without_where") << sql;
+    EXPECT_EQ(dangers(sql, kDuckdb), "delete_without_where") << sql;
+  }
+  EXPECT_EQ(dangers("update t set a = 5 returning a as where, b"), "update_without_where");
+  EXPECT_EQ(dangers("with x as (update t set a = 5 returning a as where, b) table x"), "update_without_where");
+  EXPECT_EQ(dangers("delete from t where id = 1 returning a as where, b"), "");
+  for (const auto* const value :
+       {"@where", "@where + b", "@where, b = 2", "@Where and b", "@1.where + b", "@1.2.where + b", "@$where + b",
+        "@a$.where + b", "@@global.where + b", "@@where + b"}) {
+    EXPECT_EQ(dangers(std::string("update t set a = ") + value, kMariadb), "update_without_where") << value;
+    EXPECT_EQ(dangers(std::string("update t set a = ") + value + " where id = 1", kMariadb), "") << value;
+  }
+  EXPECT_EQ(dangers("delete from t where @returning = 1 and id = 2", kMariadb), "") << "nor does it end one";
+  EXPECT_EQ(dangers("update t set a = @'x'where id = 1", kMariadb), "") << "the variable is @'x'";
+  EXPECT_EQ(dangers("set statement lock_wait_timeout = @for for delete from t", kMariadb), "delete_without_where");
+}
+
 TEST(Dangers, CommonTableExpressionsHideNothing) {
   EXPECT_EQ(dangers("with x as (delete from t returning *) select * from x where id = 1"), "delete_without_where");
   EXPECT_EQ(dangers("with x as (select 1 where true) delete from t"), "delete_without_where");

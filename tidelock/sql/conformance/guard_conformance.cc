@@ -132,6 +132,11 @@ constexpr const char* kHidden[] = {
     "delete from t where 'a'.upper() = 'A'",
     "delete from t where user is not null",
     "update t as w set id = w.where",
+    "delete from t returning id as where, id",
+    "update t set id = null returning id as where, id",
+    "with x as (select 1) update t set id = null returning id as where, id",
+    "update t set id = @where + id",
+    "update t set id = @1.where + id",
 };
 
 // Where a keyword may stand in a condition that is the same for all rows.
