@@ -13,17 +13,17 @@ Link& Executor::link() const {
 
 std::int64_t Executor::execute_values(std::string_view sql, const Values& values) {
   auto& on = link();
-  return on.execute(scope_, *on.prepare(scope_, sql), values);
+  return on.execute(scope_, *on.prepare(scope_, sql, true), values);
 }
 
 Rows Executor::query_values(std::string_view sql, const Values& values) {
   auto& on = link();
-  return on.query(scope_, *on.prepare(scope_, sql), values);
+  return on.query(scope_, *on.prepare(scope_, sql, true), values);
 }
 
 Statement Executor::prepare(std::string_view sql) {
   auto& on = link();
-  return Statement(on, scope_, on.prepare(scope_, sql));
+  return Statement(on, scope_, on.prepare(scope_, sql, false));
 }
 
 void Executor::script(std::string_view sql) { link().script(scope_, sql); }

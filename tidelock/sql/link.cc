@@ -143,20 +143,20 @@ void Link::throw_over() const {
                   pool_.name());
 }
 
-const std::shared_ptr<CachedStatement>& Link::prepare(std::uint64_t scope, std::string_view sql) {
+const std::shared_ptr<CachedStatement>& Link::prepare(std::uint64_t scope, std::string_view sql, bool runs) {
   const Use use(*this);
   check(scope);
   if (const auto* known = statements_.find(sql)) [[likely]]
     return *known;
   try {
-    return prepare_new(sql);
+    return prepare_new(sql, runs);
   } catch (const Error& error) {
     report_refused(Category::statement, sql, error);
     throw;
   }
 }
 
-const std::shared_ptr<CachedStatement>& Link::prepare_new(std::string_view sql) {
+const std::shared_ptr<CachedStatement>& Link::prepare_new(std::string_view sql, bool runs) {
   auto placeholders = rewrite_placeholders(sql, pool_.dialect().lexis);
   if (controls_transactions(placeholders.first_word)) {
     throw Error(Code::misuse, placeholders.first_word +
@@ -166,6 +166,8 @@ const std::shared_ptr<CachedStatement>& Link::prepare_new(std::string_view sql) 
   check_alive();
   auto statement = std::make_shared<CachedStatement>();
   statement->text = sql;
+  if (pool_.options().guarded) statement->dangers = find_dangers(sql, pool_.dialect().lexis, Extent::statement);
+  if (runs) check_allowed(statement->dangers, sql);
   try {
     statement->prepared = session_->prepare(placeholders.sql, statement_deadline());
   } catch (const Error& error) {
@@ -180,7 +182,6 @@ const std::shared_ptr<CachedStatement>& Link::prepare_new(std::string_view sql) 
                     std::to_string(placeholders.count) + " of the form ?: write every parameter as a bare ? in " +
                     base::quoted(sql));
   }
-  if (pool_.options().guarded) statement->dangers = find_dangers(sql, pool_.dialect().lexis, Extent::statement);
   return statements_.add(std::move(statement));
 }
 

@@ -47,7 +47,8 @@ class Link {
   void cancel() noexcept { session_->cancel(); }  // From any task; the Pool sees to it that the session lives.
 
   // For the faces. `scope` says who asks: only the connection or transaction that is on may.
-  const std::shared_ptr<CachedStatement>& prepare(std::uint64_t scope, std::string_view sql);
+  // `runs`: at once, so that the guard refuses it before the engine has seen it.
+  const std::shared_ptr<CachedStatement>& prepare(std::uint64_t scope, std::string_view sql, bool runs);
   std::int64_t execute(std::uint64_t scope, CachedStatement& statement, const Values& values);
   Rows query(std::uint64_t scope, CachedStatement& statement, const Values& values);
   void script(std::uint64_t scope, std::string_view sql);
@@ -113,7 +114,7 @@ class Link {
   [[noreturn]] void throw_over() const;
   base::Deadline statement_deadline() const;
 
-  const std::shared_ptr<CachedStatement>& prepare_new(std::string_view sql);
+  const std::shared_ptr<CachedStatement>& prepare_new(std::string_view sql, bool runs);
   void start(CachedStatement& statement, const Values& values);
   void check_allowed(std::span<const Danger> dangers, std::string_view sql) const;
   void observe_cursor(Category category, std::string_view sql, const Values& values);

@@ -291,6 +291,9 @@ TEST_P(SqlGuard, ARefusalDoesNotEndTheTransaction) {
     transaction.execute("insert into t values (?)", 4);
     EXPECT_THROW_CODE(transaction.execute("delete from t"), Code::permission_denied);
     EXPECT_THROW_CODE(transaction.script("drop table t"), Code::permission_denied);
+    // The engine is not asked: it would have refused these, which ends a transaction in some.
+    EXPECT_THROW_CODE(transaction.execute("delete from nowhere"), Code::permission_denied);
+    EXPECT_THROW_CODE(transaction.query("update nowhere set id = 1 returning id"), Code::permission_denied);
     {
       const auto permission = allow(transaction, Rule::delete_without_where);
       EXPECT_EQ(transaction.execute("delete from t"), 4);
