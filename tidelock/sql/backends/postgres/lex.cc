@@ -190,8 +190,9 @@ Effects effects(std::string_view sql) {
   const auto all = tokens(sql);
   const auto begin = std::ranges::find_if_not(all, [](const Token& token) { return token.is('('); });
   const auto first = begin == all.end() ? std::string() : lower(begin->text);
-  Effects anything{.is_about_rows =
-                       is_one_of(first, {"insert", "update", "delete", "merge", "select", "values", "table", "with"})};
+  Effects anything{
+      .is_about_rows = is_one_of(first, {"insert", "update", "delete", "merge", "select", "values", "table", "with"}),
+      .may_commit = is_one_of(first, {"call", "do"})};
   for (std::size_t i = 0; i < all.size(); ++i) {
     anything.changes_rows = anything.changes_rows || changes_rows_at(all, i);
     anything.sets_access = anything.sets_access || (is_one_of(first, {"set", "reset"}) && sets_access_at(all, i));

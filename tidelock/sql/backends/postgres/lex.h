@@ -34,6 +34,7 @@ struct Effects {
   bool is_about_rows = false;   // It reads or changes rows, and so may be one of several in a transaction.
   bool sets_access = false;     // It says what a transaction, or all that follow, may do: read only, or write.
   bool changes_rows = false;    // Its own words insert, update or delete some: what it may fail with comes at its end.
+  bool may_commit = false;      // A block of code or a procedure: outside a transaction it may end its own and go on.
 };
 
 // Careful: a function that is not known to be harmless may do anything, and so may one in a schema of the database's

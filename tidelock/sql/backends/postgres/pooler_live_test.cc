@@ -260,6 +260,18 @@ TEST_F(PostgresPoolerLive, OneThatLendsWholeSessionsIsLikeNone) {
   EXPECT_FALSE(tx.commit().empty());
 }
 
+TEST_F(PostgresPoolerLive, OneThatLendsWholeSessionsTellsWhenOneMayWriteByNow) {
+  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_PGBOUNCER_SESSION");
+  const auto url = base::Url::parse(std::getenv("TIDELOCK_TEST_PGBOUNCER_SESSION"));
+  const auto db = open_url(url, {{"max_connections", "1"}, {"mode", "ro"}});
+  {
+    auto connection = db->connect();
+    connection.execute("select set_config('default_transaction_read_only', 'off', false)");
+    EXPECT_THROW_CODE(connection.execute("insert into t (id) values (1)"), Code::misuse);
+  }
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
+}
+
 TEST_F(PostgresPoolerLive, OneThatTakesNoOptionsIsNamedTogetherWithTheWayOut) {
   TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_PGBOUNCER_STRICT");
   auto url = base::Url::parse(std::getenv("TIDELOCK_TEST_PGBOUNCER_STRICT"));

@@ -39,6 +39,9 @@ constexpr const char* kReset =
     "close all; set session authorization default; reset all; unlisten *; select pg_advisory_unlock_all(); "
     "discard temp; discard sequences";
 
+// Reported with the end of each statement, whatever has changed it; before PostgreSQL 14 it is not.
+constexpr const char* kAccess = "default_transaction_read_only";
+
 std::string_view level_text(Isolation isolation) {
   switch (isolation) {
     case Isolation::read_uncommitted:
@@ -118,6 +121,7 @@ PostgresSession::PostgresSession(base::Runtime& runtime, const Settings& setting
     throw Error(Code::unavailable, error.message(),
                 error.native().value_or(Error::Native{}));  // Nothing was begun yet.
   }
+  hears_of_access_ = settings.read_only && !pooled_ && client_.has_setting(kAccess, "on");
 }
 
 void PostgresSession::refuse_other_reading(std::string_view sql) const {
@@ -170,8 +174,23 @@ void PostgresSession::note(const Effects& effects) {
                 "what was begun or opened to read only stays so: begin a transaction that may write, or open the "
                 "database with mode=rw");
   }
+  if (settings_.read_only && !begun_) {  // In a transaction it is begin() that has said so.
+    if (is_set_free()) {
+      throw Error(
+          Code::misuse,
+          "the database was opened with mode=ro, and something has set default_transaction_read_only off, as "
+          "set_config() does in a function: until the connection has been given back, only transactions are run");
+    }
+    if (effects.may_commit) {
+      throw Error(Code::read_only,
+                  "with mode=ro a block of code (DO) and a procedure (CALL) are run in a transaction only, which the "
+                  "server knows to be read-only: outside one they may commit by themselves, and then write");
+    }
+  }
   leaves_state_ = leaves_state_ || effects.may_leave_state;
 }
+
+bool PostgresSession::is_set_free() const { return hears_of_access_ && !client_.has_setting(kAccess, "on"); }
 
 void PostgresSession::require_connected(std::string_view sql) {
   if (!client_.has_hung_up()) return;
@@ -366,7 +385,7 @@ bool PostgresSession::reset() noexcept {
   if (!client_.is_good()) return false;
   if (client_.in_transaction()) rollback();
   if (!client_.is_good()) return false;
-  if (!leaves_state_ || pooled_) return true;  // Who knows whose session that would reset.
+  if ((!leaves_state_ && !is_set_free()) || pooled_) return true;  // Who knows whose session that would reset.
   try {
     client_.start_uncancellable(base::later(client_.runtime().now(), kTidyWithin));
     client_.run(settings_.pooler == Pooler::session ? std::string(kReset) + "; " + settings_.set_up() : kReset,
@@ -378,7 +397,7 @@ bool PostgresSession::reset() noexcept {
     return false;
   }
   leaves_state_ = false;
-  return true;
+  return !is_set_free();
 }
 
 bool PostgresSession::has_hung_up() noexcept {

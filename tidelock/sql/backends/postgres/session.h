@@ -60,7 +60,8 @@ class PostgresSession final : public Session {
   // Behind a pooler: what makes our settings those of a transaction of this statement alone, to be run in it before.
   // Empty: not needed, or the statement takes no company.
   std::string settings_for(const Effects& effects) const;
-  // A statement with these effects is about to be run. Error: misuse, when it would let what may only read write.
+  // A statement with these effects is about to be run. Errors: misuse, when it would let what may only read write, and
+  // when something has done so already; read_only.
   void note(const Effects& effects);
   // A server that went away while nothing ran is found before anything is sent, so that nothing is unknown. Error:
   // connection_lost.
@@ -83,6 +84,7 @@ class PostgresSession final : public Session {
   void resolve(const std::string& sql, std::string_view xid, base::Deadline deadline);
   void run_one(std::string_view sql, base::Deadline deadline);
   void end_transaction() noexcept;
+  bool is_set_free() const;  // It was opened to read only, and has been made to write.
   // Text is read as SQL has it. Error: unsupported, where the session reads this text in another way by now.
   void refuse_other_reading(std::string_view sql) const;
   void require_own_session(std::string_view what) const;
@@ -90,8 +92,9 @@ class PostgresSession final : public Session {
   const Settings& settings_;  // Of the driver, which outlives its sessions.
   const std::string& where_;
   Client client_;
-  std::int64_t pid_ = 0;  // Of the server's process, as it says itself.
-  bool pooled_ = false;   // Something between here and the server lends its sessions for a transaction.
+  std::int64_t pid_ = 0;          // Of the server's process, as it says itself.
+  bool pooled_ = false;           // Something between here and the server lends its sessions for a transaction.
+  bool hears_of_access_ = false;  // Is told of it when a session that is to read only has been set to write.
   bool begun_ = false;
   bool reads_only_ = false;
   std::string xid_;

@@ -244,6 +244,50 @@ TEST_F(PostgresStatementLive, WhatIsBegunToReadOnlyStaysSo) {
   EXPECT_THROW_CODE(reader->execute("set default_transaction_read_only = off"), Code::misuse);
 }
 
+// By a setting that only the server knows of: in a function, by a name that is put together, in a block of code.
+TEST_F(PostgresStatementLive, WhatWasOpenedToReadOnlyStaysSoByWhateverWayItIsSetFree) {
+  open()->script(
+      "create table t (a integer);"
+      "create function set_free() returns text language sql as "
+      "$$ select set_config('default_transaction_read_only', 'off', false) $$;"
+      "create procedure set_free_and_write() language plpgsql as $$ begin perform set_free(); commit; "
+      "insert into t values (1); end $$");
+  const auto reader = open({{"mode", "ro"}, {"max_connections", "1"}});
+  for (const auto* const sql : {"select set_config('default_transaction_read_only', 'off', false)",
+                                "select set_config('default_' || 'transaction_read_only', 'off', false)",
+                                "select set_free()", "with x as materialized (select set_free()) table x"}) {
+    auto connection = reader->connect();  // The same session each time: it has been reset meanwhile.
+    connection.execute(sql);
+    EXPECT_THROW_CODE(connection.execute("insert into t values (1)"), Code::misuse) << sql;
+    EXPECT_THROW_CODE(connection.script("insert into t values (1)"), Code::misuse) << sql;
+    EXPECT_THROW_CODE(connection.script("select 1"), Code::misuse) << sql << ": a view may call a function";
+    auto tx = connection.begin();
+    EXPECT_THROW_CODE(tx.execute("insert into t values (1)"), Code::read_only) << sql;
+  }
+  EXPECT_EQ(reader->one<int>("select count(*) from t"), 0);
+  const auto script = std::string("select set_free(); insert into t values (1)");
+  EXPECT_THROW_CODE(reader->script(script), Code::misuse);
+  for (const auto* const sql :
+       {"call set_free_and_write()", "do $$ begin perform set_free(); commit; insert into t values (1); end $$"}) {
+    EXPECT_THROW_CODE(reader->execute(sql), Code::read_only) << sql;
+    EXPECT_THROW_CODE(reader->script(sql), Code::read_only) << sql;
+    auto connection = reader->connect();
+    auto tx = connection.begin();
+    EXPECT_THROW_CODE(tx.execute(sql), Code::statement_invalid) << sql << ": it cannot commit there";
+  }
+  EXPECT_EQ(reader->one<int>("select count(*) from t"), 0);
+}
+
+TEST_F(PostgresStatementLive, WhatTheGuardRefusesTakesNoLock) {
+  const auto db = open({{"guarded", "true"}});
+  db->script("create table t (a integer)");
+  auto connection = db->connect();
+  auto tx = connection.begin();
+  EXPECT_THROW_CODE(tx.execute("delete from t"), Code::permission_denied);
+  EXPECT_THROW_CODE(tx.query("update t set a = ? returning a", 1), Code::permission_denied);
+  EXPECT_EQ(tx.one<int>("select count(*) from pg_locks where relation = 't'::regclass"), 0);
+}
+
 TEST_F(PostgresStatementLive, StatementsThatOthersPreparedByNameAreRefused) {
   const auto db = open();
   auto connection = db->connect();
