@@ -90,6 +90,42 @@ TEST_P(SqlTypes, Doubles) {
   });
 }
 
+// Whether one does is a matter of the engine, and never of the number.
+TEST_P(SqlTypes, ADoubleGoesIntoAColumnOfOtherNumbersWhateverItsValue) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script("create table t (way integer, i bigint, d numeric(20, 6))");
+    auto connection = db->connect();
+    const auto goes_in_bulk = [&](const std::string& column, double number) {
+      try {
+        auto bulk = connection.bulk("t", {"way", column});
+        bulk.append(1, number);
+        return bulk.finish() == 1;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::invalid_argument) << error.what();
+        return false;
+      }
+    };
+    const auto check = [&](const std::string& column, const std::vector<double>& ascending) {
+      const bool all_go = goes_in_bulk(column, 150000.0);
+      connection.execute("delete from t where way = 1");
+      for (const double number : ascending) {
+        connection.execute("insert into t (way, " + column + ") values (0, ?)", number);
+        EXPECT_EQ(goes_in_bulk(column, number), all_go) << number;
+      }
+      for (const int way : {0, 1}) {
+        auto rows = connection.query(
+            "select " + column + " from t where way = ? and " + column + " is not null order by " + column, way);
+        std::vector<double> found;
+        while (rows.next()) found.push_back(rows.row().get<double>(0));
+        EXPECT_EQ(found, way == 0 || all_go ? ascending : std::vector<double>()) << column << " " << way;
+      }
+    };
+    check("i", {-200000.0, 0.0, 100000.0, 150000.0, 1e6, 1.2e7, 1e13});
+    check("d", {-200000.0, -1.5, 0.0, 1e-6, 0.0001, 0.00025, 100000.0, 150000.0, 1.2e7});
+  });
+}
+
 TEST_P(SqlTypes, Decimals) {
   run([&](const Place& place) {
     const auto db = place.open();

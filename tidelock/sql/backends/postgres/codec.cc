@@ -166,6 +166,50 @@ void append_text(std::string& out, const ValueView& value) {
       value);
 }
 
+// A whole number; of a double, where no bit of it is lost.
+std::optional<std::int64_t> whole_number(const ValueView& value) {
+  if (const auto* known = std::get_if<std::int64_t>(&value)) [[likely]]
+    return *known;
+  const auto* real = std::get_if<double>(&value);
+  if (real == nullptr || !(*real >= -0x1p63 && *real < 0x1p63) || std::trunc(*real) != *real) return std::nullopt;
+  return static_cast<std::int64_t>(*real);
+}
+
+// A double that a float of four bytes holds, to the nearest.
+std::optional<float> short_float(double number) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  if (std::isfinite(number) && (number > kMost || number < -kMost)) return std::nullopt;
+  const auto nearest = static_cast<float>(number);
+  if (nearest == 0 && number != 0) return std::nullopt;
+  return nearest;
+}
+
+// What std::to_chars() makes of a finite double, without an exponent: 1e+05 as 100000.
+std::string without_exponent(double number) {
+  std::array<char, 32> text;
+  const auto result = std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::scientific);
+  const std::string_view all(text.data(), static_cast<std::size_t>(result.ptr - text.data()));
+  const auto e = all.find('e');
+  const bool is_negative = all.front() == '-';
+  std::string digits;
+  for (const char c : all.substr(0, e)) {
+    if (base::ascii::is_digit(c)) digits += c;
+  }
+  int exponent = 0;
+  const auto sign_or_digit = all.data() + e + 1;
+  std::from_chars(sign_or_digit + (*sign_or_digit == '+' ? 1 : 0), result.ptr, exponent);
+  const auto before = exponent + 1;  // Digits before the point.
+  const auto count = static_cast<int>(digits.size());
+  if (before <= 0) {
+    digits.insert(0, "0." + std::string(static_cast<std::size_t>(-before), '0'));
+  } else if (before < count) {
+    digits.insert(static_cast<std::size_t>(before), ".");
+  } else {
+    digits.append(static_cast<std::size_t>(before - count), '0');
+  }
+  return (is_negative ? "-" : "") + digits;
+}
+
 template <typename T>
 bool append_integer(std::string& out, std::int64_t number) {
   if (number < std::numeric_limits<T>::min() || number > std::numeric_limits<T>::max()) return false;
@@ -180,13 +224,23 @@ bool append_binary(std::string& out, const ValueView& value, Oid type) {
       if (const auto* known = std::get_if<bool>(&value)) return append_network(out, std::int8_t{*known}), true;
       return false;
     case kInt8:
-      if (const auto* known = std::get_if<std::int64_t>(&value)) return append_network(out, *known), true;
+      if (const auto known = whole_number(value)) return append_network(out, *known), true;
       return false;
     case kInt4:
-      if (const auto* known = std::get_if<std::int64_t>(&value)) return append_integer<std::int32_t>(out, *known);
+      if (const auto known = whole_number(value)) return append_integer<std::int32_t>(out, *known);
       return false;
     case kInt2:
-      if (const auto* known = std::get_if<std::int64_t>(&value)) return append_integer<std::int16_t>(out, *known);
+      if (const auto known = whole_number(value)) return append_integer<std::int16_t>(out, *known);
+      return false;
+    case kOid:
+      if (const auto known = whole_number(value)) return append_integer<std::uint32_t>(out, *known);
+      return false;
+    case kFloat4:
+      if (const auto* known = std::get_if<double>(&value)) {
+        const auto nearest = short_float(*known);
+        if (nearest) append_network(out, std::bit_cast<std::int32_t>(*nearest));
+        return nearest.has_value();
+      }
       return false;
     case kFloat8:
       if (const auto* known = std::get_if<double>(&value)) {
@@ -222,6 +276,8 @@ bool append_binary(std::string& out, const ValueView& value, Oid type) {
   }
 }
 
+bool is_integer(Oid type) { return type == kInt8 || type == kInt4 || type == kInt2 || type == kOid; }
+
 // The binary form of these is the text itself.
 bool is_text(Oid type) {
   return type == kText || type == kVarchar || type == kBpchar || type == kName || type == kChar || type == kUnknown;
@@ -247,9 +303,13 @@ std::optional<ValueView> converted(const ValueView& value, Oid type, std::string
     case kInt2:
     case kInt4:
     case kInt8:
+    case kOid:
       if (std::holds_alternative<bool>(value)) return std::nullopt;
       if (const auto number = parse_number<std::int64_t>(text)) return ValueView(*number);
       return std::nullopt;
+    case kFloat4:
+      if (const auto number = parse_number<float>(text)) return ValueView(double{*number});
+      [[fallthrough]];  // More than it holds.
     case kFloat8:
       if (const auto number = parse_number<double>(text)) return ValueView(*number);
       return std::nullopt;
@@ -305,7 +365,7 @@ bool has_binary_form(Oid type) {
   }
 }
 
-bool takes_binary_form(Oid type) { return has_binary_form(type) && type != kFloat4 && type != kOid && type != kVoid; }
+bool takes_binary_form(Oid type) { return has_binary_form(type) && type != kVoid; }
 
 ValueView decode_binary(Oid type, std::string_view bytes, std::string& scratch) {
   switch (type) {
@@ -394,8 +454,15 @@ void append_column(std::string& out, const ValueView& value, Oid type, std::stri
   if (append_binary(out, value, type)) return;
   if (std::holds_alternative<BlobView>(value)) refuse_column(value, column);
   if (is_text(type)) return append_text(out, value);
+  const auto* real = std::get_if<double>(&value);
+  const bool is_finite = real != nullptr && std::isfinite(*real);
+  if (is_finite && is_integer(type) && std::trunc(*real) == *real) refuse_range(value, column);
   std::string text;
-  append_text(text, value);
+  if (is_finite && type == kNumeric) {
+    text = without_exponent(*real);
+  } else {
+    append_text(text, value);
+  }
   if (type == kJson || type == kJsonb) {
     if (type == kJsonb) out += '\1';  // The version of its form.
     out += text;

@@ -58,17 +58,62 @@ TEST(PostgresCodec, AColumnTakesOtherKindsWhereNothingIsLost) {
   EXPECT_TRUE(back(kBool, "t") == Value(true));
 }
 
-TEST(PostgresCodec, WhatDoesNotFitAColumnIsRefusedWithItsName) {
-  const auto refused = [](Oid type, const ValueView& value, Code code = Code::statement_invalid) {
-    std::string bytes;
-    try {
-      append_column(bytes, value, type, "amount");
-    } catch (const Error& error) {
-      EXPECT_NE(error.message().find("amount"), std::string::npos) << error.what();
-      return error.code() == code;
+bool refused(Oid type, const ValueView& value, Code code = Code::statement_invalid) {
+  std::string bytes;
+  try {
+    append_column(bytes, value, type, "amount");
+  } catch (const Error& error) {
+    EXPECT_NE(error.message().find("amount"), std::string::npos) << error.what();
+    return error.code() == code;
+  }
+  return false;
+}
+
+// The shortest text of 100000.0 is 1e+05, that of 150000.0 is not.
+TEST(PostgresCodec, ADoubleGoesIntoAColumnOfNumbersHoweverItIsWritten) {
+  const std::vector<std::pair<double, std::string>> decimals = {
+      {1e5, "100000"},
+      {150000.0, "150000"},
+      {-12e6, "-12000000"},
+      {1e-4, "0.0001"},
+      {0.00025, "0.00025"},
+      {-1.5e-7, "-0.00000015"},
+      {0.0, "0"},
+      {1e23, "1" + std::string(23, '0')},  // As PostgreSQL reads 1e+23; the double is a little less.
+      {1.25e300, "125" + std::string(298, '0')},
+      {5e-324, "0." + std::string(323, '0') + "5"},
+      {123456.789, "123456.789"}};
+  for (const auto& [number, text] : decimals) EXPECT_TRUE(back(kNumeric, number) == Value(Decimal(text))) << text;
+  for (const auto type : {kInt8, kInt4, kOid}) {
+    for (const double number : {0.0, 1e5, 150000.0, 2e6}) {
+      EXPECT_TRUE(back(type, number) == Value(static_cast<std::int64_t>(number))) << number;
     }
-    return false;
-  };
+  }
+  EXPECT_TRUE(back(kInt2, -2e4) == Value(std::int64_t{-20'000}));
+  EXPECT_TRUE(back(kInt8, -0x1p63) == Value(std::numeric_limits<std::int64_t>::min()));
+  for (const double number : {0x1p63, 1e300, -1e19}) EXPECT_TRUE(refused(kInt8, number, Code::too_large)) << number;
+  EXPECT_TRUE(refused(kInt4, 3e9, Code::too_large));
+  for (const double number : {0.5, std::nan(""), HUGE_VAL}) EXPECT_TRUE(refused(kInt8, number)) << number;
+}
+
+TEST(PostgresCodec, FloatsOfFourBytesAndOidsAreWritten) {
+  EXPECT_TRUE(back(kFloat4, 0.1) == Value(double{0.1F}));
+  EXPECT_TRUE(back(kFloat4, -1e5) == Value(-1e5));
+  EXPECT_TRUE(back(kFloat4, std::int64_t{3}) == Value(3.0));
+  EXPECT_TRUE(back(kFloat4, "0.1") == Value(double{0.1F}));
+  EXPECT_TRUE(back(kFloat4, HUGE_VAL) == Value(HUGE_VAL));
+  EXPECT_TRUE(back(kFloat4, 1e-45) == Value(double{std::numeric_limits<float>::denorm_min()}));
+  EXPECT_TRUE(std::isnan(std::get<double>(back(kFloat4, std::nan("")))));
+  for (const double number : {1e300, -3.5e38, 1e-300}) EXPECT_TRUE(refused(kFloat4, number, Code::too_large)) << number;
+  EXPECT_TRUE(refused(kFloat4, "much"));
+  EXPECT_TRUE(refused(kFloat4, "1e300", Code::too_large));
+  EXPECT_TRUE(back(kOid, std::int64_t{4'294'967'295}) == Value(std::int64_t{4'294'967'295}));
+  EXPECT_TRUE(back(kOid, "7") == Value(std::int64_t{7}));
+  EXPECT_TRUE(refused(kOid, std::int64_t{-1}, Code::too_large));
+  EXPECT_TRUE(refused(kOid, std::int64_t{1} << 32, Code::too_large));
+}
+
+TEST(PostgresCodec, WhatDoesNotFitAColumnIsRefusedWithItsName) {
   EXPECT_TRUE(refused(kInt4, "seven"));
   EXPECT_TRUE(refused(kInt4, std::int64_t{1} << 40, Code::too_large));
   EXPECT_TRUE(refused(kInt4, "3000000000", Code::too_large));
@@ -101,11 +146,14 @@ TEST(PostgresCodec, ParametersGoAsTextWhereTheirTypeIsAnother) {
   EXPECT_EQ(sent("seven", kInt4), "seven");
   EXPECT_EQ(sent(std::int64_t{1} << 40, kInt4), "1099511627776");
   EXPECT_EQ(sent(0.1, kNumeric), "0.1");
+  EXPECT_EQ(sent(0.5, kInt8), "0.5");
+  EXPECT_EQ(sent(1e300, kFloat4), "1e+300");
   EXPECT_EQ(sent(-std::numeric_limits<double>::infinity(), kText), "-Infinity");
   EXPECT_EQ(sent(true, kText), "true");
   EXPECT_EQ(sent(parse_timestamp("2024-02-29 12:00:00.5").value(), kText), "2024-02-29 12:00:00.500000+00");
   std::string bytes;
   EXPECT_THROW_CODE(append_parameter(bytes, BlobView(), kText), Code::statement_invalid);
+  EXPECT_EQ(append_parameter(bytes, 1e5, kInt8), Form::binary) << "PostgreSQL reads no integer in 1e+05";
 }
 
 TEST(PostgresCodec, ResultsAsTextAreReadByTheirTypes) {
