@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tidelock/cli/testing/program.h"
+#include "tidelock/sql/testing/needs.h"
 #include "tidelock/sql/testing/own_database.h"
 #include "tidelock/sql/testing/turn.h"
 
@@ -32,7 +33,7 @@ constexpr int kRowsOfStore = 1500;
 class RunOnServersTest : public testing::ProgramTest, public ::testing::WithParamInterface<std::string> {
  protected:
   void SetUp() override {
-    if (const auto reason = sql::testing::why_not_here(GetParam()); !reason.empty()) GTEST_SKIP() << reason;
+    TIDELOCK_NEEDS(sql::testing::why_not_here(GetParam()));
     own_.emplace(runtime_, files_, sql::testing::server_variable(GetParam()));
     db_ = sql::open(runtime_, files_, own_->url());
   }
@@ -254,7 +255,7 @@ TEST_P(RunOnServersTest, InOneGroupTwoJobsTakeTurnsAndNothingIsLost) { EXPECT_EQ
 class RunInAFailoverTest : public RunOnServersTest {
  protected:
   void SetUp() override {
-    if (const auto reason = sql::testing::why_no_server(kServer); !reason.empty()) GTEST_SKIP() << reason;
+    TIDELOCK_NEEDS_VARIABLE(kServer);
     turn_.emplace(std::filesystem::path(std::getenv("TIDELOCK_TEST_MARIADB_PLAIN_PID")).parent_path());
     own_.emplace(runtime_, files_, kServer);
     db_ = sql::open(runtime_, files_, own_->url());

@@ -18,6 +18,7 @@
 #include "tidelock/cli/failure.h"
 #include "tidelock/cli/testing/program.h"
 #include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/testing/needs.h"
 #include "tidelock/sql/testing/own_database.h"
 #include "tidelock/sql/testing/silent_listener.h"
 
@@ -432,7 +433,7 @@ class SqlOnEngines : public testing::ProgramTest, public ::testing::WithParamInt
  protected:
   void SetUp() override {
     const auto& engine = GetParam().name;
-    if (const auto reason = sql::testing::why_not_here(engine); !reason.empty()) GTEST_SKIP() << reason;
+    TIDELOCK_NEEDS(sql::testing::why_not_here(engine));
     if (const auto* const variable = sql::testing::server_variable(engine)) {
       own_.emplace(runtime_, files_, variable);
       url_ = own_->url().to_string();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tidelock/cli/testing/program.h"
+#include "tidelock/sql/testing/needs.h"
 #include "tidelock/sql/testing/own_database.h"
 
 namespace tidelock::cli {
@@ -16,7 +17,7 @@ using ::testing::HasSubstr;
 class SqlOnMariadb : public testing::ProgramTest {
  protected:
   void SetUp() override {
-    if (const auto reason = sql::testing::why_not_here("mariadb"); !reason.empty()) GTEST_SKIP() << reason;
+    TIDELOCK_NEEDS(sql::testing::why_not_here("mariadb"));
     own_.emplace(runtime_, files_, sql::testing::server_variable("mariadb"));
     const auto ended =
         run(tidelock({"sql", "--create", own_->url().to_string(), "create table t (a int); create table u (a int)"}));

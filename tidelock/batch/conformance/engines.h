@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tidelock/batch/testing/bench.h"
+#include "tidelock/sql/testing/needs.h"
 
 namespace tidelock::batch::conformance {
 
@@ -37,9 +38,7 @@ std::vector<Engine> states_to_test();   // One for each engine that holds a stat
 
 class BatchConformance : public ::testing::TestWithParam<Engine> {
  protected:
-  void SetUp() override {
-    if (!GetParam().unavailable.empty()) GTEST_SKIP() << GetParam().unavailable;
-  }
+  void SetUp() override { TIDELOCK_NEEDS(GetParam().unavailable); }
   void run(const std::function<void(const Place&)>& body) const { GetParam().run(body); }
 };
 

@@ -13,6 +13,7 @@
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/lock/fence.h"
 #include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/testing/needs.h"
 #include "tidelock/sql/testing/own_database.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/world/testing.h"
@@ -30,7 +31,7 @@ class FenceConformance : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     const auto& engine = GetParam();
-    if (const auto reason = sql::testing::why_not_here(engine); !reason.empty()) GTEST_SKIP() << reason;
+    TIDELOCK_NEEDS(sql::testing::why_not_here(engine));
     auto url = base::Url::parse(engine + "::memory:");
     if (const auto* const server = sql::testing::server_variable(engine)) {
       url = own_.emplace(runtime_, files_, server).url();

@@ -16,6 +16,7 @@
 #include "tidelock/lock/conformance/arbiters.h"
 #include "tidelock/lock/mutex.h"
 #include "tidelock/lock/testing/faulty_backend.h"
+#include "tidelock/sql/testing/needs.h"
 #include "tidelock/world/testing.h"
 
 namespace tidelock::lock::conformance {
@@ -59,9 +60,7 @@ class LockConformance : public ::testing::TestWithParam<ArbiterCase> {
     for (const auto& [name, close] : open_) close();
     open_.clear();
   }
-  void SetUp() override {
-    if (const auto& why = GetParam().unavailable; !why.empty()) GTEST_SKIP() << why;
-  }
+  void SetUp() override { TIDELOCK_NEEDS(GetParam().unavailable); }
 
   // The body of a test: runs as the main task of a stage.
   void run(const std::function<void()>& body) {

@@ -14,6 +14,7 @@
 #include "tidelock/replica/publisher.h"
 #include "tidelock/replica/reader.h"
 #include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/testing/needs.h"
 #include "tidelock/sql/testing/own_database.h"
 
 namespace tidelock::replica::testing {
@@ -21,9 +22,7 @@ namespace tidelock::replica::testing {
 // The master is DuckDB's unless a test says otherwise.
 class ReplicaTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    if (const auto why = sql::testing::why_not_here("duckdb"); !why.empty()) GTEST_SKIP() << why;
-  }
+  void SetUp() override { TIDELOCK_NEEDS(sql::testing::why_not_here("duckdb")); }
 
   base::Path master() const { return temp_ / "master.db"; }
   base::Path folder_path() const { return temp_ / "replica"; }

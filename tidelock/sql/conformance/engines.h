@@ -18,6 +18,7 @@
 #include "tidelock/base/url.h"
 #include "tidelock/sql/backends/all.h"
 #include "tidelock/sql/database.h"
+#include "tidelock/sql/testing/needs.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/world/testing.h"
 
@@ -206,9 +207,7 @@ std::vector<Crashing> servers_to_crash();
 
 class SqlConformance : public ::testing::TestWithParam<Engine> {
  protected:
-  void SetUp() override {
-    if (!GetParam().unavailable.empty()) GTEST_SKIP() << GetParam().unavailable;
-  }
+  void SetUp() override { TIDELOCK_NEEDS(GetParam().unavailable); }
   const Declared& declared() const { return GetParam().declared; }
   void run(const std::function<void(const Place&)>& body) const { GetParam().run(body); }
 };

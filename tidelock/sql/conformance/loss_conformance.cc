@@ -297,7 +297,7 @@ std::optional<pid_t> process_of(const std::string& file) {
 
 TEST_P(SqlRestarts, AcrossThemNoUnitIsLostAndNoneAppliedTwice) {
   const auto& [engine, process_file] = GetParam();
-  if (!engine.unavailable.empty()) GTEST_SKIP() << engine.unavailable;
+  TIDELOCK_NEEDS(engine.unavailable);
   const testing::Turn turn(std::filesystem::path(process_file).parent_path());
   const auto& faults = *engine.declared.faults;
   engine.run([&](const Place& place) {
