@@ -8,6 +8,7 @@
 #include <iterator>
 #include <utility>
 
+#include "tidelock/base/ascii.h"
 #include "tidelock/base/secret.h"
 #include "tidelock/sql/spy/filter.h"
 
@@ -472,6 +473,18 @@ bool SecretNames::match(std::string_view name) const {
 bool mentions_a_secret(std::span<const Token> significant, const SecretNames& names) {
   const auto secret = secret_names(significant, names);
   return std::ranges::find(secret, true) != secret.end();
+}
+
+bool words_mention_a_secret(std::string_view words, const SecretNames& names) {
+  const auto in_word = [](char c) {
+    return base::ascii::is_letter_or_digit(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80;
+  };
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    const auto begin = at;
+    while (at < words.size() && in_word(words[at])) ++at;
+    if (at > begin && names.match(words.substr(begin, at - begin))) return true;
+  }
+  return false;
 }
 
 std::vector<bool> secret_values(std::span<const Token> significant, const SecretNames& names) {

@@ -36,5 +36,7 @@ class SecretNames {
 std::vector<bool> secret_values(std::span<const Token> significant, const SecretNames& names);
 // Whether one of the names in it is a secret's.
 bool mentions_a_secret(std::span<const Token> significant, const SecretNames& names);
+// The same of what an engine says, whatever marks stand around a name.
+bool words_mention_a_secret(std::string_view words, const SecretNames& names);
 
 }  // namespace tidelock::sql::spy

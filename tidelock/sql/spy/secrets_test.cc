@@ -230,6 +230,23 @@ TEST(SpySecrets, HaveNamesOfTheirOwnToo) {
   EXPECT_THROW_CODE(SecretNames({"("}), Code::invalid_argument);
 }
 
+TEST(SpySecrets, AreNamedByWordsOfAnEngine) {
+  const SecretNames names({"iban"});
+  for (const auto* const words : {
+           "Duplicate entry 'hunter2' for key 'password'",
+           "Duplicate entry 'hunter2' for key 'u.Password'",
+           R"(Duplicate key "password: hunter2" violates unique constraint)",
+           "a unique constraint is violated (u_password_key)",
+           "UNIQUE constraint failed: card.iban",
+           "api_key",
+       }) {
+    EXPECT_TRUE(words_mention_a_secret(words, names)) << words;
+  }
+  for (const auto* const words : {"", "Duplicate entry '1' for key 'PRIMARY'", "ibans", "no such column: pass word"}) {
+    EXPECT_FALSE(words_mention_a_secret(words, names)) << words;
+  }
+}
+
 TEST(SpySecrets, AreFoundInStringsOfEveryEngine) {
   const Lexis maria{.backtick_identifiers = true, .backslash_escapes = true, .double_quoted_strings = true};
   const auto place = std::make_shared<const Place>(Place{"mariadb://x", "mariadb", maria});
@@ -243,7 +260,7 @@ TEST(SpySecrets, InTheTextAreReplacedAndTheRestKeepsItsPlace) {
   const StatementText text(place, "update u set password = 'a?b', n = ? where j ?? 'k' and token = 12 and id = ?",
                            SecretNames(), true);
   EXPECT_EQ(text.sql(), "update u set password = '***', n = ? where j ?? 'k' and token = '***' and id = ?");
-  EXPECT_TRUE(text.has_secrets());
+  EXPECT_TRUE(text.touches_secrets());
   std::string out;
   text.append_effective(out, std::vector<Value>{std::string("it's"), std::int64_t{7}}, {});
   EXPECT_EQ(out, "update u set password = '***', n = 'it''s' where j ? 'k' and token = '***' and id = 7");

@@ -129,6 +129,8 @@ class Spy::Inside {
   void count(Known& known, LogCategory category, base::Duration elapsed) TIDELOCK_REQUIRES(mutex_);
   std::pair<std::shared_ptr<Record>, std::size_t> record_of(const StatementEvent& event,
                                                             std::shared_ptr<const StatementText> text) const;
+  // What it says; the code alone where that may hold a value of a secret column.
+  std::string words_of(const std::exception& error) const;
   void keep(RecordPtr record, std::size_t bytes) TIDELOCK_EXCLUDES(mutex_);
   void watch(const std::stop_token& stop);
 
@@ -230,15 +232,19 @@ std::pair<std::shared_ptr<Record>, std::size_t> Spy::Inside::record_of(
   }
   record->rows = event.rows;
   if (event.error != nullptr) {
-    const bool telling = event.has_secrets || text->has_secrets() ||
-                         (event.category == Category::bulk &&
-                          mentions_a_secret(significant_tokens(event.sql, event.dialect.lexis), names_));
-    record->error = telling ? std::string(tidelock::name(event.error->code())) : event.error->what();
+    record->error = event.has_secrets || text->touches_secrets() ? std::string(tidelock::name(event.error->code()))
+                                                                 : words_of(*event.error);
     bytes += cut_text(record->error, options_.value_limit_bytes);
   }
   if (const auto* work = base::kUnitOfWork.get(event.runtime)) record->work = *work;
   record->statement = std::move(text);
   return {std::move(record), bytes};
+}
+
+std::string Spy::Inside::words_of(const std::exception& error) const {
+  if (!words_mention_a_secret(error.what(), names_)) return error.what();
+  const auto* const known = dynamic_cast<const Error*>(&error);
+  return std::string(tidelock::name(known != nullptr ? known->code() : Code::internal));
 }
 
 void Spy::Inside::keep(RecordPtr record, std::size_t bytes) {
@@ -283,7 +289,7 @@ void Spy::Inside::hook_error(std::uint64_t transaction, const std::exception& er
   record->category = LogCategory::warn;
   record->time = runtime_.wall_now();
   record->transaction = transaction;
-  record->error = std::string("an after-commit hook failed: ") + error.what();
+  record->error = "an after-commit hook failed: " + words_of(error);
   if (const auto* work = base::kUnitOfWork.get(runtime_)) record->work = *work;
   record->statement = std::make_shared<const StatementText>(std::make_shared<const Place>(), "", names_, true);
   const auto bytes = sizeof(Record) + record->error.size();

@@ -7,8 +7,8 @@
 // fencing token that the task works for (base::kUnitOfWork). Files and logs are written by a task of the spy: whatever
 // becomes of them, the statement neither waits nor fails, and what could not be written is counted in dropped().
 //
-// Values of secret columns are masked (see secrets.h), and so are those bound as a base::Secret. When such a statement
-// fails only the code of the error is logged: the engine's words may hold the value.
+// Values of secret columns are masked (see secrets.h), and so are those bound as a base::Secret. Of a failure only the
+// code is logged where the statement or the engine's words name such a column: the words may hold what is stored there.
 #pragma once
 
 #include <cstddef>

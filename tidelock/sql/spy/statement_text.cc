@@ -1,5 +1,6 @@
 #include "tidelock/sql/spy/statement_text.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tidelock::sql::spy {
@@ -14,6 +15,7 @@ StatementText::StatementText(std::shared_ptr<const Place> place, std::string_vie
     : place_(std::move(place)), wanted_(wanted) {
   const auto tokens = significant_tokens(sql, place_->lexis);
   const auto secret = secret_values(tokens, names);
+  touches_secrets_ = mentions_a_secret(tokens, names) || std::ranges::find(secret, true) != secret.end();
   std::size_t copied = 0;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const auto& token = tokens[i];
@@ -26,7 +28,6 @@ StatementText::StatementText(std::shared_ptr<const Place> place, std::string_vie
       sql_.append(sql, copied, token.offset - copied).append(kMaskedLiteral);
       copied = token.offset + token.text.size();
     }
-    has_secrets_ = has_secrets_ || secret[i];
   }
   sql_.append(sql, copied);
 }

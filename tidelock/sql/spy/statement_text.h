@@ -33,7 +33,8 @@ class StatementText {
   const std::string& sql() const { return sql_; }  // As the caller wrote it, with `?`.
   bool wanted() const { return wanted_; }
   bool is_secret(std::size_t parameter) const { return parameter < holes_.size() && holes_[parameter].secret; }
-  bool has_secrets() const { return has_secrets_; }  // In the text or among its parameters.
+  // A value of a secret column stands in it or among its parameters, or the name of one: of what it reads and writes.
+  bool touches_secrets() const { return touches_secrets_; }
 
   // The text with literals in place of `?`, and `?` in place of `??`. A `?` without a value stays.
   void append_effective(std::string& out, std::span<const Value> values, const LiteralForms& forms) const;
@@ -48,7 +49,7 @@ class StatementText {
   std::vector<Hole> holes_;             // Where each `?` is.
   std::vector<std::size_t> operators_;  // Where each `??` is.
   bool wanted_;
-  bool has_secrets_ = false;
+  bool touches_secrets_;
 };
 
 }  // namespace tidelock::sql::spy
