@@ -72,7 +72,8 @@ void Link::Observation::end(std::int64_t rows, const Error* error) noexcept {
 
 StatementEvent Link::Observation::event(std::int64_t rows, const Error* error, base::Instant now) const {
   const auto& pool = link_.pool_;
-  return {.category = category_,
+  return {.execution = this,
+          .category = category_,
           .database = pool.name(),
           .dialect = pool.dialect(),
           .connection = link_.id_,

@@ -19,6 +19,7 @@ enum class Category : std::uint8_t { statement, script, bulk, begin, commit, rol
 
 // Borrowed for the call.
 struct StatementEvent {
+  const void* execution;  // The same in on_start() and on_statement(); no other that runs has it, of any Database.
   Category category;
   std::string_view database;  // Its name(): the URL, without secrets.
   const Dialect& dialect;

@@ -1,18 +1,18 @@
 #include "tidelock/sql/spy/running.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tidelock::sql::spy {
 
-void RunningStatements::started(RecordPtr record, base::Instant at) {
+void RunningStatements::started(const void* execution, RecordPtr record, base::Instant at) {
   const base::LocalGuard guard(mutex_);
-  const auto key = std::pair(&record->statement->place(), record->connection);
-  entries_.insert_or_assign(key, Entry{std::move(record), at});
+  entries_.insert_or_assign(execution, Entry{std::move(record), at});
 }
 
-void RunningStatements::ended(const Place& place, std::uint64_t connection) {
+void RunningStatements::ended(const void* execution) {
   const base::LocalGuard guard(mutex_);
-  entries_.erase({&place, connection});
+  entries_.erase(execution);
 }
 
 std::vector<RunningStatements::Due> RunningStatements::due(base::Instant now) {

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <map>
-#include <utility>
 #include <vector>
 
 #include "tidelock/base/local_mutex.h"
@@ -16,8 +15,9 @@ class RunningStatements {
  public:
   explicit RunningStatements(base::Duration interval) : interval_(interval) {}
 
-  void started(RecordPtr record, base::Instant at) TIDELOCK_EXCLUDES(mutex_);
-  void ended(const Place& place, std::uint64_t connection) TIDELOCK_EXCLUDES(mutex_);
+  // `execution`: StatementEvent::execution.
+  void started(const void* execution, RecordPtr record, base::Instant at) TIDELOCK_EXCLUDES(mutex_);
+  void ended(const void* execution) TIDELOCK_EXCLUDES(mutex_);
 
   struct Due {
     RecordPtr record;
@@ -36,8 +36,7 @@ class RunningStatements {
   };
   const base::Duration interval_;
   base::LocalMutex mutex_;
-  // A connection runs one at a time.
-  std::map<std::pair<const Place*, std::uint64_t>, Entry> entries_ TIDELOCK_GUARDED_BY(mutex_);
+  std::map<const void*, Entry> entries_ TIDELOCK_GUARDED_BY(mutex_);  // By execution.
 };
 
 }  // namespace tidelock::sql::spy

@@ -266,17 +266,16 @@ void Spy::Inside::start(const StatementEvent& event) {
   if (text == nullptr) return;
   auto record = record_of(event, std::move(text)).first;
   record->category = LogCategory::outage;
-  running_->started(std::move(record), event.started);
+  running_->started(event.execution, std::move(record), event.started);
 }
 
 void Spy::Inside::end(const StatementEvent& event) {
   const auto category = category_of(event);
   const bool wanted = filter_.wants(category) && filter_.is_slow_enough(category, event.elapsed);
-  if (!wanted && !running_) return;
-  auto text = text_of(event, wanted ? std::optional(category) : std::nullopt);
-  if (text == nullptr) return;
-  if (running_) running_->ended(text->place(), event.connection);
+  if (running_) running_->ended(event.execution);
   if (!wanted) return;
+  auto text = text_of(event, category);
+  if (text == nullptr) return;
   auto [record, bytes] = record_of(event, std::move(text));
   record->category = category;
   record->elapsed = event.elapsed;

@@ -42,6 +42,14 @@ std::vector<nlohmann::json> lines(base::Files& files, const base::Path& path = "
   return all;
 }
 
+// What is told about sinks.
+struct Told {
+  std::vector<std::string> texts;
+  Say say() {
+    return [this](base::LogLevel, const std::string& text) { texts.push_back(text); };
+  }
+};
+
 Options to_file() { return {.file = FileOptions{.path = "/spy.log"}}; }
 
 WORLD_TEST(Spy, WritesDownWhatEachStatementWasAndWhomItWorkedFor) {
@@ -239,8 +247,10 @@ WORLD_TEST(Spy, CountsWhatTheLogLost) {
 }
 
 // Reports of statements that do not end need statements that do not end.
-StatementEvent event_of(const Dialect& dialect, base::Runtime& runtime, std::uint64_t connection) {
-  return {.category = Category::statement,
+StatementEvent event_of(const Dialect& dialect, base::Runtime& runtime, std::uint64_t connection,
+                        const void* execution) {
+  return {.execution = execution,
+          .category = Category::statement,
           .database = "fake:",
           .dialect = dialect,
           .connection = connection,
@@ -259,10 +269,11 @@ WORLD_TEST(Spy, ReportsAStatementThatIsStillRunningEachInterval) {
   const Dialect dialect;
   Spy spy(runtime, files, {.still_running = 2s, .recent = 100});
   runtime.sleep_for(1500ms);
-  auto slow = event_of(dialect, runtime, 1);
+  int one = 0, other = 0;
+  auto slow = event_of(dialect, runtime, 1, &one);
   spy.on_start(slow);
   runtime.sleep_for(300ms);
-  auto fast = event_of(dialect, runtime, 2);
+  auto fast = event_of(dialect, runtime, 2, &other);
   spy.on_start(fast);
   runtime.sleep_for(200ms);
   spy.on_statement(fast);
@@ -279,13 +290,33 @@ WORLD_TEST(Spy, ReportsAStatementThatIsStillRunningEachInterval) {
   EXPECT_EQ(spy.recent().back()->category, LogCategory::statement);
 }
 
-// What is told about sinks.
-struct Told {
-  std::vector<std::string> texts;
-  Say say() {
-    return [this](base::LogLevel, const std::string& text) { texts.push_back(text); };
-  }
-};
+// Each database counts its connections from 1.
+WORLD_TEST(Spy, ReportsStatementsOfTwoDatabasesOfOneUrlThatAreStillRunning) {
+  const std::vector<std::unique_ptr<Database>> both = [&] {
+    std::vector<std::unique_ptr<Database>> two;
+    for (int i = 0; i < 2; ++i) two.push_back(open(runtime, files, base::Url::parse("sqlite:/shop.db")));
+    return two;
+  }();
+  const auto spy = std::make_shared<Spy>(runtime, files, Options{.still_running = 2s, .recent = 100});
+  for (const auto& db : both) db->observe(spy);
+  auto on_one = both[0]->connect(), on_other = both[1]->connect();
+  auto one = on_one.query("select 1 union all select 2");
+  auto other = on_other.query("select 3 union all select 4");
+  EXPECT_TRUE(one.next() && other.next());
+  const auto outages = [&] {
+    std::vector<std::string> texts;
+    for (const auto& record : spy->recent()) {
+      if (record->category == LogCategory::outage) texts.push_back(record->statement->sql());
+    }
+    return texts;
+  };
+  runtime.sleep_for(3s);
+  EXPECT_THAT(outages(), ::testing::UnorderedElementsAre("select 1 union all select 2", "select 3 union all select 4"));
+  other.finish();
+  runtime.sleep_for(2s);
+  EXPECT_EQ(outages().size(), 3U);
+  EXPECT_EQ(outages().back(), "select 1 union all select 2");
+}
 
 WORLD_TEST(Spy, GoesOnWithoutAFullDiskAndSaysWhatIsMissing) {
   world.machine().disk().options().capacity_bytes = 4 << 20;
