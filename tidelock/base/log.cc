@@ -21,16 +21,19 @@ std::string_view name(LogLevel level) {
   std::terminate();
 }
 
-void Log::write(LogLevel level, std::string_view message, std::span<const LogField> fields) noexcept {
-  if (!enabled(level)) return;
+bool Log::write(LogLevel level, std::string_view message, std::span<const LogField> fields) noexcept {
+  if (!enabled(level)) return true;
   const LogRecord record{runtime_.wall_now(), level, message, fields};
+  bool taken = true;
   for (const auto& sink : sinks_) {
     try {
       sink->write(record);
     } catch (...) {
       ++lost_;
+      taken = false;
     }
   }
+  return taken;
 }
 
 std::string format_wall_time(WallTime time) {

@@ -83,7 +83,8 @@ class Log {
   // Whether an entry of this level goes anywhere; ask before preparing costly fields.
   bool enabled(LogLevel level) const { return level >= threshold_ && !sinks_.empty(); }
 
-  void write(LogLevel level, std::string_view message, std::span<const LogField> fields) noexcept;
+  // False when a sink failed to take it; the others have it.
+  bool write(LogLevel level, std::string_view message, std::span<const LogField> fields) noexcept;
 
   using Fields = std::initializer_list<LogField>;
   void debug(std::string_view message, Fields fields = {}) noexcept { write(LogLevel::debug, message, fields); }

@@ -82,7 +82,7 @@ class Database {
   std::vector<PreparedTransaction> prepared_transactions();
 
   // From the next statement on; null: nobody. The old one may be called until its statements are over, and is kept for
-  // as long as this Database lives.
+  // as long as this Database lives. See Observer::on_removed().
   void observe(std::shared_ptr<Observer> observer);
 
   // Keeps the pool's metrics there from now on: tidelock_sql_pool_connections{state}, _wait_seconds, _timeouts_total,

@@ -43,6 +43,11 @@ class Observer {
   virtual void on_start(const StatementEvent& event) noexcept;
   // Called in the task that ran the statement, after it. Must be quick and thread-safe.
   virtual void on_statement(const StatementEvent& event) noexcept = 0;
+  // A Database will call it from now on; on_removed() follows, in the end.
+  virtual void on_observed() noexcept;
+  // Database::observe() put another one, or nobody, in its place, or that Database ends: it is called no more but by
+  // statements that run already, when they are over. May take a moment.
+  virtual void on_removed() noexcept;
   // An after-commit hook of this transaction threw. The commit stands.
   virtual void on_hook_error(std::uint64_t transaction, const std::exception& error) noexcept;
 };

@@ -69,7 +69,7 @@ Pool::Pool(base::Runtime& runtime, std::unique_ptr<Driver> driver, DatabaseOptio
   for (auto slot = slots_.rbegin(); slot != slots_.rend(); ++slot) idle_.push_back(slot->get());
 }
 
-Pool::~Pool() = default;
+Pool::~Pool() { observe(nullptr); }
 
 Link& Pool::lend(Slot& slot, std::uint64_t task, base::Instant now) {
   slot.task = task;
@@ -496,9 +496,14 @@ Database::PoolState Pool::state() const {
 }
 
 void Pool::observe(std::shared_ptr<Observer> observer) {
-  const base::LocalGuard guard(mutex_);
-  observer_.store(observer.get(), std::memory_order_release);
-  if (observer != nullptr) observers_.push_back(std::move(observer));
+  if (observer != nullptr) observer->on_observed();
+  Observer* before = nullptr;
+  {
+    const base::LocalGuard guard(mutex_);
+    before = observer_.exchange(observer.get(), std::memory_order_acq_rel);
+    if (observer != nullptr) observers_.push_back(std::move(observer));
+  }
+  if (before != nullptr) before->on_removed();
 }
 
 }  // namespace tidelock::sql

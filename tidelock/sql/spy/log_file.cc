@@ -21,8 +21,8 @@ void LogFile::open() {
   auto file = files_.open(options_.path, base::OpenMode::create);
   if (!file->try_lock(base::LockKind::exclusive)) {
     throw Error(Code::unavailable, options_.path.string() +
-                                       " is written by another process: give each process a file of its own, as with "
-                                       "{pid} in the name");
+                                       " is written by another process, or by another spy that observes a database: "
+                                       "give each a file of its own, as with {pid} in the name");
   }
   if (!options_.append && !opened_before_) file->truncate(0);
   const auto info = files_.info(options_.path);
@@ -75,6 +75,14 @@ void LogFile::write(std::string_view lines) {
     throw;
   }
   size_ += lines.size();
+}
+
+void LogFile::close() noexcept {
+  try {
+    if (torn_) cut();
+  } catch (...) {  // Then open() puts an end to that line.
+  }
+  file_.reset();
 }
 
 // Takes off what was written of lines that did not fit.

@@ -18,15 +18,17 @@ struct FileOptions {
   std::size_t files = 8;                              // That stay, the current one included; at least 1.
 };
 
-// Used by one task at a time. Another process that writes the same file is kept out by a lock.
+// Used by one task at a time. Who else writes the same file is kept out by a lock, from the first write() to close().
 class LogFile {
  public:
   LogFile(base::Files& files, FileOptions options) : files_(files), options_(std::move(options)) {}
 
   // Whole lines. When it throws none of them is there: what was written of them is written over. A file that was moved
   // or removed meanwhile is made anew, one that was cut is gone on with at its new end.
-  // Errors: those of Files; unavailable when another process writes it.
+  // Errors: those of Files; unavailable while another process, or another LogFile, has it open.
   void write(std::string_view lines);
+  // Lets others have it. The next write() opens it again.
+  void close() noexcept;
 
  private:
   void open();

@@ -74,6 +74,17 @@ WORLD_TEST(SpyLogFile, IsWrittenByOneAtATime) {
   EXPECT_EQ(files.read("/spy.log"), "a\n");
 }
 
+WORLD_TEST(SpyLogFile, IsWrittenByAnotherWhenItIsClosed) {
+  LogFile first(files, {.path = "/spy.log", .append = false});
+  first.write("a\n");
+  first.close();
+  LogFile second(files, {.path = "/spy.log"});
+  second.write("b\n");
+  second.close();
+  first.write("c\n");
+  EXPECT_EQ(files.read("/spy.log"), "a\nb\nc\n");
+}
+
 WORLD_TEST(SpyLogFile, HoldsWholeLinesAlsoWhenTheDiskIsFull) {
   auto& disk = world.machine().disk().options();
   const auto capacity = disk.capacity_bytes;

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <exception>
 #include <string_view>
 #include <vector>
 
@@ -10,16 +11,18 @@
 
 namespace tidelock::sql::spy {
 
-void FileSink::write(std::span<const RecordPtr> records) {
+Untaken FileSink::write(std::span<const RecordPtr> records) {
   lines_.clear();
   for (const auto& record : records) formatter_.append(lines_, *record);
   file_.write(lines_);
+  return {};
 }
 
-void LineSink::write(std::span<const RecordPtr> records) {
+Untaken LineSink::write(std::span<const RecordPtr> records) {
   lines_.clear();
   for (const auto& record : records) formatter_.append(lines_, *record);
   writer_(lines_);
+  return {};
 }
 
 base::LineWriter stdout_writer() {
@@ -30,34 +33,39 @@ base::LineWriter stdout_writer() {
   };
 }
 
-void LogSink::write(std::span<const RecordPtr> records) {
-  const auto lost = log_ != nullptr ? log_->lost() : 0;
-  for (const auto& record : records) {
-    effective_.clear();
-    record->statement->append_effective(effective_, record->values, {});
-    std::vector<base::LogField> fields{{"category", spy::name(record->category)},
-                                       {"database", record->statement->place().url},
-                                       {"connection", record->connection},
-                                       {"took", record->elapsed},
-                                       {"rows", record->rows}};
-    if (record->transaction != 0) fields.push_back({"transaction", record->transaction});
-    if (!effective_.empty()) fields.push_back({"sql", effective_});
-    if (!record->error.empty()) fields.push_back({"error", record->error});
-    if (!record->work.job.empty()) fields.push_back({"job", record->work.job});
-    if (!record->work.run.empty()) fields.push_back({"run", record->work.run});
-    if (!record->work.step.empty()) fields.push_back({"step", record->work.step});
-    if (record->work.token) fields.push_back({"fencing_token", *record->work.token});
-    const bool bad = record->category == LogCategory::error || record->category == LogCategory::outage ||
-                     record->category == LogCategory::warn;
-    const auto level = bad ? base::LogLevel::warning : base::LogLevel::info;
-    if (log_ != nullptr) {
-      log_->write(level, "sql", fields);
-    } else {
-      end_->write({record->time, level, "sql", fields});
+Untaken LogSink::write(std::span<const RecordPtr> records) {
+  Untaken untaken;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    try {
+      write(*records[i]);
+    } catch (const std::exception& error) {
+      if (untaken.records.empty()) untaken.why = error.what();
+      untaken.records.push_back(i);
     }
   }
-  // Only now: the log's other places have them all.
-  if (log_ != nullptr && log_->lost() != lost) throw Error(Code::unavailable, "the log could not be written");
+  return untaken;
+}
+
+void LogSink::write(const Record& record) {
+  effective_.clear();
+  record.statement->append_effective(effective_, record.values, {});
+  std::vector<base::LogField> fields{{"category", spy::name(record.category)},
+                                     {"database", record.statement->place().url},
+                                     {"connection", record.connection},
+                                     {"took", record.elapsed},
+                                     {"rows", record.rows}};
+  if (record.transaction != 0) fields.push_back({"transaction", record.transaction});
+  if (!effective_.empty()) fields.push_back({"sql", effective_});
+  if (!record.error.empty()) fields.push_back({"error", record.error});
+  if (!record.work.job.empty()) fields.push_back({"job", record.work.job});
+  if (!record.work.run.empty()) fields.push_back({"run", record.work.run});
+  if (!record.work.step.empty()) fields.push_back({"step", record.work.step});
+  if (record.work.token) fields.push_back({"fencing_token", *record.work.token});
+  const bool bad = record.category == LogCategory::error || record.category == LogCategory::outage ||
+                   record.category == LogCategory::warn;
+  const auto level = bad ? base::LogLevel::warning : base::LogLevel::info;
+  if (end_ != nullptr) return end_->write({record.time, level, "sql", fields});
+  if (!log_->write(level, "sql", fields)) throw Error(Code::unavailable, "the log could not be written");
 }
 
 }  // namespace tidelock::sql::spy

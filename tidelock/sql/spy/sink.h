@@ -1,10 +1,12 @@
 // Where records are written to, away from the tasks that ran the statements.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tidelock/base/log.h"
 #include "tidelock/base/log_sinks.h"
@@ -16,20 +18,30 @@ namespace tidelock::sql::spy {
 
 using RecordPtr = std::shared_ptr<const Record>;
 
-// Called by one task, a few records at a time. May throw, then none of them counts as written; may take its time.
+// What a sink did not take of the records it was given.
+struct Untaken {
+  std::vector<std::size_t> records{};  // Which of them, ascending.
+  std::string why{};                   // Of the first.
+};
+
+// Called by one task, a few records at a time.
 class Sink {
  public:
   virtual ~Sink() = default;
-  virtual void write(std::span<const RecordPtr> records) = 0;
+  // May throw, then it took none of them; may take its time.
+  virtual Untaken write(std::span<const RecordPtr> records) = 0;
   virtual std::string name() const = 0;  // For messages.
+  // Nobody is observed any more: it lets go of what others may want, such as a locked file. write() may follow.
+  virtual void rest() noexcept {}
 };
 
 class FileSink final : public Sink {
  public:
   FileSink(base::Files& files, const FileOptions& file, FormatOptions format)
       : name_(file.path.string()), file_(files, file), formatter_(std::move(format)) {}
-  void write(std::span<const RecordPtr> records) override;
+  Untaken write(std::span<const RecordPtr> records) override;
   std::string name() const override { return name_; }
+  void rest() noexcept override { file_.close(); }
 
  private:
   std::string name_;
@@ -43,7 +55,7 @@ class LineSink final : public Sink {
  public:
   LineSink(std::string name, base::LineWriter writer, FormatOptions format)
       : name_(std::move(name)), writer_(std::move(writer)), formatter_(std::move(format)) {}
-  void write(std::span<const RecordPtr> records) override;
+  Untaken write(std::span<const RecordPtr> records) override;
   std::string name() const override { return name_; }
 
  private:
@@ -55,16 +67,18 @@ class LineSink final : public Sink {
 base::LineWriter stdout_writer();
 
 // The structured log: message "sql", what it is about in fields. Errors are warnings there, an outage too; the rest is
-// level info. Throws when an entry is lost in one of the places where the log goes.
+// level info. An entry that one of the places where the log goes did not take counts as not taken.
 class LogSink final : public Sink {
  public:
   explicit LogSink(base::Log& log) : log_(&log) {}
   // Straight into where a log goes; then an entry's time is that of its statement's end.
   explicit LogSink(std::shared_ptr<base::LogSink> end) : end_(std::move(end)) {}
-  void write(std::span<const RecordPtr> records) override;
+  Untaken write(std::span<const RecordPtr> records) override;
   std::string name() const override { return "the log"; }
 
  private:
+  void write(const Record& record);
+
   base::Log* log_ = nullptr;            // Either this
   std::shared_ptr<base::LogSink> end_;  // or that.
   std::string effective_;

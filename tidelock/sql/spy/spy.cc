@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <string_view>
@@ -18,6 +19,7 @@ namespace {
 
 constexpr std::size_t kTextsKept = 4096;        // Of each database. Then all are looked at anew.
 constexpr std::size_t kKeptTextBytes = 65'536;  // A longer one is looked at each time.
+constexpr base::Duration kRestIn = std::chrono::seconds(1);
 
 struct TextHash {
   using is_transparent = void;
@@ -77,8 +79,9 @@ std::size_t cut(Value& value, std::size_t limit) {
 class Shared final : public Sink {
  public:
   explicit Shared(std::shared_ptr<Sink> sink) : sink_(std::move(sink)) {}
-  void write(std::span<const RecordPtr> records) override { sink_->write(records); }
+  Untaken write(std::span<const RecordPtr> records) override { return sink_->write(records); }
   std::string name() const override { return sink_->name(); }
+  void rest() noexcept override { sink_->rest(); }
 
  private:
   std::shared_ptr<Sink> sink_;
@@ -115,6 +118,8 @@ class Spy::Inside {
   void start(const StatementEvent& event);
   void end(const StatementEvent& event);
   void hook_error(std::uint64_t transaction, const std::exception& error);
+  void observed() TIDELOCK_EXCLUDES(mutex_);
+  void removed() TIDELOCK_EXCLUDES(mutex_);
   std::vector<RecordPtr> recent() TIDELOCK_EXCLUDES(mutex_);
   Writer& writer() { return writer_; }
 
@@ -141,6 +146,7 @@ class Spy::Inside {
   base::LocalMutex mutex_;
   std::deque<Known> known_ TIDELOCK_GUARDED_BY(mutex_);
   std::deque<RecordPtr> recent_ TIDELOCK_GUARDED_BY(mutex_);
+  std::size_t databases_ TIDELOCK_GUARDED_BY(mutex_) = 0;  // That are observed.
   Writer writer_;
   std::optional<RunningStatements> running_;
   base::Task watch_;  // Ends first.
@@ -295,6 +301,20 @@ void Spy::Inside::hook_error(std::uint64_t transaction, const std::exception& er
   keep(std::move(record), bytes);
 }
 
+void Spy::Inside::observed() {
+  const base::LocalGuard guard(mutex_);
+  if (++databases_ == 1) writer_.end_rest();
+}
+
+void Spy::Inside::removed() {
+  {
+    const base::LocalGuard guard(mutex_);
+    if (--databases_ > 0) return;
+    writer_.begin_rest();
+  }
+  writer_.flush(runtime_.in(kRestIn));
+}
+
 void Spy::Inside::watch(const std::stop_token& stop) {
   runtime_.context().reset();  // It serves every statement, not what happened to start it.
   while (runtime_.sleep_until(running_->next(runtime_.now()), stop)) {
@@ -319,6 +339,14 @@ Spy::~Spy() = default;
 std::vector<RecordPtr> Spy::recent() const { return inside_->recent(); }
 bool Spy::flush(base::Deadline deadline) { return inside_->writer().flush(deadline); }
 std::uint64_t Spy::dropped() const { return inside_->writer().dropped(); }
+
+void Spy::on_observed() noexcept { inside_->observed(); }
+void Spy::on_removed() noexcept {
+  try {
+    inside_->removed();
+  } catch (...) {  // It was a wait that ended early: nothing depends on it.
+  }
+}
 
 // What goes wrong in here, such as no memory, is no trouble of the statement's.
 void Spy::on_start(const StatementEvent& event) noexcept {

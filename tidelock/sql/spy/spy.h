@@ -62,6 +62,9 @@ class Spy final : public Observer {
   bool flush(base::Deadline deadline);
   std::uint64_t dropped() const;
 
+  void on_observed() noexcept override;
+  // When no database is observed any more: waits, up to a second, until what was seen is written and the file closed.
+  void on_removed() noexcept override;
   void on_start(const StatementEvent& event) noexcept override;
   void on_statement(const StatementEvent& event) noexcept override;
   void on_hook_error(std::uint64_t transaction, const std::exception& error) noexcept override;

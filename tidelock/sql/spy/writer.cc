@@ -4,12 +4,17 @@
 
 #include <algorithm>
 #include <exception>
+#include <numeric>
 #include <utility>
 
 namespace tidelock::sql::spy {
 namespace {
 
-constexpr std::size_t kSlice = 256;  // Records that are written, or lost, together.
+constexpr std::size_t kSlice = 256;  // Records that are given to a sink together.
+
+std::string counted(std::uint64_t entries) {
+  return entries == 1 ? "1 entry is" : fmt::format("{} entries are", entries);
+}
 
 }  // namespace
 
@@ -73,22 +78,39 @@ bool Writer::flush(base::Deadline deadline) {
   }
 }
 
-std::size_t Writer::take(std::vector<RecordPtr>& batch) {
+void Writer::begin_rest() {
+  if (targets_.empty()) return;
+  {
+    const base::LocalGuard guard(mutex_);
+    resting_ = true;
+    ++added_;  // Something to do.
+  }
+  work_->notify_all();
+}
+
+void Writer::end_rest() {
+  const base::LocalGuard guard(mutex_);
+  resting_ = false;
+}
+
+Writer::Taken Writer::take(std::vector<RecordPtr>& batch) {
   const base::LocalGuard guard(mutex_);
   std::swap(queue_, batch);
   queued_bytes_ = 0;
-  return batch.size();
+  return {added_, std::exchange(overflow_, 0), resting_};
 }
 
 void Writer::run(const std::stop_token& stop) {
   runtime_.context().reset();  // It serves every statement, not what happened to start it.
   std::vector<RecordPtr> batch;
   batch.reserve(options_.records);
+  std::uint64_t written = 0;
   for (;;) {
     const auto seen = work_->count();
     const auto hurry = hurry_->count();
-    const auto count = take(batch);
-    if (count == 0) {
+    const auto taken = take(batch);
+    if (taken.added == written && taken.overflow == 0) {
+      note_overflow(0);
       if (stop.stop_requested()) return;
       work_->wait(seen, base::Deadline::never(), stop);
       // Those that follow soon are written together.
@@ -96,11 +118,15 @@ void Writer::run(const std::stop_token& stop) {
       continue;
     }
     write(batch);
-    report_overflow();
     batch.clear();
+    note_overflow(taken.overflow);
+    if (taken.rest) {
+      for (auto& target : targets_) target.sink->rest();
+    }
+    written = taken.added;
     {
       const base::LocalGuard guard(mutex_);
-      written_ += count;
+      written_ = written;
     }
     done_->notify_all();
   }
@@ -109,50 +135,67 @@ void Writer::run(const std::stop_token& stop) {
 void Writer::write(std::span<const RecordPtr> batch) {
   for (std::size_t at = 0; at < batch.size(); at += kSlice) {
     const auto slice = batch.subspan(at, std::min(kSlice, batch.size() - at));
-    for (auto& target : targets_) write(target, slice, slice.size());
+    for (auto& target : targets_) write(target, slice);
   }
 }
 
-void Writer::write(Target& target, std::span<const RecordPtr> slice, std::size_t entries) {
+void Writer::write(Target& target, std::span<const RecordPtr> slice) {
+  // Together, so that each gap is told once.
+  std::vector<RecordPtr> all;
+  std::vector<Gap*> gaps;
+  for (auto* const gap : {&target.not_taken, &target.overflow}) {
+    if (gap->entries == 0) continue;
+    all.push_back(warning(fmt::format("{} missing here: {}", counted(gap->entries), gap->why)));
+    gaps.push_back(gap);
+  }
+  if (!gaps.empty()) all.insert(all.end(), slice.begin(), slice.end());
+  const auto given = gaps.empty() ? slice : std::span<const RecordPtr>(all);
+
+  Untaken untaken;
   try {
-    if (target.missing == 0) {
-      target.sink->write(slice);
-    } else {  // Together, so that the gap is told once.
-      std::vector<RecordPtr> all{warning(fmt::format("{} entries are missing here: {}", target.missing, target.why))};
-      all.insert(all.end(), slice.begin(), slice.end());
-      target.sink->write(all);
-    }
+    untaken = target.sink->write(given);
   } catch (const std::exception& error) {
-    count_dropped(entries);
-    if (target.missing == 0 && entries > 0) {
-      target.why = error.what();
+    untaken.why = error.what();
+    untaken.records.resize(given.size());
+    std::iota(untaken.records.begin(), untaken.records.end(), std::size_t{0});
+  }
+  for (std::size_t i = 0; i < gaps.size(); ++i) {
+    if (!std::ranges::binary_search(untaken.records, i)) gaps[i]->entries = 0;
+  }
+  const auto lost = static_cast<std::size_t>(
+      std::ranges::count_if(untaken.records, [&](std::size_t record) { return record >= gaps.size(); }));
+  if (lost > 0) {
+    count_dropped(lost);
+    if (target.not_taken.entries == 0) target.not_taken.why = untaken.why;
+    target.not_taken.entries += lost;
+    if (target.missing == 0) {
       say(base::LogLevel::warning,
-          fmt::format("{} cannot be written, statements go on without it: {}", target.sink->name(), target.why));
+          fmt::format("{} cannot be written, statements go on without it: {}", target.sink->name(), untaken.why));
     }
-    target.missing += entries;
+    target.missing += lost;
+  } else if (untaken.records.empty() && target.missing > 0) {
+    say(base::LogLevel::info,
+        fmt::format("{} is written again; {} missing", target.sink->name(), counted(std::exchange(target.missing, 0))));
+  }
+}
+
+// `entries`: behind the batch that was just written. Of a batch without any, and of an empty queue, it is over.
+void Writer::note_overflow(std::uint64_t entries) {
+  if (entries == 0) {
+    if (const auto missing = std::exchange(overflowing_, 0); missing > 0) {
+      say(base::LogLevel::info, fmt::format("statements are written as they come again; {} missing", counted(missing)));
+    }
     return;
   }
-  if (const auto missing = std::exchange(target.missing, 0); missing > 0) {
-    say(base::LogLevel::info, fmt::format("{} is written again; {} entries are missing", target.sink->name(), missing));
-  }
-}
-
-void Writer::report_overflow() {
-  std::uint64_t overflow = 0;
-  {
-    const base::LocalGuard guard(mutex_);
-    overflow = overflow_;
-  }
-  if (overflow == overflow_said_) return;
-  const RecordPtr gap = warning(fmt::format("{} entries are missing here: they came faster than they could be written",
-                                            overflow - overflow_said_));
-  if (overflow_said_ == 0) {
+  if (std::exchange(overflowing_, overflowing_ + entries) == 0) {
     say(base::LogLevel::warning,
         fmt::format("statements come faster than they can be written: what finds {} entries waiting is dropped",
                     options_.records));
   }
-  overflow_said_ = overflow;
-  for (auto& target : targets_) write(target, {&gap, 1}, 0);
+  for (auto& target : targets_) {
+    target.overflow = {target.overflow.entries + entries, "they came faster than they could be written"};
+    write(target, {});
+  }
 }
 
 RecordPtr Writer::warning(std::string text) {

@@ -24,7 +24,8 @@ struct QueueOptions {
   base::Duration every = std::chrono::milliseconds(100);  // How long a record may wait for company.
 };
 
-// Told about troubles with sinks: once when one begins, once when it is over. Called by the writing task.
+// Told about troubles: once when a sink cannot be written or the queue is full, once when that is over. Called by the
+// writing task.
 using Say = std::function<void(base::LogLevel level, const std::string& text)>;
 
 // Thread-safe. Borrows the runtime and what the sinks borrow.
@@ -43,19 +44,33 @@ class Writer {
   // Records that did not get into a sink, counted for each sink.
   std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
+  // Until end_rest() the sinks rest whenever all that was added is written; flush() waits for that, too.
+  void begin_rest() TIDELOCK_EXCLUDES(mutex_);
+  void end_rest() TIDELOCK_EXCLUDES(mutex_);
+
  private:
+  // Entries that a sink has not got, and does not know of yet.
+  struct Gap {
+    std::uint64_t entries = 0;
+    std::string why{};
+  };
   struct Target {
     std::unique_ptr<Sink> sink;
-    std::uint64_t missing = 0;  // Records it did not take since it last took one.
-    std::string why{};
+    Gap not_taken{};
+    Gap overflow{};
+    std::uint64_t missing = 0;  // Entries it did not take since it last took all that it was given.
+  };
+  struct Taken {
+    std::uint64_t added;     // Up to here all is taken.
+    std::uint64_t overflow;  // Entries that found the queue full behind these.
+    bool rest;
   };
 
   void run(const std::stop_token& stop);
-  std::size_t take(std::vector<RecordPtr>& batch) TIDELOCK_EXCLUDES(mutex_);
+  Taken take(std::vector<RecordPtr>& batch) TIDELOCK_EXCLUDES(mutex_);
   void write(std::span<const RecordPtr> batch);
-  // `entries`: how many of them count when they are lost.
-  void write(Target& target, std::span<const RecordPtr> slice, std::size_t entries);
-  void report_overflow();
+  void write(Target& target, std::span<const RecordPtr> slice);
+  void note_overflow(std::uint64_t entries);
   RecordPtr warning(std::string text);
   void say(base::LogLevel level, const std::string& text) const;
 
@@ -63,8 +78,8 @@ class Writer {
   const QueueOptions options_;
   const Say say_;
   std::optional<base::Gauge> shown_;
-  std::vector<Target> targets_;  // Of the writing task; whether there are any, of all.
-  std::uint64_t overflow_said_ = 0;
+  std::vector<Target> targets_;    // Of the writing task; whether there are any, of all.
+  std::uint64_t overflowing_ = 0;  // Entries that found the queue full, one batch after the other.
   std::shared_ptr<const StatementText> no_statement_;
   std::atomic<std::uint64_t> dropped_ = 0;
 
@@ -76,7 +91,8 @@ class Writer {
   std::size_t queued_bytes_ TIDELOCK_GUARDED_BY(mutex_) = 0;
   std::uint64_t added_ TIDELOCK_GUARDED_BY(mutex_) = 0;
   std::uint64_t written_ TIDELOCK_GUARDED_BY(mutex_) = 0;
-  std::uint64_t overflow_ TIDELOCK_GUARDED_BY(mutex_) = 0;
+  std::uint64_t overflow_ TIDELOCK_GUARDED_BY(mutex_) = 0;  // Since the queue was last taken.
+  bool resting_ TIDELOCK_GUARDED_BY(mutex_) = false;
   base::Task task_;  // Ends first.
 };
 
