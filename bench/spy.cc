@@ -1,14 +1,21 @@
 // What the spy costs a statement: a point select on SQLite with it and without it, in turns, as the median of the
 // differences. `task` is the processor time of the task that runs the statements; `all` has that of the spy's own task
-// too. off: a database whose spy was taken away again, against one that never had one.
+// too.
+//
+// hook: what a statement pays where there never was a spy: statements with many more hooks each, against the same ones
+// with only their own; for one hook. off: a database whose spy was taken away again, against one that never had one.
 #include "tidelock/sql/spy/spy.h"
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/measure.h"
@@ -16,6 +23,30 @@
 #include "tidelock/base/real_runtime.h"
 #include "tidelock/base/unit_of_work.h"
 #include "tidelock/sql/backends/all.h"
+#include "tidelock/sql/connection.h"
+#include "tidelock/sql/link.h"
+
+namespace tidelock::sql {
+
+// Runs the hook of a connection's statements, as a statement does before and after it.
+class HookMeter {
+ public:
+  explicit HookMeter(Connection& connection) : link_(Face::link_of(connection)) {}
+  void run(std::string_view sql, const Values& values, int times) {
+    for (int i = 0; i < times; ++i) {
+      link_.observe_cursor(Category::statement, sql, values);
+      link_.end_observation(nullptr);
+    }
+  }
+
+ private:
+  struct Face : Executor {
+    static Link& link_of(const Executor& executor) { return (executor.*&Face::link)(); }
+  };
+  Link& link_;
+};
+
+}  // namespace tidelock::sql
 
 namespace tidelock::sql::spy {
 namespace {
@@ -35,10 +66,15 @@ class Shop {
     bulk.finish();
   }
 
-  void select(std::int64_t& sum) {
+  // hooks: beside that of the statement, before each of them.
+  void select(std::int64_t& sum, int hooks = 0) {
+    constexpr auto kText = "select amount from t where id = ? and name >= ?";
     auto connection = database->connect();
-    auto statement = connection.prepare("select amount from t where id = ? and name >= ?");
+    auto statement = connection.prepare(kText);
+    HookMeter meter(connection);
+    const std::array<ValueView, 2> values{std::int64_t{1}, std::string_view("name")};
     for (int i = 0; i < kBatch; ++i) {
+      meter.run(kText, values, hooks);
       auto rows = statement.query(key_ = (key_ * 31 + 7) % kRows, "name");
       if (rows.next()) sum += rows.row().get<std::int64_t>(0);
     }
@@ -50,9 +86,9 @@ class Shop {
   std::int64_t key_ = 1;
 };
 
-// `with` against `without`. finish: what is measured in `all` too.
+// `with` against `without`. finish: what is measured in `all` too. hooks: more of them, in `with`.
 template <typename Finish>
-void in_turns(benchmark::State& state, Shop& without, Shop& with, Finish&& finish) {
+void in_turns(benchmark::State& state, Shop& without, Shop& with, Finish&& finish, int hooks = 0) {
   constexpr double kNs = 1e9 / kBatch;
   bench::Turns turns;
   std::vector<double> task, all, plain;
@@ -60,7 +96,7 @@ void in_turns(benchmark::State& state, Shop& without, Shop& with, Finish&& finis
   for (auto _ : state) {
     const auto [bare, spied] = turns([&] { without.select(sum); },
                                      [&] {
-                                       with.select(sum);
+                                       with.select(sum, hooks);
                                        finish();
                                      });
     task.push_back((spied.thread_s - bare.thread_s) * kNs);
@@ -69,9 +105,18 @@ void in_turns(benchmark::State& state, Shop& without, Shop& with, Finish&& finis
   }
   benchmark::DoNotOptimize(sum);
   state.counters["statement_ns"] = bench::median(plain);
-  state.counters["task_ns"] = bench::median(task);
-  state.counters["all_ns"] = bench::median(all);
+  state.counters["task_ns"] = bench::median(task) / std::max(hooks, 1);
+  state.counters["all_ns"] = bench::median(all) / std::max(hooks, 1);
 }
+
+void hook(benchmark::State& state) {
+  base::RealRuntime runtime;
+  base::RealFiles files(runtime);
+  Shop shop(runtime, files);
+  const auto nothing = [] {};
+  in_turns(state, shop, shop, nothing, static_cast<int>(state.range(0)));
+}
+BENCHMARK(hook)->ArgName("more")->Arg(1)->Arg(100)->Unit(benchmark::kMillisecond);
 
 void off(benchmark::State& state) {
   base::RealRuntime runtime;

@@ -96,6 +96,11 @@ void Link::observe_cursor(Category category, std::string_view sql, const Values&
   observation_->begin(*observer, category, transaction_id(), sql, values);
 }
 
+void Link::end_observation(const Error* error) noexcept {
+  if (observation_ != nullptr) [[unlikely]]
+    observation_->end(rows_, error);
+}
+
 Link::Link(Pool& pool, std::uint64_t id, std::size_t statement_cache)
     : pool_(pool), id_(id), statements_(statement_cache) {}
 Link::~Link() { close(); }
@@ -303,8 +308,7 @@ void Link::end_cursor(const Error* error) noexcept {
     }
   }
   cursor_ = {};
-  if (observation_ != nullptr) [[unlikely]]
-    observation_->end(rows_, error);
+  end_observation(error);
 }
 
 void Link::drop_running() noexcept {

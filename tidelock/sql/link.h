@@ -94,8 +94,9 @@ class Link {
   void drop_savepoint(std::uint64_t scope, std::size_t depth) noexcept;
 
  private:
-  class Use;          // Catches two tasks in here at once.
-  class Observation;  // One event for the observer.
+  friend class HookMeter;  // Measures the observer's hook, in bench/spy.cc.
+  class Use;               // Catches two tasks in here at once.
+  class Observation;       // One event for the observer.
   struct CancelOnStop {
     Link* link;
     std::uint64_t lease;
@@ -117,7 +118,9 @@ class Link {
   const std::shared_ptr<CachedStatement>& prepare_new(std::string_view sql, bool runs);
   void start(CachedStatement& statement, const Values& values);
   void check_allowed(std::span<const Danger> dangers, std::string_view sql) const;
+  // The hook of a statement: its two ends.
   void observe_cursor(Category category, std::string_view sql, const Values& values);
+  void end_observation(const Error* error) noexcept;
   void report_refused(Category category, std::string_view sql, const Error& error);
   void failed(const Error* error) noexcept;      // Of what the cursor runs.
   void heed(const Error& error) noexcept;        // What it says about the session: see passed_over_.
