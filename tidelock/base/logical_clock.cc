@@ -15,6 +15,7 @@ namespace tidelock::base {
 namespace {
 
 constexpr auto kLast = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint32_t kCounterMost = std::uint32_t{1} << 31;  // Of a remote hybrid stamp: as many are left to count.
 
 [[noreturn]] void throw_run_out() {
   throw Error(Code::too_large, "a logical clock has reached its last number, 2^64 - 1: give its nodes new clocks");
@@ -156,6 +157,12 @@ HybridStamp HybridClock::receive(const HybridStamp& remote) {
                     "allowed: one of the two clocks is wrong",
                     format_duration(std::min<std::chrono::microseconds>(remote.time - now, std::chrono::days(100'000))),
                     format_duration(options_.max_offset)));
+  }
+  if (remote.counter > kCounterMost) {
+    throw Error(Code::invalid_argument,
+                fmt::format("a remote hybrid stamp counts {} events at one time of day, more than the {} that are "
+                            "believed: its sender is broken, or its clock stands still",
+                            remote.counter, kCounterMost));
   }
   const LocalGuard guard(mutex_);
   return last_ = advance(std::max(last_, remote), now);

@@ -124,7 +124,9 @@ class HybridClock {
 
   // Error: unavailable when four thousand million events bear one time: the clock of this machine stands still.
   HybridStamp tick() TIDELOCK_EXCLUDES(mutex_);
-  // Errors: invalid_argument when the stamp is further ahead than max_offset, and says how far; unavailable, as above.
+  // Errors: invalid_argument when the stamp is further ahead than max_offset, and says how far, or when its counter is
+  // above 2^31, as only that of a clock which stands still may be: it would leave too little to count on from, until
+  // this machine's clock has passed it; unavailable, as above.
   HybridStamp receive(const HybridStamp& remote) TIDELOCK_EXCLUDES(mutex_);
   HybridStamp last() const TIDELOCK_EXCLUDES(mutex_);
 

@@ -121,6 +121,22 @@ WORLD_TEST(HybridClock, AStampFromTheFutureIsRefusedAndChangesNothing) {
   EXPECT_THROW_CODE(HybridClock(runtime, {.max_offset = -1s}), Code::invalid_argument);
 }
 
+// Else one such stamp would stop a clock, and all that hear of it, until the time of day has passed it.
+WORLD_TEST(HybridClock, AStampWhoseCounterCannotBeIsRefusedAndChangesNothing) {
+  HybridClock clock(runtime, {.max_offset = 500ms});
+  const auto ahead = runtime.wall_now() + 400ms;
+  EXPECT_EQ(error_text([&] {
+              clock.receive({ahead, 4'294'967'295});
+            }),
+            "a remote hybrid stamp counts 4294967295 events at one time of day, more than the 2147483648 that are "
+            "believed: its sender is broken, or its clock stands still");
+  EXPECT_THROW_CODE(clock.receive({ahead, 2'147'483'649}), Code::invalid_argument);
+  EXPECT_EQ(clock.last(), HybridStamp{});
+  EXPECT_EQ(clock.tick(), (HybridStamp{runtime.wall_now(), 0}));
+  EXPECT_EQ(clock.receive({ahead, 2'147'483'648}), (HybridStamp{ahead, 2'147'483'649}));
+  EXPECT_EQ(clock.tick(), (HybridStamp{ahead, 2'147'483'650}));
+}
+
 WORLD_TEST(HybridClock, DoesNotGoBackWithTheClockNorOverARestart) {
   HybridClock clock(runtime);
   const auto before = clock.tick();
