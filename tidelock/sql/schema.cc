@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tidelock/base/backoff.h"
 #include "tidelock/sql/covered.h"
 #include "tidelock/sql/transact.h"
 #include "tidelock/sql/upsert.h"
@@ -75,6 +76,34 @@ void migrate_stepwise(Connection& connection, const Schema& schema, std::string_
   connection.execute(upsert_statement(connection.dialect(), row), schema.room, schema.steps.size());
 }
 
+void make_tables(Database& database, const Schema& schema, base::Deadline deadline) {
+  if (!database.dialect().transactional_ddl) {
+    auto connection = database.connect(deadline);
+    return migrate_stepwise(connection, schema, database.name());
+  }
+  const auto left = deadline.left(database.runtime().now());
+  const TransactOptions options{
+      .isolation = std::nullopt,
+      .read_only = false,
+      .timeout = deadline.is_never() ? kNoTimeout : std::max(left, base::Duration(std::chrono::milliseconds(1))),
+      .retry = {.max_attempts = 10},
+      .stop = {},
+  };
+  transact(database, options, [&](Transaction& tx) { migrate_in(tx, schema, database.name()); });
+}
+
+// Another process made the same tables meanwhile, or tidelock_schema for those of another room, and its commit came
+// first: now they are there. Servers refuse the second table in different words; what was no such race fails again.
+bool may_be_lost_race(const Error& error) {
+  return error.code() == Code::constraint_violation || error.code() == Code::already_exists ||
+         error.code() == Code::statement_invalid;
+}
+
+// Whoever loses one has lost it to a commit, of which there is one for each room: so many are enough for all of them.
+constexpr int kTries = 10;
+constexpr base::BackoffOptions kBetweenTries{.base = std::chrono::milliseconds(2),
+                                             .cap = std::chrono::milliseconds(100)};
+
 }  // namespace
 
 void migrate(Transaction& transaction, const Schema& schema) {
@@ -102,37 +131,18 @@ void migrate(Database& database, const Schema& schema, base::Deadline deadline) 
   if (found && steps_after(*found, schema, database.name()).empty()) return;
 
   auto& runtime = database.runtime();
-  if (deadline.passed(runtime.now())) throw Error(Code::timeout, "the deadline passed before the tables were made");
-  if (!database.dialect().transactional_ddl) {
-    {
-      auto connection = database.connect(deadline);
-      migrate_stepwise(connection, schema, database.name());
+  base::Backoff backoff(kBetweenTries);
+  for (int tries_left = kTries;; --tries_left) {
+    if (deadline.passed(runtime.now())) throw Error(Code::timeout, "the deadline passed before the tables were made");
+    try {
+      make_tables(database, schema, deadline);
+      break;
+    } catch (const Error& error) {
+      if (!may_be_lost_race(error) || tries_left == 1) throw;
     }
-    return require_own_covered(database, deadline);
+    runtime.sleep_until(std::min(base::later(runtime.now(), backoff.next(runtime.random())), deadline.at()));
   }
-  const TransactOptions options{
-      .isolation = std::nullopt,
-      .read_only = false,
-      .timeout = deadline.is_never()
-                     ? kNoTimeout
-                     : std::max(deadline.left(runtime.now()), base::Duration(std::chrono::milliseconds(1))),
-      .retry = {.max_attempts = 10},
-      .stop = {},
-  };
-  const auto once = [&] {
-    transact(database, options, [&](Transaction& tx) { migrate_in(tx, schema, database.name()); });
-  };
-  try {
-    once();
-  } catch (const Error& error) {
-    // Another process made the same tables meanwhile, and its commit came first: now they are there.
-    // Servers refuse the second table in different words; what was no such race fails again.
-    if (error.code() != Code::constraint_violation && error.code() != Code::already_exists &&
-        error.code() != Code::statement_invalid) {
-      throw;
-    }
-    once();
-  }
+  if (!database.dialect().transactional_ddl) require_own_covered(database, deadline);
 }
 
 Schema schema_for(const Dialect& dialect, std::string_view room, std::string_view what,

@@ -22,7 +22,8 @@ struct Schema {
 };
 
 // Brings the room's tables up to date; only reads when they are. In one transaction where the engine can. Safe when
-// several processes do it at once. Errors: newer_schema when a newer Tidelock wrote the tables; those of transact().
+// any number of processes do it at once, for this room and others. Errors: newer_schema when a newer Tidelock wrote the
+// tables; those of transact().
 void migrate(Database& database, const Schema& schema, base::Deadline deadline);
 // The same inside a transaction that may write. Error: unsupported when there is something to do and the engine cannot
 // do it in a transaction.
