@@ -36,6 +36,9 @@ struct DatabaseOptions {
   base::Duration max_lifetime = std::chrono::minutes(30);  // 1 s at least.
   base::Duration max_idle = std::chrono::minutes(10);
   std::shared_ptr<base::Resolver> resolver{};  // Of the names of hosts; null: the system's.
+  // Each connection to a server is asked, before anybody has it, whether it is to the primary. Else read_only_server:
+  // some servers let a user with all rights write on a replica.
+  bool primary_only = false;
 
   // Takes the parameters above out of a URL; the engine reads its own from the same `params` and calls finish().
   // Error: invalid_argument, for what no parameter replaces too.

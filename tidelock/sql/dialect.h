@@ -104,6 +104,7 @@ struct Dialect {
   std::string position_note;       // What the position is, or why there is none.
 
   bool is_server = false;                // Connections break, grow old, and cost time to open.
+  std::string is_standby;                // A query: whether it follows another or is kept read-only. Empty: it cannot.
   Capability lock_timeout;               // TransactionOptions::lock_timeout
   Capability two_phase;                  // TransactionOptions::xid and what belongs to it
   bool prepare_ends_connection = false;  // After prepare_commit() its Connection can only be given back.

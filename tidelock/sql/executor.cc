@@ -32,6 +32,10 @@ BulkWriter Executor::bulk(std::string_view table, std::vector<std::string> colum
   return link().bulk(scope_, table, columns);
 }
 
+void Executor::pass_over() noexcept {
+  if (link_ != nullptr) link_->pass_over();
+}
+
 const Dialect& Executor::dialect() const { return link().pool().dialect(); }
 base::Runtime& Executor::runtime() const { return link().pool().runtime(); }
 

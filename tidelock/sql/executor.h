@@ -60,6 +60,10 @@ class Executor {
   // Rows into one table by the engine's fastest way; see BulkWriter.
   BulkWriter bulk(std::string_view table, std::vector<std::string> columns);
 
+  // Its server turned out to be the wrong one, as one that was demoted: neither this connection nor one that was opened
+  // before now is given to anybody else. Called by itself when a write is refused as read_only_server.
+  void pass_over() noexcept;
+
   const Dialect& dialect() const;
   base::Runtime& runtime() const;
 

@@ -1,5 +1,7 @@
 #include "tidelock/sql/link.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -28,6 +30,24 @@ void check_text(std::string_view text, std::size_t number, bool secret) {
   throw Error(Code::invalid_argument, "the statement takes " + std::to_string(wanted) +
                                           (wanted == 1 ? " value" : " values") + " and was given " +
                                           std::to_string(given) + ": " + base::quoted(sql));
+}
+
+constexpr base::Duration kPrimarySaysSoWithin = std::chrono::seconds(10);
+
+// Of a session that nobody has yet.
+void require_primary(Session& session, const Pool& pool, base::Deadline deadline, const std::stop_token& stop) {
+  const auto& question = pool.dialect().is_standby;
+  if (question.empty()) return;
+  const std::stop_callback on_stop(stop, [&] { session.cancel(); });
+  const auto until = std::min(deadline, base::Deadline(base::later(pool.runtime().now(), kPrimarySaysSoWithin)));
+  const auto asked = session.prepare(question, until);
+  asked->start({}, until);
+  const bool is_primary = asked->next() && !try_convert<bool>(asked->value(0)).value_or(true);
+  asked->finish();
+  if (is_primary) return;
+  throw Error(
+      Code::read_only_server,
+      pool.name() + " is on a standby or replica, or on a server that is kept read-only: connect to the primary");
 }
 
 }  // namespace
@@ -106,8 +126,14 @@ Link::Link(Pool& pool, std::uint64_t id, std::size_t statement_cache)
 Link::~Link() { close(); }
 
 void Link::open(base::Deadline deadline, const std::stop_token& stop) {
-  session_ = pool_.driver().open(deadline, stop);
+  const auto generation = pool_.generation();
+  auto session = pool_.driver().open(deadline, stop);
+  if (pool_.options().primary_only) require_primary(*session, pool_, deadline, stop);
+  session_ = std::move(session);
+  generation_ = generation;
 }
+
+bool Link::is_passed_over() const noexcept { return generation_ != pool_.generation(); }
 
 void Link::start_lease(std::uint64_t scope) {
   lease_ = scope_ = scope;
@@ -120,14 +146,14 @@ bool Link::end_lease() noexcept {
   lease_ = scope_ = 0;
   allowed_ = {};
   if (session_ == nullptr) return false;  // Spent.
-  return session_->reset() && !broken_ && !passed_over_;
+  return session_->reset() && !broken_ && !is_passed_over();
 }
 
 void Link::close() noexcept {
   bulk_.reset();
   statements_.clear();
   session_.reset();
-  broken_ = passed_over_ = false;
+  broken_ = false;
 }
 
 void Link::throw_misuse(std::uint64_t scope) const {
@@ -287,8 +313,10 @@ void Link::report_refused(Category category, std::string_view sql, const Error& 
 
 // Who opened the database or began the transaction to read only, and writes, would be refused by the primary as well.
 void Link::heed(const Error& error) noexcept {
-  if (error.code() == Code::read_only_server && !reads_only_ && !pool_.options().read_only) passed_over_ = true;
+  if (error.code() == Code::read_only_server && !reads_only_ && !pool_.options().read_only) pass_over();
 }
+
+void Link::pass_over() noexcept { pool_.pass_over(generation_); }
 
 void Link::failed(const Error* error) noexcept {
   if (error != nullptr) heed(*error);

@@ -37,6 +37,7 @@ class Link {
   bool is_open() const { return session_ != nullptr; }
   std::uint64_t lease() const { return lease_; }
   void open(base::Deadline deadline, const std::stop_token& stop);
+  bool is_passed_over() const noexcept;  // A session refused to write since this one was opened.
   void start_lease(std::uint64_t scope);
   bool end_lease() noexcept;  // Ends what runs and rolls back. False: close it.
   bool has_hung_up() noexcept { return session_->has_hung_up(); }
@@ -76,6 +77,7 @@ class Link {
   void prepare_commit(std::uint64_t scope);
   void rollback(std::uint64_t scope) noexcept;
   bool is_on(std::uint64_t scope) const { return scope == scope_; }
+  void pass_over() noexcept;  // This session, and those that were opened before; see Pool.
 
   // What servers have. The three without a scope are for a Database with a connection of its own.
   Position commit_prepared(std::string_view xid);
@@ -123,7 +125,7 @@ class Link {
   void end_observation(const Error* error) noexcept;
   void report_refused(Category category, std::string_view sql, const Error& error);
   void failed(const Error* error) noexcept;      // Of what the cursor runs.
-  void heed(const Error& error) noexcept;        // What it says about the session: see passed_over_.
+  void heed(const Error& error) noexcept;        // What it says about the server: see Pool::pass_over().
   void doom(Error reason) noexcept;              // The transaction can only be rolled back.
   void doom_after(const Error& error) noexcept;  // Where this error does that.
   void end_cursor(const Error* error = nullptr) noexcept;
@@ -139,11 +141,10 @@ class Link {
   std::unique_ptr<Session> session_;
   StatementCache statements_;
 
-  std::uint64_t lease_ = 0;  // The scope of the Connection that has it; 0: idle.
-  std::uint64_t scope_ = 0;  // Who may run statements: lease_, or the transaction on it.
-  bool broken_ = false;      // The session is of no further use.
-  // Its server refused to write, since it only follows another or was demoted: the next user has another session.
-  bool passed_over_ = false;
+  std::uint64_t lease_ = 0;       // The scope of the Connection that has it; 0: idle.
+  std::uint64_t scope_ = 0;       // Who may run statements: lease_, or the transaction on it.
+  bool broken_ = false;           // The session is of no further use.
+  std::uint64_t generation_ = 0;  // Of the session; see Pool::pass_over().
   base::Duration statement_timeout_ = kNoTimeout;
   Rules allowed_;
 

@@ -125,9 +125,12 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline, const std::stop_tok
     const base::LocalGuard guard(mutex_);
     slot = take_idle(task, now);
     if (slot == nullptr) [[unlikely]] {
-      if (auto* const kept = take_kept(task, now)) return kept->link;  // As good as it was a moment ago.
-      pass_on_overdue(now);
-      slot = take_idle(task, now);
+      slot = take_kept(task, now);
+      if (slot != nullptr && !slot->link.is_passed_over()) return slot->link;  // As good as it was a moment ago.
+      if (slot == nullptr) {
+        pass_on_overdue(now);
+        slot = take_idle(task, now);
+      }
       if (slot == nullptr) waiter = &enqueue(task, now);
     }
   }
@@ -274,7 +277,7 @@ void Pool::open(Slot& slot, base::Deadline until, const std::stop_token& stop) {
   }
 }
 
-// Sessions of a server: too old, hung up by the server, or idle for so long that it is asked.
+// Sessions of a server: too old, passed over, hung up by the server, or idle for so long that it is asked.
 void Pool::close_if_spent(Slot& slot, base::Deadline until, const std::stop_token& stop) noexcept {
   if (!dialect_.is_server || !slot.link.is_open()) return;
   const auto now = runtime_.now();
@@ -284,6 +287,8 @@ void Pool::close_if_spent(Slot& slot, base::Deadline until, const std::stop_toke
   const auto ask = [&] { return now - slot.idle_since >= kAskAfter && !until.passed(base::later(now, kTimeToAnswer)); };
   if (now >= slot.old_at) {
     count(&Measures::old);
+  } else if (slot.link.is_passed_over()) {
+    count(&Measures::broken);
   } else if (now - slot.seen_at <= kSeenFor) {
     return;
   } else if (slot.link.has_hung_up() || (ask() && !answers())) {

@@ -39,6 +39,14 @@ class Pool {
 
   void measure(base::Metrics& metrics) TIDELOCK_EXCLUDES(mutex_);
   void observe(std::shared_ptr<Observer> observer) TIDELOCK_EXCLUDES(mutex_);
+
+  // The server refused to write on a session of this generation, since it only follows another or was demoted: no
+  // session that was opened before now is lent any more. Those to come are of the next generation.
+  void pass_over(std::uint64_t generation) noexcept {
+    generation_.compare_exchange_strong(generation, generation + 1, std::memory_order_relaxed);
+  }
+  std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
+
   Observer* observer() const { return observer_.load(std::memory_order_acquire); }
 
   std::uint64_t next_number() { return numbers_.fetch_add(1, std::memory_order_relaxed) + 1; }
@@ -131,6 +139,7 @@ class Pool {
   const std::string name_;
   const std::unique_ptr<base::CircuitBreaker> breaker_;  // Of opening sessions; null where there is no server.
   std::atomic<std::uint64_t> numbers_ = 0;
+  std::atomic<std::uint64_t> generation_ = 0;
   std::atomic<Observer*> observer_ = nullptr;
 
   mutable base::LocalMutex mutex_;

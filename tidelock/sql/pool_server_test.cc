@@ -116,6 +116,71 @@ WORLD_TEST(SqlPool, OldAndUnusedSessionsOfAServerAreClosed) {
   EXPECT_EQ(script.opened, 3);
 }
 
+WORLD_TEST(SqlPool, ASessionOfAStandbyIsLentToNobodyWhereOnlyThePrimaryWillDo) {
+  Script script{.is_server = true};
+  const auto any = make_fake(runtime, script);
+  any->connect();
+  EXPECT_EQ(script.asked_for_primary, 0);
+  const auto db = make_fake(runtime, script, {.primary_only = true});
+  db->connect();
+  db->connect();
+  EXPECT_EQ(script.asked_for_primary, 1) << "once a session";
+  script.hung_up = true;
+  script.is_standby = true;
+  runtime.sleep_for(1ms);
+  for (int i = 0; i < 20; ++i) EXPECT_THROW_CODE(db->connect(), Code::read_only_server);
+  EXPECT_EQ(script.open, 1) << "that of the other";
+  EXPECT_EQ(db->pool_state().in_use, 0U);
+  script.is_standby = false;  // It was promoted; nobody took it for dead.
+  EXPECT_NO_THROW(db->connect());
+}
+
+// Else each of them would fail a write before it went.
+WORLD_TEST(SqlPool, WhenAServerRefusesToWriteNoSessionIsLentThatWasOpenedBefore) {
+  Script script{.is_server = true};
+  const auto db = make_fake(runtime, script, {.max_connections = 5});
+  base::Metrics metrics;
+  db->measure(metrics);
+  const auto refuse = [] { throw Error(Code::read_only_server, "it was demoted"); };
+  const auto all_idle = [&] {
+    std::vector<Connection> all;
+    while (all.size() < 4) all.push_back(db->connect());
+  };
+  all_idle();
+  auto held = std::make_unique<Connection>(db->connect());
+  auto failed = std::make_unique<Connection>(db->connect());
+  EXPECT_EQ(script.opened, 4);
+  script.on_script = refuse;
+  EXPECT_THROW_CODE(failed->script("delete from t"), Code::read_only_server);
+  script.on_script = [] {};
+  failed.reset();
+  EXPECT_EQ(script.open, 3);
+  db->script("delete from t");  // At once: idle ones, used a moment ago, are there.
+  EXPECT_EQ(script.opened, 5);
+
+  script.on_script = refuse;  // By a session of before: it says nothing about those of after.
+  EXPECT_THROW_CODE(held->script("delete from t"), Code::read_only_server);
+  script.on_script = [] {};
+  held.reset();
+  all_idle();
+  EXPECT_EQ(script.opened, 8);
+  EXPECT_EQ(script.open, 4);
+  all_idle();
+  EXPECT_EQ(script.opened, 8);
+  EXPECT_NE(metrics.text().find("tidelock_sql_pool_retired_total{database=\"fake:\",reason=\"broken\"} 4"),
+            std::string::npos)
+      << metrics.text();
+}
+
+WORLD_TEST(SqlPool, WhoFindsOutThatItsServerIsTheWrongOneLeavesItToNobody) {
+  Script script{.is_server = true};
+  const auto db = make_fake(runtime, script);
+  db->connect().begin().pass_over();
+  EXPECT_EQ(script.open, 0);
+  db->connect();
+  EXPECT_EQ(script.opened, 2);
+}
+
 WORLD_TEST(SqlPool, AServerThatIsDownIsAskedByAProbeNowAndThen) {
   Script script{.is_server = true};
   const auto db = make_fake(runtime, script);

@@ -33,8 +33,8 @@ Lexis lexis_of(const base::Url& url);
 // Opens one connection, so that a wrong path or a damaged file is found here; deadline and `stop` as of
 // Database::connect(). Borrows runtime and files.
 // Errors: invalid_argument for an unknown scheme (lists the known ones) or parameter (names the nearest); not_found,
-// permission_denied, read_only, not_a_database, corrupt, newer_schema, database_locked, unsupported, timeout,
-// cancelled.
+// permission_denied, read_only, read_only_server (DatabaseOptions::primary_only), not_a_database, corrupt,
+// newer_schema, database_locked, unsupported, timeout, cancelled.
 std::unique_ptr<Database> open(base::Runtime& runtime, base::Files& files, const base::Url& url,
                                const DatabaseOptions& options = {}, std::optional<base::Deadline> deadline = {},
                                const std::stop_token& stop = {});

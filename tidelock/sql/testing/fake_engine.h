@@ -30,16 +30,39 @@ struct Script {
   int asked = 0;
   base::Deadline asked_until = base::Deadline::never();
   bool is_server = false;
+  bool is_standby = false;
+  int asked_for_primary = 0;
   bool prepare_ends_connection = false;
   bool poisoned_by_error = false;
+};
+
+inline constexpr std::string_view kIsStandby = "is it a standby?";
+
+// The answer to whether it is a standby.
+class FakeAnswer final : public Prepared {
+ public:
+  explicit FakeAnswer(bool value) : value_(value) {}
+  std::size_t parameter_count() const override { return 0; }
+  std::size_t column_count() const override { return 1; }
+  std::string_view column_name(std::size_t) const override { return "answer"; }
+  void start(std::span<const ValueView>, base::Deadline) override {}
+  bool next() override { return true; }
+  ValueView value(std::size_t) override { return value_; }
+  std::int64_t changes() const override { return 0; }
+  void finish() noexcept override {}
+
+ private:
+  bool value_;
 };
 
 class FakeSession final : public Session {
  public:
   explicit FakeSession(Script& script) : script_(script) { ++script_.open; }
   ~FakeSession() override { --script_.open; }
-  std::unique_ptr<Prepared> prepare(std::string_view, base::Deadline) override {
-    throw Error(Code::statement_invalid, "no");
+  std::unique_ptr<Prepared> prepare(std::string_view sql, base::Deadline) override {
+    if (sql != kIsStandby) throw Error(Code::statement_invalid, "no");
+    ++script_.asked_for_primary;
+    return std::make_unique<FakeAnswer>(script_.is_standby);
   }
   void run_script(std::string_view, base::Deadline) override { script_.on_script(); }
   void begin(const BeginOptions&) override {}
@@ -73,6 +96,7 @@ class FakeDriver final : public Driver {
   explicit FakeDriver(Script& script) : script_(script) {
     dialect_.engine = "fake";
     dialect_.is_server = script.is_server;
+    if (script.is_server) dialect_.is_standby = kIsStandby;
     dialect_.two_phase.supported = true;
     dialect_.savepoints = true;
     dialect_.poisoned_by_error = script.poisoned_by_error;

@@ -26,6 +26,8 @@ class Proxy {
 
   std::uint16_t port() const { return port_; }
 
+  // From now on new connections go there, as to a name that a failover moved.
+  void lead_to(std::uint16_t port) { upstream_ = port; }
   // From now on so many more bytes pass to the server, or to the client; then every connection is cut.
   void cut_after_to_server(std::int64_t bytes) { left_to_server_ = bytes; }
   void cut_after_to_client(std::int64_t bytes) { left_to_client_ = bytes; }
@@ -37,8 +39,6 @@ class Proxy {
   void on_held(std::function<void()> told) { on_held_ = std::move(told); }
   // No more is cut, delayed or frozen. What was cut stays cut.
   void heal();
-  // Connections that are made from now on lead to this port.
-  void redirect(std::uint16_t port) { upstream_ = port; }
   // Changes what comes from the server on its way, or what goes there. Set before the first connection.
   void edit(std::function<void(std::span<char>)> change) { edit_ = std::move(change); }
   void edit_requests(std::function<void(std::span<char>)> change) { edit_requests_ = std::move(change); }

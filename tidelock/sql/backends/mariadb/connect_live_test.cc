@@ -5,7 +5,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -226,7 +228,7 @@ TEST_F(MariadbPlain, AStatementIsKilledAtNoOtherServerThanItsOwn) {
   EXPECT_THROW_CODE(connection.one<int>("select sleep(20)"), Code::timeout);
   connection.set_statement_timeout(kNoTimeout);
   EXPECT_EQ(connection.one<int>("select 1"), 1);
-  proxy.redirect(*url_.hosts.front().port);
+  proxy.lead_to(*url_.hosts.front().port);
   connection.set_statement_timeout(50ms);
   EXPECT_THROW_CODE(connection.one<int>("select sleep(20)"), Code::timeout);
   EXPECT_EQ(kills(), before);
@@ -268,6 +270,31 @@ TEST_F(MariadbPlain, ASessionThatMayNotWriteAnyMoreIsGivenToNobodyElse) {
   EXPECT_NE(session(), second);
   set_read_only(false);
   EXPECT_EQ(db->one<int>("select count(*) from t"), 0);
+}
+
+TEST_F(MariadbPlain, WhenOneMayNotWriteAnyMoreThoseThatAreIdleAreGivenToNobodyEither) {
+  auto url = url_;
+  url.user = "app";
+  const auto db = open_url(url);
+  db->execute("create table t (a integer)");
+  const auto sessions = [&] {
+    std::vector<Connection> all;
+    std::set<std::int64_t> ids;
+    while (all.size() < 4) all.push_back(db->connect());
+    for (const auto& each : all) ids.insert(each.session_id());
+    return ids;
+  };
+  const auto before = sessions();
+  {
+    const std::shared_ptr<void> at_end(nullptr, [&](void*) { admin_->script("set global read_only = 0"); });
+    admin_->script("set global read_only = 1");
+    EXPECT_EQ(error_of([&] { db->execute("insert into t values (1)"); }).code(), Code::read_only_server);
+  }
+  const auto after = sessions();
+  EXPECT_EQ(after.size(), 4U);
+  for (const auto id : before) EXPECT_FALSE(after.contains(id)) << id;
+  EXPECT_EQ(sessions(), after);
+  EXPECT_NO_THROW(db->execute("insert into t values (1)"));
 }
 
 TEST_F(MariadbPlain, AQueryThatRunsWhenTheServerIsShutDownLosesItsConnection) {

@@ -61,6 +61,14 @@ Dialect make_dialect(const Settings& settings, const ServerFacts& facts) {
   dialect.compare_positions = compare_positions;
   dialect.column_type = column_type;
   dialect.is_server = true;
+  // read_only is a number, or a word from 12.0 on. A replica that can be written all the same is told by what everybody
+  // may see of its replication: it follows, and nobody follows it. Two primaries that follow each other are both
+  // followed.
+  dialect.is_standby =
+      "select cast(@@global.read_only as char) not in ('0', 'OFF') or "
+      "(select max(variable_name = 'SLAVE_RUNNING' and variable_value = 'ON') > "
+      "max(variable_name = 'SLAVES_CONNECTED' and variable_value <> '0') "
+      "from information_schema.global_status where variable_name in ('SLAVE_RUNNING', 'SLAVES_CONNECTED'))";
   dialect.lock_timeout = {.supported = true, .note = "whole seconds, rounded up"};
   dialect.two_phase.supported = true;
   dialect.prepare_ends_connection = true;

@@ -77,6 +77,7 @@ Dialect make_dialect() {
   dialect.isolation_note =
       "read uncommitted is read committed, and repeatable read is snapshot isolation: "
       "https://www.postgresql.org/docs/15/transaction-iso.html";
+  dialect.is_standby = "select pg_is_in_recovery()";
   dialect.savepoints = true;
   dialect.poisoned_by_error = true;
   dialect.commit_position = true;
