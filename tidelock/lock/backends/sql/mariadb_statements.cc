@@ -59,14 +59,7 @@ insert ignore into tidelock_lock (`key`, token) values ('', 0);
 const ServerStatements kMariadbStatements = {
     .schema = {.room = "lock", .steps = kMariadbSteps},
     .now = "timestampdiff(microsecond, timestamp'1970-01-01 00:00:00', utc_timestamp(6))",
-    // read_only is a number, or a word from 12.0 on. One that can be written all the same is told by what everybody may
-    // see of its replication: it follows, and nobody follows it. Two primaries that follow each other are both
-    // followed.
-    .is_standby =
-        "select cast(@@global.read_only as char) not in ('0', 'OFF') or "
-        "(select max(variable_name = 'SLAVE_RUNNING' and variable_value = 'ON') > "
-        "max(variable_name = 'SLAVES_CONNECTED' and variable_value <> '0') "
-        "from information_schema.global_status where variable_name in ('SLAVE_RUNNING', 'SLAVES_CONNECTED'))",
+    .writable = "cast(@@global.read_only as char) in ('0', 'OFF')",  // A number, or a word from 12.0 on.
 
     // Assignments are made from left to right, and each sees those before it: since_us says whether the claim had the
     // key already.
@@ -74,7 +67,7 @@ const ServerStatements kMariadbStatements = {
         "insert into tidelock_lock (`key`, token, claim, owner, host, pid, permits, since_us, expires_us) "
         "select k.a, greatest(k.t, 1 + coalesce((select f.token from tidelock_lock as f where f.`key` = ''), 0)), "
         "k.b, k.c, k.d, k.e, k.f, k.t, k.t + k.g "
-        "from (select ? as a, ? as b, ? as c, ? as d, ? as e, ? as f, ? as g, {now} as t) as k "
+        "from (select ? as a, ? as b, ? as c, ? as d, ? as e, ? as f, ? as g, {now} as t) as k where {writable} "
         "on duplicate key update "
         "token = if(crowded or (claim is not null and expires_us > values(since_us)), token, "
         "greatest(token + 1, values(token))), "
@@ -91,12 +84,12 @@ const ServerStatements kMariadbStatements = {
         "update tidelock_lock set expires_us = greatest(expires_us, {now} + ?) where `key` = ? and claim = ? and not "
         "crowded "
         "and expires_us > {now} and token = coalesce(?, token) "
-        "and (owner = ? or instr(owner, concat(?, '/')) = 1)",
+        "and (owner = ? or instr(owner, concat(?, '/')) = 1) and {writable}",
     .quick_drop =
-        "update tidelock_lock set claim = null where `key` = ? and claim = ? and not crowded "
+        "update tidelock_lock set claim = null where `key` = ? and claim = ? and not crowded and {writable} "
         "and token = coalesce(?, token) and (owner = ? or instr(owner, concat(?, '/')) = 1)",
 
-    .lock_key = "select {now}, crowded, token from tidelock_lock where `key` = ? for update",
+    .lock_key = "select {now}, crowded, token, {writable} from tidelock_lock where `key` = ? for update",
     .insert_key =
         "insert ignore into tidelock_lock (`key`, token) "
         "select ?, coalesce((select f.token from tidelock_lock as f where f.`key` = ''), 0)",

@@ -56,7 +56,7 @@ create table tidelock_waiter (
 const ServerStatements kPostgresStatements = {
     .schema = {.room = "lock", .steps = kPostgresSteps},
     .now = "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
-    .is_standby = "select pg_is_in_recovery()",
+    .writable = "true",  // A standby refuses all writes.
 
     .quick_grant =
         "insert into tidelock_lock (key, token, claim, owner, host, pid, permits, since_us, expires_us) "
@@ -84,7 +84,7 @@ const ServerStatements kPostgresStatements = {
         "update tidelock_lock set claim = null where key = ? and claim = ? and not crowded "
         "and token = coalesce(?, token) and (owner = ? or starts_with(owner, ?::text || '/'))",
 
-    .lock_key = "select {now}, crowded, token from tidelock_lock where key = ? for update",
+    .lock_key = "select {now}, crowded, token, {writable} from tidelock_lock where key = ? for update",
     .insert_key =
         "insert into tidelock_lock (key, token) "
         "values (?, coalesce((select f.token from tidelock_lock as f where f.key = ''), 0)) on conflict do nothing",

@@ -202,6 +202,55 @@ TEST_F(PlainServerLocks, ACrashOfMariadbTakesNeitherTheLeaseNorThePlaceInTheQueu
 }
 #endif
 
+#if TIDELOCK_HAVE_MARIADB
+// No session ends by that, and read_only stops nobody who may do everything.
+TEST_F(PlainServerLocks, AMariadbThatWasDemotedGivesNoLeaseNorTakesOneBackAlsoOfAUserWithAllRights) {
+  TIDELOCK_NEEDS_VARIABLE("TIDELOCK_TEST_MARIADB_PLAIN_PID");
+  const sql::testing::Turn turn(std::filesystem::path(std::getenv("TIDELOCK_TEST_MARIADB_PLAIN_PID")).parent_path());
+  auto kind = conformance::server_kinds().back();
+  kind.variable = "TIDELOCK_TEST_MARIADB_PLAIN";
+  TIDELOCK_NEEDS_VARIABLE(kind.variable);
+  conformance::LiveDatabase place(runtime_, files_, kind);
+  SqlBackend locks(runtime_, files_, place.url());
+  const auto soon = [&] { return runtime_.in(10s); };
+  const auto make = [&](const std::string& key, const std::string& owner) {
+    return std::make_unique<Mutex>(locks, runtime_, key, LeaseOptions{.ttl = 600s, .margin = 1s, .owner = owner});
+  };
+  const auto alice = make("x", "alice");
+  const auto bob = make("x", "bob");
+  const auto carol = make("free", "carol");
+  const auto lease = alice->try_acquire(soon());
+  ASSERT_TRUE(lease);
+  const auto demote = [&](bool on) {
+    place.database().script(on ? "set global read_only = 1" : "set global read_only = 0");
+  };
+  const std::shared_ptr<void> at_end(nullptr, [&](void*) { demote(false); });
+  const auto rows = [&] {
+    return place.database().one<int>("select count(*) from tidelock_lock") * 100 +
+           place.database().one<int>("select count(*) from tidelock_lock where claim is not null") * 10 +
+           place.database().one<int>("select count(*) from tidelock_waiter");
+  };
+  const auto before = rows();
+  const std::vector<std::function<void()>> requests = {
+      [&] { carol->try_acquire(soon()); }, [&] { alice->renew(*lease, soon()); },
+      [&] { alice->release(*lease, soon()); }, [&] { bob->acquire(soon()); }};
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    demote(false);
+    alice->renew(*lease, soon());  // On a session that is there when the server is demoted.
+    demote(true);
+    EXPECT_THROW_CODE(requests[i](), Code::read_only_server) << i;
+    while (place.kill_sessions() != 0) runtime_.yield();
+    EXPECT_THROW_CODE(again(requests[i]), Code::read_only_server) << i << ", on a new session";
+    EXPECT_EQ(rows(), before) << i;
+  }
+  demote(false);
+  EXPECT_NO_THROW(alice->renew(*lease, soon()));
+  EXPECT_NO_THROW(alice->release(*lease, soon()));
+  EXPECT_TRUE(bob->try_acquire(soon()));
+  EXPECT_TRUE(carol->try_acquire(soon()));
+}
+#endif
+
 #if TIDELOCK_HAVE_POSTGRES
 // One backend dies by SIGKILL; the server then ends all others.
 TEST_F(PlainServerLocks, ACrashOfPostgresTakesNeitherTheLeaseNorThePlaceInTheQueue) {

@@ -116,6 +116,37 @@ TEST_P(ServerLocks, AStandbyIsRefused) {
   EXPECT_THROW_CODE(SqlBackend(runtime_, files_, url), Code::read_only_server);
 }
 
+// As in a failover that moves a name or an address. Nothing is tried to be written: the standby would have it alone.
+TEST_P(ServerLocks, AStateThatWasOpenedOnThePrimaryIsRefusedWhereItsNextConnectionComesToAStandby) {
+  TIDELOCK_NEEDS_VARIABLE(GetParam().standby);
+  std::optional<sql::testing::Turn> turn;
+  if (GetParam().name == "mariadb") turn.emplace(sql::testing::mariadb_replica_folder());
+  auto url = place_->url();
+  const auto port = url.hosts.front().port.value();
+  const auto standby = base::Url::parse(std::getenv(GetParam().standby)).hosts.front().port.value();
+  sql::testing::Proxy proxy(runtime_, url.hosts.front().name, port);
+  url.hosts.front() = {"127.0.0.1", proxy.port()};
+  if (GetParam().name == "mariadb") url.params["sslmode"] = "disable";
+  StateServer source(runtime_, files_, url, {});
+  const auto state = source.get(soon());
+  EXPECT_NO_THROW(state->database().connect(soon()));
+
+  proxy.lead_to(standby);
+  while (place_->kill_sessions() != 0) runtime_.yield();
+  std::string said;
+  for (const auto deadline = runtime_.in(60s); said.empty(); runtime_.yield()) {  // The database arrives there.
+    ASSERT_FALSE(deadline.passed(runtime_.now()));
+    try {
+      state->database().connect(soon());
+    } catch (const Error& error) {
+      if (error.code() == Code::read_only_server) said = error.what();
+    }
+  }
+  EXPECT_NE(said.find("standby"), std::string::npos) << said;
+  proxy.lead_to(port);
+  EXPECT_NO_THROW(state->database().connect(soon()));
+}
+
 TEST_P(ServerLocks, AStandbyIsLookedAt) {
   TIDELOCK_NEEDS_VARIABLE(GetParam().standby);
   std::optional<sql::testing::Turn> turn;

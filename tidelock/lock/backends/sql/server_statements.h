@@ -13,18 +13,19 @@ namespace tidelock::lock {
 
 // Times are microseconds since 1970 in UTC by the server's clock, read while the statement runs or before: an early
 // reading frees nothing too soon, and makes leases shorter, never longer. As it may be written after a later one, what
-// a claim has is never made to expire sooner. {now} stands for the clock.
+// a claim has is never made to expire sooner. {now} stands for the clock, {writable} for what says that the server
+// is not kept read-only, where it lets some write all the same: a session outlives a demotion there.
 struct ServerStatements {
   sql::Schema schema;
-  std::string_view now;         // The clock.
-  std::string_view is_standby;  // () → whether the server only follows another one.
+  std::string_view now;       // The clock.
+  std::string_view writable;  // Whether the server may be written, as a primary may.
 
   // (key, claim, owner, host, pid, permits, ttl) → token, claim. Not granted: no row, or another claim.
   std::string_view quick_grant;
   std::string_view quick_extend;  // (ttl, key, claim, token or null, owner, owner) → a row changed, when it was so.
   std::string_view quick_drop;    // (key, claim, token or null, owner, owner) → the same.
 
-  std::string_view lock_key;    // (key) → now, crowded, token; none without such a key.
+  std::string_view lock_key;    // (key) → now, crowded, token, writable; none without such a key.
   std::string_view insert_key;  // (key); does nothing when there is one.
   // Makes the key crowded: what its row says of a holder becomes a row of its own.
   std::string_view move_holder;  // (key)

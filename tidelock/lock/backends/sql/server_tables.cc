@@ -32,43 +32,44 @@ std::string replaced(std::string_view text, std::string_view mark, std::string_v
   return out.append(text);
 }
 
-std::string filled_in(std::string_view text, std::string_view now) { return replaced(text, "{now}", now); }
+struct Fill {
+  std::string_view now, writable;
+  std::string operator()(std::string_view text) const {
+    return replaced(replaced(text, "{now}", now), "{writable}", writable);
+  }
+};
 
 }  // namespace
 
 struct ServerTables::Texts {
-  Texts(const ServerStatements& say, std::string_view now)
-      : quick_grant(filled_in(say.quick_grant, now)),
-        quick_extend(filled_in(say.quick_extend, now)),
-        lock_key(filled_in(say.lock_key, now)),
-        rows_of_key(filled_in(say.rows_of_key, now)),
-        claims(filled_in(replaced(say.claims, "{of_key}", "true"), now)),
-        claims_of_key(filled_in(replaced(say.claims, "{of_key}", say.of_key), now)),
-        sweep_leases(filled_in(say.sweep_leases, now)),
-        sweep_waiters(filled_in(say.sweep_waiters, now)),
-        some_keys(filled_in(say.some_keys, now)),
-        left_keys(filled_in(say.left_keys, now)),
-        raise_floor(filled_in(say.raise_floor, now)),
-        forget_keys(filled_in(say.forget_keys, now)) {}
+  Texts(const ServerStatements& say, const Fill& fill)
+      : quick_grant(fill(say.quick_grant)),
+        quick_extend(fill(say.quick_extend)),
+        quick_drop(fill(say.quick_drop)),
+        lock_key(fill(say.lock_key)),
+        rows_of_key(fill(say.rows_of_key)),
+        claims(fill(replaced(say.claims, "{of_key}", "true"))),
+        claims_of_key(fill(replaced(say.claims, "{of_key}", say.of_key))),
+        sweep_leases(fill(say.sweep_leases)),
+        sweep_waiters(fill(say.sweep_waiters)),
+        some_keys(fill(say.some_keys)),
+        left_keys(fill(say.left_keys)),
+        raise_floor(fill(say.raise_floor)),
+        forget_keys(fill(say.forget_keys)) {}
 
-  std::string quick_grant, quick_extend, lock_key, rows_of_key, claims, claims_of_key;
+  std::string quick_grant, quick_extend, quick_drop, lock_key, rows_of_key, claims, claims_of_key;
   std::string sweep_leases, sweep_waiters, some_keys, left_keys, raise_floor, forget_keys;
 };
 
 ServerTables::ServerTables(base::Runtime& runtime, const ServerStatements& statements, std::string now)
     : runtime_(runtime),
       say_(statements),
-      with_clock_(std::make_unique<Texts>(statements, now.empty() ? statements.now : std::string_view(now))) {}
+      texts_(std::make_unique<Texts>(
+          statements, Fill{now.empty() ? statements.now : std::string_view(now), statements.writable})) {}
 
 ServerTables::~ServerTables() = default;
 
 const sql::Schema& ServerTables::schema() const { return say_.schema; }
-
-void ServerTables::require_primary(sql::Connection& connection) const {
-  if (!connection.one<bool>(say_.is_standby)) return;
-  throw Error(Code::read_only_server,
-              "the server is a standby or replica, or is kept read-only: locks are kept on the primary");
-}
 
 void ServerTables::check(sql::Connection& connection) const { look_at_key(connection, "", nullptr); }
 
@@ -76,9 +77,15 @@ void ServerTables::check(sql::Connection& connection) const { look_at_key(connec
 
 std::optional<Moment> ServerTables::lock_key(sql::Transaction& tx, std::string_view key, bool& crowded) const {
   std::optional<Moment> now;
-  for (const auto row : tx.query(with_clock_->lock_key, key)) {
+  bool writable = true;
+  for (const auto row : tx.query(texts_->lock_key, key)) {
     now = {.tables = row.get<std::int64_t>(0), .here = {}, .last_token = row.get<std::int64_t>(2)};
     crowded = row.get<bool>(1);
+    writable = row.get<bool>(3);
+  }
+  if (!writable) {
+    tx.pass_over();
+    throw Error(Code::read_only_server, "the server is kept read-only by now: locks are kept on the primary");
   }
   if (now) now->here = runtime_.now();
   return now;
@@ -103,7 +110,7 @@ KeyRows ServerTables::look_at_key(sql::Executor& executor, std::string_view key,
   KeyRows found;
   std::optional<Moment> here;
   if (now != nullptr) here = *now;
-  for (const auto row : executor.query(with_clock_->rows_of_key, key, key, key)) {
+  for (const auto row : executor.query(texts_->rows_of_key, key, key, key)) {
     if (!here) here = {.tables = row.get<std::int64_t>(7), .here = runtime_.now()};
     const bool waits = row.get<std::int64_t>(0) != 0;
     const auto expires_us = row.get<std::int64_t>(4);
@@ -197,7 +204,7 @@ void ServerTables::leave(sql::Transaction& tx, std::string_view key) const {
 std::optional<FencingToken> ServerTables::quick_grant(sql::Connection& connection, const Claim& claim) const {
   const auto& who = runtime_.identity();
   std::optional<FencingToken> token;
-  for (const auto row : connection.query(with_clock_->quick_grant, claim.key, claim.id, claim.owner, who.host, who.pid,
+  for (const auto row : connection.query(texts_->quick_grant, claim.key, claim.id, claim.owner, who.host, who.pid,
                                          claim.permits, in_us(claim.ttl))) {
     if (row.get<std::optional<base::Uuid>>(1) == claim.id) token = FencingToken{row.get<std::int64_t>(0)};
   }
@@ -205,12 +212,12 @@ std::optional<FencingToken> ServerTables::quick_grant(sql::Connection& connectio
 }
 
 bool ServerTables::quick_extend(sql::Connection& connection, const Claim& claim) const {
-  return connection.execute(with_clock_->quick_extend, in_us(claim.ttl), claim.key, claim.id, token_of(claim),
-                            claim.owner, claim.owner) != 0;
+  return connection.execute(texts_->quick_extend, in_us(claim.ttl), claim.key, claim.id, token_of(claim), claim.owner,
+                            claim.owner) != 0;
 }
 
 bool ServerTables::quick_drop(sql::Connection& connection, const Claim& claim) const {
-  return connection.execute(say_.quick_drop, claim.key, claim.id, token_of(claim), claim.owner, claim.owner) != 0;
+  return connection.execute(texts_->quick_drop, claim.key, claim.id, token_of(claim), claim.owner, claim.owner) != 0;
 }
 
 // --- Of all keys --------------------------------------------------------------------------------------------------
@@ -221,8 +228,7 @@ std::vector<KeyState> ServerTables::states(sql::Connection& connection, std::opt
     connection.set_statement_timeout(std::max(deadline.left(runtime_.now()), base::Duration(1ms)));
   }
   Collector collector;
-  auto rows =
-      key ? connection.query(with_clock_->claims_of_key, *key, *key, *key) : connection.query(with_clock_->claims);
+  auto rows = key ? connection.query(texts_->claims_of_key, *key, *key, *key) : connection.query(texts_->claims);
   for (const auto row : rows) {
     const bool waits = row.get<std::int64_t>(0) != 0;
     const auto left_us = row.get<std::int64_t>(8) - row.get<std::int64_t>(11);
@@ -243,8 +249,8 @@ std::vector<KeyState> ServerTables::states(sql::Connection& connection, std::opt
 void ServerTables::sweep_all(sql::Database& database, base::Duration timeout) const {
   auto connection = database.connect(runtime_.in(timeout));
   connection.set_statement_timeout(timeout);
-  connection.execute(with_clock_->sweep_leases);
-  connection.execute(with_clock_->sweep_waiters);
+  connection.execute(texts_->sweep_leases);
+  connection.execute(texts_->sweep_waiters);
 }
 
 std::string ServerTables::forget_some(sql::Database& database, const std::string& after, base::Duration timeout) const {
@@ -257,14 +263,14 @@ std::string ServerTables::forget_some(sql::Database& database, const std::string
     auto connection = database.connect(deadline);
     connection.set_statement_timeout(timeout);
     bool any_left = false;
-    for (const auto row : connection.query(with_clock_->some_keys, kForgottenAfter_us, kForgottenAfter_us, after)) {
+    for (const auto row : connection.query(texts_->some_keys, kForgottenAfter_us, kForgottenAfter_us, after)) {
       last = row.get<std::optional<std::string>>(0).value_or("");
       if (last.empty()) return last;
       any_idle = row.get<bool>(1);
       any_left = row.get<bool>(2);
     }
     if (any_left) {
-      for (const auto row : connection.query(with_clock_->left_keys, kForgottenAfter_us, after, last)) {
+      for (const auto row : connection.query(texts_->left_keys, kForgottenAfter_us, after, last)) {
         left.push_back(row.get<std::string>(0));
       }
     }
@@ -279,10 +285,9 @@ std::string ServerTables::forget_some(sql::Database& database, const std::string
   if (!any_idle && left.empty()) return last;
   // The floor is up before anything goes, and its row is not kept locked: on MariaDB every grant of a new key reads it.
   const auto floor = sql::transact(database, once, [&](sql::Transaction& tx) {
-    return tx.one<std::int64_t>(with_clock_->raise_floor, kForgottenAfter_us);
+    return tx.one<std::int64_t>(texts_->raise_floor, kForgottenAfter_us);
   });
-  sql::transact(database, once,
-                [&](sql::Transaction& tx) { tx.execute(with_clock_->forget_keys, floor, after, last); });
+  sql::transact(database, once, [&](sql::Transaction& tx) { tx.execute(texts_->forget_keys, floor, after, last); });
   return last;
 }
 

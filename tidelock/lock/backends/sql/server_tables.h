@@ -19,14 +19,12 @@ class ServerTables final : public Tables {
   ServerTables(base::Runtime& runtime, const ServerStatements& statements, std::string now = {});
   ~ServerTables() override;
 
-  // Error: read_only_server. A user with all rights could write on a replica, and exclude nobody.
-  void require_primary(sql::Connection& connection) const;
-
   const sql::Schema& schema() const override;
   void check(sql::Connection& connection) const override;
   // What a statement waited for it must see, and nothing else is to be locked.
   std::optional<sql::Isolation> isolation() const override { return sql::Isolation::read_committed; }
 
+  // Error: also read_only_server, of a server that lets its user write nevertheless.
   Moment enter(sql::Transaction& tx, std::string_view key) const override;
   KeyRows read(sql::Transaction& tx, std::string_view key, Moment now) const override;
   std::optional<HeldLease> find_lease(sql::Transaction& tx, std::string_view key, const base::Uuid& claim,
@@ -54,14 +52,14 @@ class ServerTables final : public Tables {
   std::string forget_some(sql::Database& database, const std::string& after, base::Duration timeout) const override;
 
  private:
-  struct Texts;  // The statements, with the clock in them.
+  struct Texts;  // The statements, with what stands for something filled in.
 
   std::optional<Moment> lock_key(sql::Transaction& tx, std::string_view key, bool& crowded) const;
   KeyRows look_at_key(sql::Executor& executor, std::string_view key, const Moment* now) const;
 
   base::Runtime& runtime_;
   const ServerStatements& say_;
-  const std::unique_ptr<const Texts> with_clock_;
+  const std::unique_ptr<const Texts> texts_;
 };
 
 }  // namespace tidelock::lock

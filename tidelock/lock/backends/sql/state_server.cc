@@ -99,14 +99,11 @@ std::shared_ptr<const State> StateServer::get(base::Deadline deadline) {
 }
 
 std::shared_ptr<const State> StateServer::open(base::Deadline deadline) {
-  auto database = sql::open(runtime_, files_, url_, {.read_only = read_only_, .must_exist = read_only_}, deadline);
+  auto database = sql::open(runtime_, files_, url_,
+                            {.read_only = read_only_, .must_exist = read_only_, .primary_only = !read_only_}, deadline);
   auto state = std::make_shared<ServerState>(std::move(database), runtime_, now_);
   if (read_only_) {
     return find_tables(state->database(), state->tables(), deadline) ? state : nullptr;
-  }
-  {
-    auto connection = state->database().connect(deadline);
-    state->tables().require_primary(connection);
   }
   make_tables(state->database(), state->tables(), deadline);
   return state;

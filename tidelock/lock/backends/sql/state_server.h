@@ -12,8 +12,9 @@
 
 namespace tidelock::lock {
 
-// Opens it once; its pool makes new connections when the server was restarted. Waiters are told where the engine can,
-// over a connection of their own, and look where it cannot, or where a pooler stands between. Thread-safe.
+// Opens it once; its pool makes new connections when the server was restarted, to the primary alone. Waiters are told
+// where the engine can, over a connection of their own, and look where it cannot, or where a pooler stands between.
+// Thread-safe.
 class StateServer final : public StateSource {
  public:
   // `now`: as of ServerTables; for tests that move the clock. Error: invalid_argument for a URL that cannot be used.
