@@ -38,6 +38,7 @@ constexpr base::Duration kPrimarySaysSoWithin = std::chrono::seconds(10);
 void require_primary(Session& session, const Pool& pool, base::Deadline deadline, const std::stop_token& stop) {
   const auto& question = pool.dialect().is_standby;
   if (question.empty()) return;
+  if (stop.stop_possible()) session.expect_cancel();
   const std::stop_callback on_stop(stop, [&] { session.cancel(); });
   const auto until = std::min(deadline, base::Deadline(base::later(pool.runtime().now(), kPrimarySaysSoWithin)));
   const auto asked = session.prepare(question, until);
