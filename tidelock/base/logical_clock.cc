@@ -15,7 +15,7 @@ namespace tidelock::base {
 namespace {
 
 constexpr auto kLast = std::numeric_limits<std::uint64_t>::max();
-constexpr std::uint32_t kCounterMost = std::uint32_t{1} << 31;  // Of a remote hybrid stamp: as many are left to count.
+constexpr std::uint32_t kCounterMost = std::uint32_t{1} << 31;  // Of a hybrid stamp.
 
 [[noreturn]] void throw_run_out() {
   throw Error(Code::too_large, "a logical clock has reached its last number, 2^64 - 1: give its nodes new clocks");
@@ -161,7 +161,7 @@ HybridStamp HybridClock::receive(const HybridStamp& remote) {
   if (remote.counter > kCounterMost) {
     throw Error(Code::invalid_argument,
                 fmt::format("a remote hybrid stamp counts {} events at one time of day, more than the {} that are "
-                            "believed: its sender is broken, or its clock stands still",
+                            "believed: its sender is broken",
                             remote.counter, kCounterMost));
   }
   const LocalGuard guard(mutex_);
@@ -177,11 +177,7 @@ HybridStamp HybridClock::last() const {
 // the three cases of the paper's receipt are this one.
 HybridStamp HybridClock::advance(HybridStamp from, WallTime now) {
   if (now > from.time) return {now, 0};
-  if (from.counter == std::numeric_limits<std::uint32_t>::max()) {
-    throw Error(Code::unavailable,
-                "a hybrid clock has counted 2^32 events at one time of day: this machine's clock "
-                "stands still, or has been set back");
-  }
+  if (from.counter >= kCounterMost) return {from.time + std::chrono::microseconds(1), 0};
   return {from.time, from.counter + 1};
 }
 

@@ -112,21 +112,18 @@ struct HybridClockOptions {
 // two nodes' clocks:
 //   - a happened before b: stamp(a) < stamp(b);
 //   - pt <= stamp.time <= pt + e at every event, as long as no clock is set back; a node whose clock is set back goes
-//   on
-//     stamping its own events with the time it had reached, until its clock is there again;
+//     on stamping its own events with the time it had reached, until its clock is there again;
 //   - stamp.counter is at most the number of events that happened before and bear the same time: few, unless a clock
-//     stands still.
+//     stands still. Behind 2^31 of them the time is a microsecond later than any clock.
 class HybridClock {
  public:
   // Goes on after `last`, where a node kept one: after a restart its stamps must not go back either. Borrows the
   // runtime. Error: invalid_argument for an offset below 0.
   explicit HybridClock(Runtime& runtime, HybridClockOptions options = {}, HybridStamp last = {});
 
-  // Error: unavailable when four thousand million events bear one time: the clock of this machine stands still.
   HybridStamp tick() TIDELOCK_EXCLUDES(mutex_);
-  // Errors: invalid_argument when the stamp is further ahead than max_offset, and says how far, or when its counter is
-  // above 2^31, as only that of a clock which stands still may be: it would leave too little to count on from, until
-  // this machine's clock has passed it; unavailable, as above.
+  // Error: invalid_argument when the stamp is further ahead than max_offset, and says how far, or when its counter is
+  // above 2^31, which no clock gives.
   HybridStamp receive(const HybridStamp& remote) TIDELOCK_EXCLUDES(mutex_);
   HybridStamp last() const TIDELOCK_EXCLUDES(mutex_);
 

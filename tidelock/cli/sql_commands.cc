@@ -193,8 +193,8 @@ Outcome delete_rows(const SqlDelete& options, Outside outside) {
                                  .key = options.key,
                                  .after = options.after,
                                  .count_first = options.count,
-                                 .allow = options.open.allow,
                                  .reads_own_table = options.reads_own_table,
+                                 .allow = options.open.allow,
                                  .stop = interruption.token(),
                                  .on_progress = [&](const sql::DeleteProgress& progress) { view.progress(progress); }});
       view.result(result);

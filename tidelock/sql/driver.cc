@@ -21,4 +21,14 @@ std::optional<Notification> Session::wait_for_notification(base::Deadline, const
   throw_not_implemented("wait_for_notification");
 }
 
+Error failed_in_parts(const Error& error) {
+  if (error.disposition() == Disposition::permanent && error.code() != Code::cancelled) return error;
+  if (error.code() == Code::unknown_outcome) return error;
+  return Error(Code::unknown_outcome,
+               "it may have committed a part of its work before it failed, which a transaction around it would have "
+               "kept from it: " +
+                   error.message(),
+               error.native().value_or(Error::Native{}));
+}
+
 }  // namespace tidelock::sql

@@ -125,6 +125,10 @@ class Session {
   virtual std::optional<Notification> wait_for_notification(base::Deadline deadline, const std::stop_token& stop);
 };
 
+// What a procedure or a block of code failed with outside a transaction, as the caller meets it: it may have committed
+// a part of its work by then, so that what else could be done again has an unknown outcome.
+Error failed_in_parts(const Error& error);
+
 // Opens sessions to one database. Thread-safe.
 class Driver {
  public:

@@ -42,6 +42,7 @@ void require_primary(Session& session, const Pool& pool, base::Deadline deadline
   const std::stop_callback on_stop(stop, [&] { session.cancel(); });
   const auto until = std::min(deadline, base::Deadline(base::later(pool.runtime().now(), kPrimarySaysSoWithin)));
   const auto asked = session.prepare(question, until);
+  if (stop.stop_requested()) throw Error(Code::cancelled, "stopped while a connection was opened to " + pool.name());
   asked->start({}, until);
   const bool is_primary = asked->next() && !try_convert<bool>(asked->value(0)).value_or(true);
   asked->finish();
@@ -129,12 +130,19 @@ Link::~Link() { close(); }
 void Link::open(base::Deadline deadline, const std::stop_token& stop) {
   const auto generation = pool_.generation();
   auto session = pool_.driver().open(deadline, stop);
-  if (pool_.options().primary_only) require_primary(*session, pool_, deadline, stop);
+  if (pool_.options().primary_only) {
+    try {
+      require_primary(*session, pool_, deadline, stop);
+    } catch (const Error& error) {
+      if (error.code() != Code::connection_lost && error.code() != Code::unknown_outcome) throw;
+      throw Error(Code::unavailable, error.message(), error.native().value_or(Error::Native{}));  // Nothing was begun.
+    }
+  }
   session_ = std::move(session);
   generation_ = generation;
 }
 
-bool Link::is_passed_over() const noexcept { return generation_ != pool_.generation(); }
+bool Link::is_passed_over() const noexcept { return is_refused_ || generation_ != pool_.generation(); }
 
 void Link::start_lease(std::uint64_t scope) {
   lease_ = scope_ = scope;
@@ -147,14 +155,14 @@ bool Link::end_lease() noexcept {
   lease_ = scope_ = 0;
   allowed_ = {};
   if (session_ == nullptr) return false;  // Spent.
-  return session_->reset() && !broken_ && !is_passed_over();
+  return !broken_ && !is_passed_over() && session_->reset();
 }
 
 void Link::close() noexcept {
   bulk_.reset();
   statements_.clear();
   session_.reset();
-  broken_ = false;
+  broken_ = is_refused_ = false;
 }
 
 void Link::throw_misuse(std::uint64_t scope) const {
@@ -317,7 +325,10 @@ void Link::heed(const Error& error) noexcept {
   if (error.code() == Code::read_only_server && !reads_only_ && !pool_.options().read_only) pass_over();
 }
 
-void Link::pass_over() noexcept { pool_.pass_over(generation_); }
+void Link::pass_over() noexcept {
+  is_refused_ = true;
+  pool_.pass_over(generation_);
+}
 
 void Link::failed(const Error* error) noexcept {
   if (error != nullptr) heed(*error);

@@ -144,6 +144,7 @@ class Link {
   std::uint64_t lease_ = 0;       // The scope of the Connection that has it; 0: idle.
   std::uint64_t scope_ = 0;       // Who may run statements: lease_, or the transaction on it.
   bool broken_ = false;           // The session is of no further use.
+  bool is_refused_ = false;       // Its server is the wrong one.
   std::uint64_t generation_ = 0;  // Of the session; see Pool::pass_over().
   base::Duration statement_timeout_ = kNoTimeout;
   Rules allowed_;

@@ -28,6 +28,9 @@ constexpr std::size_t kLookBack = 64;
 constexpr int kMistake = 16;
 constexpr int kCreditMost = 128;
 
+// See pass_over().
+constexpr base::Duration kGenerationLasts = 1s;
+
 // A session of a server is looked at when it is handed out, to see whether it is still there, unless it just was.
 constexpr base::Duration kSeenFor = 200us;
 // One that was idle for so long is asked besides, and answers within this time.
@@ -498,6 +501,14 @@ Database::PoolState Pool::state() const {
     if (slot->link.is_open()) ++state.open;
   }
   return state;
+}
+
+void Pool::pass_over(std::uint64_t generation) noexcept {
+  const auto now = runtime_.now();
+  const base::LocalGuard guard(mutex_);
+  if (generation != generation_ || (generation_began_ && now - *generation_began_ < kGenerationLasts)) return;
+  ++generation_;
+  generation_began_ = now;
 }
 
 void Pool::observe(std::shared_ptr<Observer> observer) {

@@ -41,10 +41,10 @@ class Pool {
   void observe(std::shared_ptr<Observer> observer) TIDELOCK_EXCLUDES(mutex_);
 
   // The server refused to write on a session of this generation, since it only follows another or was demoted: no
-  // session that was opened before now is lent any more. Those to come are of the next generation.
-  void pass_over(std::uint64_t generation) noexcept {
-    generation_.compare_exchange_strong(generation, generation + 1, std::memory_order_relaxed);
-  }
+  // session that was opened before now is lent any more. Those to come are of the next generation. Once a second at
+  // most: who tries to write again and again, until another server takes over, would have who reads connect anew each
+  // time.
+  void pass_over(std::uint64_t generation) noexcept TIDELOCK_EXCLUDES(mutex_);
   std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
 
   Observer* observer() const { return observer_.load(std::memory_order_acquire); }
@@ -140,6 +140,7 @@ class Pool {
   const std::unique_ptr<base::CircuitBreaker> breaker_;  // Of opening sessions; null where there is no server.
   std::atomic<std::uint64_t> numbers_ = 0;
   std::atomic<std::uint64_t> generation_ = 0;
+  std::optional<base::Instant> generation_began_ TIDELOCK_GUARDED_BY(mutex_);  // Empty: with the pool.
   std::atomic<Observer*> observer_ = nullptr;
 
   mutable base::LocalMutex mutex_;

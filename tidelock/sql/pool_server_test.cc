@@ -172,6 +172,31 @@ WORLD_TEST(SqlPool, WhenAServerRefusesToWriteNoSessionIsLentThatWasOpenedBefore)
       << metrics.text();
 }
 
+WORLD_TEST(SqlPool, WhoTriesToWriteAgainAndAgainClosesTheSessionsOfOthersOnceASecondAtMost) {
+  Script script{.is_server = true};
+  const auto db = make_fake(runtime, script, {.max_connections = 2});
+  const auto try_to_write = [&] {
+    script.on_script = [] { throw Error(Code::read_only_server, "it is a standby"); };
+    EXPECT_THROW_CODE(db->script("delete from t"), Code::read_only_server);
+    script.on_script = [] {};
+  };
+  const auto two_read = [&] {
+    const auto one = db->connect();
+    const auto other = db->connect();
+  };
+  two_read();
+  try_to_write();
+  two_read();
+  EXPECT_EQ(script.opened, 4);
+  try_to_write();
+  two_read();
+  EXPECT_EQ(script.opened, 5);  // In place of the one that was refused.
+  runtime.sleep_for(1s);
+  try_to_write();
+  two_read();
+  EXPECT_EQ(script.opened, 7);
+}
+
 WORLD_TEST(SqlPool, WhoFindsOutThatItsServerIsTheWrongOneLeavesItToNobody) {
   Script script{.is_server = true};
   const auto db = make_fake(runtime, script);

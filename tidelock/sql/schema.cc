@@ -132,13 +132,17 @@ void migrate(Database& database, const Schema& schema, base::Deadline deadline) 
 
   auto& runtime = database.runtime();
   base::Backoff backoff(kBetweenTries);
+  std::optional<Error> refused;
   for (int tries_left = kTries;; --tries_left) {
-    if (deadline.passed(runtime.now())) throw Error(Code::timeout, "the deadline passed before the tables were made");
+    if (deadline.passed(runtime.now())) {
+      throw refused.value_or(Error(Code::timeout, "the deadline passed before the tables were made"));
+    }
     try {
       make_tables(database, schema, deadline);
       break;
     } catch (const Error& error) {
       if (!may_be_lost_race(error) || tries_left == 1) throw;
+      refused = error;
     }
     runtime.sleep_until(std::min(base::later(runtime.now(), backoff.next(runtime.random())), deadline.at()));
   }

@@ -155,7 +155,7 @@ void MariadbSession::check_allowed(const StatementKind& kind, std::string_view s
                 "knows to be read-only: " +
                     base::quoted(sql));
   }
-  if (kind.sets_autocommit) {
+  if (kind.ends_autocommit) {
     throw Error(Code::misuse,
                 "autocommit stays on, since a statement outside of a transaction is committed by itself: run what "
                 "belongs together between begin() and commit(), not behind " +
@@ -291,6 +291,8 @@ Error MariadbSession::failure(const StatementKind& kind, unsigned number, std::s
   const bool stopped = wire_.interrupted() && (number == ER_QUERY_INTERRUPTED || wire_.broken());
   auto error = stopped ? interruption(about) : error_of(number, message, about);
   if (!begun_ && kind.leaves_traces && !wire_.broken() && is_still_in_transaction()) take_back();
+  if (!begun_ && kind.may_commit) error = failed_in_parts(error);
+  may_be_lifted_ = settings_.read_only;  // By a function, of which an error says nothing.
   if (!begun_ || ended_) return error;
   bool ended = wire_.broken() || ends_transaction(number, facts_.rollback_on_timeout);
   if (!ended && kind.leaves_traces && !is_still_in_transaction()) {
@@ -351,6 +353,7 @@ void MariadbSession::run_script(std::string_view sql, base::Deadline deadline) {
   const auto note = [&](std::string_view statement) {
     auto kind = kind_of(statement, lexis_);
     if (!begun_ && std::exchange(kind.controls, false)) all.controls = true;
+    if (!begun_) kind.ends_autocommit = false;  // As in a dump. What it does not commit itself is told at its end.
     check_allowed(kind, statement);
     all.reads = all.reads && kind.reads;
     all.may_write = all.may_write || kind.may_write;

@@ -59,6 +59,8 @@ constexpr std::array<std::string_view, 7> kControls = {"BEGIN",     "START",   "
 constexpr std::array<std::string_view, 17> kTraces = {"SET",     "USE",   "CALL", "EXECUTE", "PREPARE", "HANDLER",
                                                       "DECLARE", "FLUSH", "LOCK", "BACKUP",  "CHANGE",  "IF",
                                                       "CASE",    "FOR",   "LOOP", "REPEAT",  "WHILE"};
+constexpr std::array<std::string_view, 9> kInParts = {"CALL", "EXECUTE", "DECLARE", "IF",   "CASE",
+                                                      "FOR",  "LOOP",    "REPEAT",  "WHILE"};
 // Words before '(' that call nothing, and functions of the server that change nothing. None of them can be the name of
 // a function that somebody has stored, unless it is quoted or follows that of its database.
 constexpr std::string_view kHarmless =
@@ -137,9 +139,17 @@ bool sets_access_at(std::span<const Token> tokens, std::size_t at) {
          tokens[at].is("EXECUTE");
 }
 
-bool sets_autocommit_at(std::span<const Token> tokens, std::size_t at) {
-  const auto behind = word_at(tokens, at + 1);
-  return name_at(tokens, at) == "AUTOCOMMIT" && (behind == "=" || behind == ":");
+bool ends_autocommit_at(std::span<const Token> tokens, std::size_t at) {
+  const auto sign = word_at(tokens, at + 1);
+  if (name_at(tokens, at) != "AUTOCOMMIT" || (sign != "=" && sign != ":")) return false;
+  const auto before = at < 2 || !tokens[at - 1].is('.') ? at : at - 1;  // @@global.autocommit
+  if (before > 0 && word_at(tokens, before - 1) == "GLOBAL") return false;
+  const auto value = word_at(tokens, at + (sign == "=" ? 2 : 3));
+  return value != "1" && value != "ON" && value != "TRUE";
+}
+// A variable of the system, and not one of the session's own: @@name
+bool is_of_system(std::span<const Token> tokens, std::size_t at) {
+  return tokens[at].is('@') && (word_at(tokens, at + 1) == "@" || (at > 0 && tokens[at - 1].is('@')));
 }
 
 // What the beginning of a statement says that it keeps in the session; in words.
@@ -165,7 +175,7 @@ std::string_view kept_at(std::span<const Token> tokens, std::size_t at) {
   if (name_at(tokens, at) == "GET_LOCK" && word_at(tokens, at + 1) == "(") return "lock of the session (GET_LOCK)";
   if (text == "LOCK" && word_at(tokens, 0) == "FLUSH") return "lock of the session";
   if (text != "@") return {};
-  const bool of_system = word_at(tokens, at + 1) == "@" || (at > 0 && tokens[at - 1].is('@'));
+  const bool of_system = is_of_system(tokens, at);
   const bool of_host = at > 0 && tokens[at - 1].end() == tokens[at].begin &&
                        (tokens[at - 1].kind != TokenKind::symbol && tokens[at - 1].kind != TokenKind::placeholder);
   return of_system || of_host ? std::string_view() : "variable of the session";  // user@host
@@ -184,6 +194,7 @@ StatementKind kind_read(const Reading& reading) {
   kind.may_write = !kind.reads || !reading.ends;
   kind.commits = is_one_of(first, kCommits);
   kind.controls = is_one_of(first, kControls);
+  kind.may_commit = is_one_of(first, kInParts) || !reading.ends;
   kind.leaves_traces = is_one_of(first, kTraces) || !reading.ends;
   auto second = word_at(tokens, at + 1);
   if (second == "OR") second = word_at(tokens, at + 3);  // create or replace temporary table
@@ -199,7 +210,7 @@ StatementKind kind_read(const Reading& reading) {
   const bool sets = !kind.reads || reading.has_versions;
   for (std::size_t i = at; i < tokens.size(); ++i) {
     kind.sets_access = kind.sets_access || (sets && sets_access_at(tokens, i));
-    kind.sets_autocommit = kind.sets_autocommit || (first == "SET" && sets_autocommit_at(tokens, i));
+    kind.ends_autocommit = kind.ends_autocommit || (first == "SET" && ends_autocommit_at(tokens, i));
   }
   bool names_table = is_one_of(first, kInserts);
   for (++at; at < tokens.size(); ++at) {
@@ -212,6 +223,7 @@ StatementKind kind_read(const Reading& reading) {
     if (kind.keeps.empty()) kind.keeps = kept_at(tokens, at);
     names_table = names_table && word != "(" && !is_one_of(word, kEndName);
     if (word == "INTO" && !kind.reads) continue;  // insert into
+    if (is_of_system(tokens, at)) continue;       // Read; what sets it is no query.
     kind.leaves_traces = kind.leaves_traces || is_one_of(word, kTracingWords);
   }
   return kind;
@@ -229,10 +241,11 @@ StatementKind kind_of(std::string_view sql, const Lexis& lexis) {
   kind.reads = kind.reads && other.reads;
   kind.may_write = kind.may_write || other.may_write;
   kind.commits = kind.commits || other.commits;
+  kind.may_commit = kind.may_commit || other.may_commit;
   kind.controls = kind.controls || other.controls;
   kind.leaves_traces = kind.leaves_traces || other.leaves_traces;
   kind.sets_access = kind.sets_access || other.sets_access;
-  kind.sets_autocommit = kind.sets_autocommit || other.sets_autocommit;
+  kind.ends_autocommit = kind.ends_autocommit || other.ends_autocommit;
   if (kind.keeps.empty()) kind.keeps = other.keeps;
   return kind;
 }

@@ -15,9 +15,11 @@ struct StatementKind {
   bool may_write = false;    // It may change the database, so that a lost answer leaves it unknown: also a query that
                              // calls a function which is not known to be harmless.
   bool commits = false;      // The server commits the open transaction before it and after it.
+  bool may_commit = false;   // A procedure, a block, or a text that is not shown: outside a transaction it commits in
+                             // parts.
   bool controls = false;     // It begins or ends a transaction, or is a part of one under an id.
   bool sets_access = false;  // It says whether a transaction may write, or runs a text that nobody shows us.
-  bool sets_autocommit = false;  // It says whether a statement outside of a transaction is committed by itself.
+  bool ends_autocommit = false;  // A statement outside of a transaction is not committed by itself behind it.
   std::string_view keeps{};      // What its text shows to stay in the session, in words; empty: nothing.
   bool leaves_traces = false;    // It may leave something behind in the session: a variable, a lock, a temporary table.
 };

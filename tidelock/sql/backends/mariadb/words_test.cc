@@ -94,14 +94,16 @@ TEST(MariadbWords, WhatSaysWhetherATransactionMayWriteIsNoticed) {
   }
 }
 
-TEST(MariadbWords, WhatTurnsAutocommitOnOrOffIsNoticed) {
-  for (const auto* const sql : {"set autocommit = 0", "SET @@session.AutoCommit=off", "set a = 1, `autocommit` := 1",
+TEST(MariadbWords, WhatTurnsAutocommitOffIsNoticed) {
+  for (const auto* const sql : {"set autocommit = 0", "SET @@session.AutoCommit=off", "set a = 1, `autocommit` := 0",
                                 "/*!40101 set */ autocommit = 0", "set session autocommit = default"}) {
-    EXPECT_TRUE(kind(sql).sets_autocommit) << sql;
+    EXPECT_TRUE(kind(sql).ends_autocommit) << sql;
   }
-  for (const auto* const sql : {"set @a = @@autocommit", "select @@autocommit = 1", "update t set autocommit = 1",
-                                "set @x = 'autocommit = 0'", "insert into t (autocommit) values (1)"}) {
-    EXPECT_FALSE(kind(sql).sets_autocommit) << sql;
+  for (const auto* const sql :
+       {"set @a = @@autocommit", "set autocommit = 1", "set @@global.autocommit = 0", "set global autocommit := off",
+        "select @@autocommit = 1", "update t set autocommit = 1", "set @x = 'autocommit = 0'",
+        "insert into t (autocommit) values (1)"}) {
+    EXPECT_FALSE(kind(sql).ends_autocommit) << sql;
   }
 }
 
@@ -114,13 +116,13 @@ TEST(MariadbWords, WhatMayStayInTheSessionIsKnown) {
         "replace t values (f(1))", "update t set a = f(a)", "delete from t where a = f(1)"}) {
     EXPECT_TRUE(kind(sql).leaves_traces) << sql;
   }
-  for (const auto* const sql :
-       {"select 1", "insert into t values (1)", "select '@', `get_lock` from t", "update t set a = 'temporary' -- @x",
-        "insert into t (a, b) values (1, 2) on duplicate key update a = values(a)",
-        "insert into shop.`t` (a) select (a) from u", "replace t (a) value (1)",
-        "insert into t partition (p0) (a) values (now(6))",
-        "update t set a = timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))",
-        "select a from t force index (i) where instr(a, 'x') in (1, 2)"}) {
+  for (const auto* const sql : {"select 1", "select a from t where @@global.read_only = 0", "insert into t values (1)",
+                                "select '@', `get_lock` from t", "update t set a = 'temporary' -- @x",
+                                "insert into t (a, b) values (1, 2) on duplicate key update a = values(a)",
+                                "insert into shop.`t` (a) select (a) from u", "replace t (a) value (1)",
+                                "insert into t partition (p0) (a) values (now(6))",
+                                "update t set a = timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))",
+                                "select a from t force index (i) where instr(a, 'x') in (1, 2)"}) {
     EXPECT_FALSE(kind(sql).leaves_traces) << sql;
   }
 }

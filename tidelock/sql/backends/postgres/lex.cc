@@ -32,7 +32,8 @@ constexpr std::string_view kHarmless =
     " abs age array_agg avg bool_and bool_or ceil ceiling char_length clock_timestamp concat concat_ws count date"
     " date_part date_trunc dense_rank every exp first_value floor generate_series initcap json_agg json_build_object"
     " jsonb_agg jsonb_build_object last_value left length ln lower lpad ltrim make_date max md5 min mod now"
-    " octet_length pg_notify power rank right round row_number rpad rtrim split_part sqrt starts_with string_agg substr"
+    " octet_length pg_is_in_recovery pg_notify power rank right round row_number rpad rtrim split_part sqrt "
+    "starts_with string_agg substr"
     " sum to_char trunc upper ";
 
 // The same, of names that a database likes to have for functions of its own: one of them, with arguments of other

@@ -231,7 +231,7 @@ void PostgresPrepared::start(std::span<const ValueView> values, base::Deadline d
       const bool outdated = is_outdated(error);
       stale_ = stale_ || outdated;
       if (!outdated || !has_done_nothing(error) || !first) {
-        throw session_.outcome(error, effects_.may_write && running_);
+        throw running_ ? outcome(error) : session_.outcome(error, false);
       }
     }
   }
@@ -267,6 +267,11 @@ void PostgresPrepared::execute(std::span<const ValueView> values) {
   encode(values);
   send(values);
   take_first();
+}
+
+Error PostgresPrepared::outcome(const Error& error) const {
+  const auto met = session_.outcome(error, effects_.may_write);
+  return effects_.may_commit && !session_.begun() ? failed_in_parts(met) : met;
 }
 
 void PostgresPrepared::fail(const PGresult* result) { throw session_.client().error(result, about()); }
@@ -332,7 +337,7 @@ bool PostgresPrepared::next() {
     running_ = false;
     return false;
   } catch (const Error& error) {
-    throw session_.outcome(error, effects_.may_write);
+    throw outcome(error);
   }
 }
 

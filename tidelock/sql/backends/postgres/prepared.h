@@ -62,6 +62,7 @@ class PostgresPrepared final : public Prepared {
   bool has_done_nothing(const Error& error) const;
   void prepare_again();
   void fail(const PGresult* result);
+  Error outcome(const Error& error) const;  // As the caller meets it, once it runs or ran.
   std::string about() const;
 
   PostgresSession& session_;

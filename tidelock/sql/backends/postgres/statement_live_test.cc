@@ -68,6 +68,21 @@ TEST_F(PostgresStatementLive, WhatMayHaveCommittedIsNotRunAgainForItsTypes) {
   EXPECT_EQ(connection.one<int>("select last_value from calls"), 1);
 }
 
+TEST_F(PostgresStatementLive, AProcedureThatIsStoppedBehindACommitOfItsOwnIsNotSaidToBeUndone) {
+  const auto db = open();
+  db->script(
+      "create table t (a integer);"
+      "create procedure p() language plpgsql as $$ begin insert into t values (1); commit; perform pg_sleep(10); end "
+      "$$");
+  auto connection = db->connect();
+  connection.set_statement_timeout(200ms);
+  EXPECT_THROW_CODE(connection.execute("call p()"), Code::unknown_outcome);
+  EXPECT_THROW_CODE(connection.execute("do $$ begin insert into t values (2); commit; perform pg_sleep(10); end $$"),
+                    Code::unknown_outcome);
+  EXPECT_THROW_CODE(connection.execute("select pg_sleep(10)"), Code::timeout);
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 2);
+}
+
 TEST_F(PostgresStatementLive, WhatIsRunAgainForANewSchemaIsAppliedOnce) {
   const auto db = open();
   db->script("create table t (a integer)");
