@@ -33,9 +33,9 @@ Input::~Input() {
 
 std::size_t Input::read(std::span<std::byte> out, const std::stop_token& stop) {
   std::size_t size = 0;
-  while (size < out.size() && poll_.wait(base::Deadline::never(), stop)) {
+  while (!ended_ && size < out.size() && poll_.wait(base::Deadline::never(), stop)) {
     const auto part = base::read_some(from_, out.subspan(size));
-    if (part == 0U) break;
+    ended_ = part == 0U;
     size += part.value_or(0);
   }
   return size;

@@ -30,6 +30,7 @@ class Input {
   base::Descriptor from_;
   bool owns_;
   base::Poll poll_;
+  bool ended_ = false;  // A terminal would go on behind its end.
 };
 
 }  // namespace tidelock::cli

@@ -201,7 +201,9 @@ Outcome delete_rows(const SqlDelete& options, Outside outside) {
     } catch (const Error& error) {
       view.failed();
       if (error.code() != Code::timeout) throw;
-      throw AdvisedError(error, "give a longer --timeout or a smaller --chunk, or make an index for the condition");
+      throw AdvisedError(error,
+                         "give a longer --timeout, make an index for the condition, or take a smaller --chunk where "
+                         "rows were deleted");
     }
   });
 }

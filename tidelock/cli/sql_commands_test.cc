@@ -383,7 +383,7 @@ TEST_F(SqlCommands, ADeletionThatIsTooSlowSaysWhatToDo) {
                          "t where id in (with recursive n(i) as (select 1 union all select i + 1 from n where i < "
                          "100000000) select -i from n)"});
   EXPECT_EQ(slow.status.code, 1);
-  EXPECT_THAT(slow.err, HasSubstr("give a longer --timeout or a smaller --chunk"));
+  EXPECT_THAT(slow.err, HasSubstr("give a longer --timeout, make an index"));
 }
 
 TEST_F(SqlCommands, AStoppedDeletionSaysHowToGoOn) {

@@ -4,12 +4,12 @@
 #include <string_view>
 
 #include "tidelock/sql/dialect.h"
+#include "tidelock/sql/row_key.h"
 
 namespace tidelock::sql {
 
-// Whether a FROM or JOIN in it names the table: by the last part of its name, whatever its schema and case, and with or
-// without quotes. `table` has none. What views and functions read it does not know. Pure. Error: statement_invalid for
-// text that the Lexer refuses.
-bool reads_table(std::string_view sql, std::string_view table, const Lexis& lexis);
+// Whether a FROM or JOIN of a subquery names the table, without regard to case; a schema counts where both have one.
+// What views and functions read it does not know. Pure. Error: statement_invalid for text that the Lexer refuses.
+bool reads_table(std::string_view condition, const TableName& table, const Lexis& lexis);
 
 }  // namespace tidelock::sql

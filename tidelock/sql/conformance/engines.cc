@@ -283,6 +283,9 @@ Declared postgres() {
       .waiting =
           "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
       .keywords = "select word from pg_get_keywords() order by 1",
+      .lift_read_only = {"set default_transaction_read_only = off", "set transaction read write",
+                         "set session characteristics as transaction read write", "set transaction_read_only = off",
+                         "reset default_transaction_read_only"},
       .before_keys = "create type letter as enum ('z', 'b', 'a')",
       .keys = {{"letter", {"'a'", "'z'", "'b'"}},
                {"interval", {"'1 month'", "'40 days'", "'29 days'", "'-3 hours'"}},
