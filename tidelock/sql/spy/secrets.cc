@@ -476,6 +476,8 @@ bool mentions_a_secret(std::span<const Token> significant, const SecretNames& na
 }
 
 bool words_mention_a_secret(std::string_view words, const SecretNames& names) {
+  static constexpr std::string_view kOfSqlite = "unrecognized token";  // What it calls a piece of the statement.
+  if (words.starts_with(kOfSqlite)) words.remove_prefix(kOfSqlite.size());
   const auto in_word = [](char c) {
     return base::ascii::is_letter_or_digit(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80;
   };

@@ -239,10 +239,12 @@ TEST(SpySecrets, AreNamedByWordsOfAnEngine) {
            "a unique constraint is violated (u_password_key)",
            "UNIQUE constraint failed: card.iban",
            "api_key",
+           R"(unrecognized token: "'open, password")",
        }) {
     EXPECT_TRUE(words_mention_a_secret(words, names)) << words;
   }
-  for (const auto* const words : {"", "Duplicate entry '1' for key 'PRIMARY'", "ibans", "no such column: pass word"}) {
+  for (const auto* const words : {"", "Duplicate entry '1' for key 'PRIMARY'", "ibans", "no such column: pass word",
+                                  R"(unrecognized token: "#")"}) {
     EXPECT_FALSE(words_mention_a_secret(words, names)) << words;
   }
 }

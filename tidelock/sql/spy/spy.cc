@@ -134,7 +134,7 @@ class Spy::Inside {
   void count(Known& known, LogCategory category, base::Duration elapsed) TIDELOCK_REQUIRES(mutex_);
   std::pair<std::shared_ptr<Record>, std::size_t> record_of(const StatementEvent& event,
                                                             std::shared_ptr<const StatementText> text) const;
-  // What it says; the code alone where that may hold a value of a secret column.
+  // What it says; the code alone where an engine's words in it may hold a value of a secret column.
   std::string words_of(const std::exception& error) const;
   void keep(RecordPtr record, std::size_t bytes) TIDELOCK_EXCLUDES(mutex_);
   void watch(const std::stop_token& stop);
@@ -248,9 +248,12 @@ std::pair<std::shared_ptr<Record>, std::size_t> Spy::Inside::record_of(
 }
 
 std::string Spy::Inside::words_of(const std::exception& error) const {
-  if (!words_mention_a_secret(error.what(), names_)) return error.what();
+  // The rest is the statement, the path, or the words of a hook, which hold nothing that is stored.
   const auto* const known = dynamic_cast<const Error*>(&error);
-  return std::string(tidelock::name(known != nullptr ? known->code() : Code::internal));
+  if (known == nullptr || !known->native() || !words_mention_a_secret(known->native()->message, names_)) {
+    return error.what();
+  }
+  return std::string(tidelock::name(known->code()));
 }
 
 void Spy::Inside::keep(RecordPtr record, std::size_t bytes) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -167,6 +168,44 @@ WORLD_TEST(Spy, ASecretOfABulkWriteThatIsNoTextIsNotShown) {
     EXPECT_EQ(error.code(), Code::invalid_argument);
     EXPECT_EQ(error.message().find("hidden"), std::string::npos) << error.message();
   }
+}
+
+// Words about secrets that tell nothing of what is stored: the statement's, the path's, and SQLite's "unrecognized
+// token".
+WORLD_TEST(Spy, SaysWhyAStatementFailedWhereOnlyTheTextOrThePathNamesASecret) {
+  files.create_folders("/token-service");
+  const auto db = open(runtime, files, base::Url::parse("sqlite:/token-service/shop.db?busy_timeout=0ms"));
+  db->script("create table item (id integer primary key, name text)");
+  const auto spy = std::make_shared<Spy>(runtime, files, Options{.recent = 100});
+  db->observe(spy);
+  const auto error_of = [&](const std::string& sql) {
+    EXPECT_THROW(db->execute(sql), Error) << sql;
+    return spy->recent().back()->error;
+  };
+  for (const auto* const sql : {"select 1 # 2", "select 12abc"}) {
+    EXPECT_THAT(error_of(sql), HasSubstr("unrecognized token")) << sql;
+  }
+  EXPECT_THAT(error_of("insert into event values ('password_changed')"), HasSubstr("no such table: event"));
+  auto connection = db->connect();
+  auto writing = connection.begin();
+  writing.execute("insert into item values (1, 'lamp')");
+  EXPECT_THAT(error_of("insert into item values (2, 'lamp')"), HasSubstr("/token-service/shop.db"));
+}
+
+// The observer alone hears of them.
+WORLD_TEST(Spy, SaysWhyAHookFailedUnlessAnEngineNamesASecret) {
+  const auto db = open_shop(runtime, files);
+  const auto spy = std::make_shared<Spy>(runtime, files, Options{.recent = 100});
+  db->observe(spy);
+  const auto words_of = [&](const auto& thrown) {
+    transact(*db, [&](Transaction& tx) { tx.after_commit([&] { throw thrown; }); });
+    return spy->recent().back()->error;
+  };
+  EXPECT_EQ(words_of(std::runtime_error("mail server refused the token")),
+            "an after-commit hook failed: mail server refused the token");
+  EXPECT_EQ(words_of(Error(Code::unavailable, "no token came")), "an after-commit hook failed: no token came");
+  EXPECT_EQ(words_of(Error(Code::constraint_violation, "twice", {1, "Duplicate entry 'hunter2' for key 'password'"})),
+            "an after-commit hook failed: constraint_violation");
 }
 
 WORLD_TEST(Spy, LeavesOutWhatIsNotWanted) {
