@@ -1,6 +1,7 @@
 #include "tidelock/sql/spy/sink.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <string_view>
@@ -10,12 +11,30 @@
 #include "tidelock/base/error.h"
 
 namespace tidelock::sql::spy {
+namespace {
+
+// Longer than a spy that is taken away is waited for.
+constexpr base::Duration kFileWait = std::chrono::seconds(2);
+constexpr base::Duration kFileTry = std::chrono::milliseconds(20);
+
+}  // namespace
 
 Untaken FileSink::write(std::span<const RecordPtr> records) {
   lines_.clear();
   for (const auto& record : records) formatter_.append(lines_, *record);
-  file_.write(lines_);
-  return {};
+  for (const auto until = runtime_.in(kFileWait);; runtime_.sleep_for(kFileTry)) {
+    try {
+      file_.write(lines_);
+      waited_in_vain_ = false;
+      return {};
+    } catch (const Error& error) {
+      if (error.code() != Code::unavailable) throw;  // Another one writes it.
+      if (waited_in_vain_ || until.passed(runtime_.now())) {
+        waited_in_vain_ = true;
+        throw;
+      }
+    }
+  }
 }
 
 Untaken LineSink::write(std::span<const RecordPtr> records) {

@@ -10,6 +10,7 @@
 
 #include "tidelock/base/log.h"
 #include "tidelock/base/log_sinks.h"
+#include "tidelock/base/runtime.h"
 #include "tidelock/sql/spy/format.h"
 #include "tidelock/sql/spy/log_file.h"
 #include "tidelock/sql/spy/record.h"
@@ -35,17 +36,21 @@ class Sink {
   virtual void rest() noexcept {}
 };
 
+// Waits two seconds for a file that another one writes, such as the spy that it follows; but only once, until it has
+// had the file.
 class FileSink final : public Sink {
  public:
-  FileSink(base::Files& files, const FileOptions& file, FormatOptions format)
-      : name_(file.path.string()), file_(files, file), formatter_(std::move(format)) {}
+  FileSink(base::Runtime& runtime, base::Files& files, const FileOptions& file, FormatOptions format)
+      : runtime_(runtime), name_(file.path.string()), file_(files, file), formatter_(std::move(format)) {}
   Untaken write(std::span<const RecordPtr> records) override;
   std::string name() const override { return name_; }
   void rest() noexcept override { file_.close(); }
 
  private:
+  base::Runtime& runtime_;
   std::string name_;
   LogFile file_;
+  bool waited_in_vain_ = false;
   Formatter formatter_;
   std::string lines_;
 };

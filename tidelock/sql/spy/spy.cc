@@ -98,7 +98,7 @@ std::vector<std::unique_ptr<Sink>> sinks_of(base::Runtime& runtime, base::Files&
     }
     if (file.files < 1) throw Error(Code::invalid_argument, "a spy's log of 0 files: at least the current one stays");
     file.path = path;
-    sinks.push_back(std::make_unique<FileSink>(files, file, options.format));
+    sinks.push_back(std::make_unique<FileSink>(runtime, files, file, options.format));
   }
   for (const auto& sink : options.sinks) sinks.push_back(std::make_unique<Shared>(sink));
   return sinks;

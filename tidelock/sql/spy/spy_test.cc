@@ -613,6 +613,54 @@ WORLD_TEST(Spy, IsReplacedByOneThatWritesTheSameFile) {
   EXPECT_THAT(texts, ElementsAre("select 1", "select 2", "select 3", "select 4", "select 5"));
 }
 
+WORLD_TEST(Spy, WaitsAMomentForAFileThatTheOneBeforeItStillWrites) {
+  const auto db = open(runtime, files, base::Url::parse("sqlite::memory:"));
+  auto options = to_file();
+  options.sinks = {std::make_shared<SlowSink>(runtime, 1500ms)};  // Longer than it is waited for.
+  const auto first = std::make_shared<Spy>(runtime, files, options);
+  const auto second = std::make_shared<Spy>(runtime, files, to_file());
+  db->observe(first);
+  db->execute("select 1");
+  db->observe(second);
+  db->execute("select 2");
+  ASSERT_TRUE(second->flush(runtime.in(10s)));
+  EXPECT_EQ(first->dropped() + second->dropped(), 0U);
+  EXPECT_EQ(lines(files).back()["sql"], "select 2");
+}
+
+WORLD_TEST(Spy, WaitsOnceOnlyForAFileThatAnotherKeeps) {
+  const auto db = open(runtime, files, base::Url::parse("sqlite::memory:"));
+  Told told;
+  auto options = to_file();
+  options.say = told.say();
+  const auto first = std::make_shared<Spy>(runtime, files, options);
+  const auto second = std::make_shared<Spy>(runtime, files, to_file());
+  db->observe(first);
+  {
+    auto connection = db->connect();
+    auto rows = connection.query("select 1");  // Still runs when the other one begins.
+    ASSERT_TRUE(rows.next());
+    db->observe(second);
+    db->execute("select 2");
+    ASSERT_TRUE(second->flush(runtime.in(10s)));
+  }
+  ASSERT_TRUE(first->flush(runtime.in(3s)));
+  EXPECT_EQ(first->dropped(), 1U);
+  EXPECT_THAT(told.texts, ElementsAre(HasSubstr("is written by another process, or by another spy")));
+  const Dialect dialect;
+  for (std::uint64_t i = 1; i <= 1000; ++i) first->on_statement(event_of(dialect, runtime, i, nullptr));
+  ASSERT_TRUE(first->flush(runtime.in(1s)));
+  EXPECT_EQ(first->dropped(), 1001U);
+
+  db->observe(nullptr);
+  first->on_statement(event_of(dialect, runtime, 7, nullptr));
+  ASSERT_TRUE(first->flush(runtime.in(10s)));
+  const auto all = lines(files);
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_THAT(std::string(all[1]["error"]), HasSubstr("1001 entries are missing here"));
+  EXPECT_EQ(all[2]["connection"], 7);
+}
+
 WORLD_TEST(Spy, LetsGoOfItsFileWhenItsDatabaseEnds) {
   const auto first = std::make_shared<Spy>(runtime, files, to_file());
   const auto second = std::make_shared<Spy>(runtime, files, to_file());
