@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -523,23 +524,26 @@ WORLD_TEST(Spy, NeverWaitsForASinkButDropsWhatFindsTheQueueFull) {
   EXPECT_EQ(told.texts.size(), 4U) << "each time it begins and ends";
 }
 
+// Takes nothing with an entry of this category.
+struct FailingSink final : Sink {
+  Untaken write(std::span<const RecordPtr> records) override {
+    for (const auto& record : records) {
+      if (record->category == fails_on) throw Error(Code::unavailable, "broken");
+    }
+    for (const auto& record : records) {
+      texts.push_back(record->error.empty() ? std::to_string(record->connection) : record->error);
+    }
+    return {};
+  }
+  std::string name() const override { return "a sink"; }
+  std::optional<LogCategory> fails_on;
+  std::vector<std::string> texts;
+};
+
 // What finds the queue full is missing behind what fills it; a sink that fails then says so when it can.
 WORLD_TEST(Spy, SaysThatTheQueueWasFullAlsoWhenTheSinkFailsJustThen) {
-  struct FailingSink final : Sink {
-    Untaken write(std::span<const RecordPtr> records) override {
-      for (const auto& record : records) {
-        if (fails && record->category == LogCategory::warn) throw Error(Code::unavailable, "broken");
-      }
-      for (const auto& record : records) {
-        texts.push_back(record->error.empty() ? std::to_string(record->connection) : record->error);
-      }
-      return {};
-    }
-    std::string name() const override { return "a sink"; }
-    bool fails = true;
-    std::vector<std::string> texts;
-  };
   const auto sink = std::make_shared<FailingSink>();
+  sink->fails_on = LogCategory::warn;
   Spy spy(runtime, files, Options{.sinks = {sink}, .queue = {.records = 2}});
   const Dialect dialect;
   const auto statement = [&](std::uint64_t connection) {
@@ -549,12 +553,30 @@ WORLD_TEST(Spy, SaysThatTheQueueWasFullAlsoWhenTheSinkFailsJustThen) {
   ASSERT_TRUE(spy.flush(runtime.in(10s)));
   EXPECT_THAT(sink->texts, ElementsAre("1", "2"));
   EXPECT_EQ(spy.dropped(), 3U);
-  sink->fails = false;
+  sink->fails_on.reset();
   statement(6);
   ASSERT_TRUE(spy.flush(runtime.in(10s)));
   EXPECT_THAT(sink->texts,
               ElementsAre("1", "2", "3 entries are missing here: they came faster than they could be written", "6"));
   EXPECT_EQ(spy.dropped(), 3U);
+}
+
+// No further entry comes that would bring it along.
+WORLD_TEST(Spy, SaysWhatIsMissingAtTheEndOfTheLogWhenItIsTakenAwayOrEnds) {
+  const Dialect dialect;
+  for (const bool ends : {false, true}) {
+    const auto sink = std::make_shared<FailingSink>();
+    auto spy = std::make_unique<Spy>(runtime, files, Options{.sinks = {sink}});
+    spy->on_observed();
+    sink->fails_on = LogCategory::statement;
+    spy->on_statement(event_of(dialect, runtime, 1, nullptr));
+    ASSERT_TRUE(spy->flush(runtime.in(10s)));
+    EXPECT_TRUE(sink->texts.empty());
+    sink->fails_on.reset();
+    if (!ends) spy->on_removed();
+    if (ends) spy.reset();
+    EXPECT_THAT(sink->texts, ElementsAre("1 entry is missing here: broken")) << ends;
+  }
 }
 
 WORLD_TEST(Spy, BoundsTheBytesThatWaitToo) {

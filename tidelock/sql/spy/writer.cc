@@ -111,7 +111,7 @@ void Writer::run(const std::stop_token& stop) {
     const auto taken = take(batch);
     if (taken.added == written && taken.overflow == 0) {
       note_overflow(0);
-      if (stop.stop_requested()) return;
+      if (stop.stop_requested()) return tell_gaps();
       work_->wait(seen, base::Deadline::never(), stop);
       // Those that follow soon are written together.
       if (!stop.stop_requested()) hurry_->wait(hurry, runtime_.in(options_.every), stop);
@@ -121,6 +121,7 @@ void Writer::run(const std::stop_token& stop) {
     batch.clear();
     note_overflow(taken.overflow);
     if (taken.rest) {
+      tell_gaps();
       for (auto& target : targets_) target.sink->rest();
     }
     written = taken.added;
@@ -176,6 +177,13 @@ void Writer::write(Target& target, std::span<const RecordPtr> slice) {
   } else if (untaken.records.empty() && target.missing > 0) {
     say(base::LogLevel::info,
         fmt::format("{} is written again; {} missing", target.sink->name(), counted(std::exchange(target.missing, 0))));
+  }
+}
+
+// Where no further entry may come that brings them along.
+void Writer::tell_gaps() {
+  for (auto& target : targets_) {
+    if (target.not_taken.entries > 0 || target.overflow.entries > 0) write(target, {});
   }
 }
 

@@ -70,6 +70,7 @@ class Writer {
   Taken take(std::vector<RecordPtr>& batch) TIDELOCK_EXCLUDES(mutex_);
   void write(std::span<const RecordPtr> batch);
   void write(Target& target, std::span<const RecordPtr> slice);
+  void tell_gaps();
   void note_overflow(std::uint64_t entries);
   RecordPtr warning(std::string text);
   void say(base::LogLevel level, const std::string& text) const;
