@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "tidelock/sql/spy/cut_text.h"
 #include "tidelock/sql/spy/layout.h"
 
 namespace tidelock::sql::spy {
@@ -34,11 +35,10 @@ microseconds sum(microseconds a, microseconds b) { return microseconds(sum(a.cou
 
 std::string cut(std::string text, std::string_view rest = {}) {
   if (text.size() <= kKeptText) return text;
-  auto end = kKeptText;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  text.resize(end);
+  cut_text(text, kKeptText);
+  text += rest;
   text.shrink_to_fit();
-  return text.append("…").append(rest);
+  return text;
 }
 
 // What a statement is known by. Two long ones that begin alike are still told apart.

@@ -12,6 +12,7 @@
 #include "tidelock/base/error.h"
 #include "tidelock/base/local_mutex.h"
 #include "tidelock/base/secret.h"
+#include "tidelock/sql/spy/cut_text.h"
 #include "tidelock/sql/spy/running.h"
 
 namespace tidelock::sql::spy {
@@ -52,16 +53,6 @@ LogCategory category_of(const StatementEvent& event) {
       return LogCategory::rollback;
   }
   return LogCategory::statement;
-}
-
-std::size_t cut_text(std::string& text, std::size_t limit) {
-  if (text.size() > limit) {
-    auto end = limit;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-    text.resize(end);
-    text += "…";
-  }
-  return text.size();
 }
 
 // Cuts a long value off; returns how many bytes it takes.
