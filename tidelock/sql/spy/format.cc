@@ -36,7 +36,7 @@ enum Placeholder : std::size_t {
   kNone,
 };
 // P6Spy's first. There, effectiveSql is the text that the driver gets, and sql the one with the values.
-constexpr std::array<std::string_view, kNone> kNames{
+constexpr std::array<std::string_view, kNone> kPlaceholderNames{
     "connectionId", "currentTime",   "executionTime", "category",    "effectiveSql", "effectiveSqlSingleLine",
     "sql",          "sqlSingleLine", "url",           "micros",      "rows",         "job",
     "run",          "step",          "token",         "transaction", "error"};
@@ -45,7 +45,7 @@ std::int64_t in_ms(std::chrono::microseconds elapsed) { return elapsed.count() /
 
 }  // namespace
 
-std::vector<std::string> placeholder_names() { return {kNames.begin(), kNames.end()}; }
+std::vector<std::string> placeholder_names() { return {kPlaceholderNames.begin(), kPlaceholderNames.end()}; }
 
 Formatter::Formatter(FormatOptions options) : options_(std::move(options)) {
   if (!options_.date_format.empty()) date_format_.emplace(options_.date_format, options_.zone);
@@ -60,8 +60,8 @@ Formatter::Formatter(FormatOptions options) : options_(std::move(options)) {
     if (begin == rest.npos) break;
     const auto end = rest.find(')', begin);
     const auto name = rest.substr(begin + 2, end == rest.npos ? end : end - begin - 2);
-    const auto found = std::ranges::find(kNames, name);
-    if (end == rest.npos || found == kNames.end()) {
+    const auto found = std::ranges::find(kPlaceholderNames, name);
+    if (end == rest.npos || found == kPlaceholderNames.end()) {
       const auto names = placeholder_names();
       const auto nearest = base::nearest_name(name, names);
       throw Error(
@@ -69,7 +69,8 @@ Formatter::Formatter(FormatOptions options) : options_(std::move(options)) {
           fmt::format("placeholder %({}) in the format {} is not known: {}", name, base::quoted(options_.custom),
                       nearest ? fmt::format("did you mean %({})?", *nearest) : "there are " + base::listed(names)));
     }
-    custom_.push_back({std::string(rest.substr(0, begin)), static_cast<std::size_t>(found - kNames.begin())});
+    custom_.push_back(
+        {std::string(rest.substr(0, begin)), static_cast<std::size_t>(found - kPlaceholderNames.begin())});
     rest.remove_prefix(end + 1);
   }
   custom_.push_back({std::string(rest), kNone});

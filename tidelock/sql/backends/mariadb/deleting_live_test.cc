@@ -7,6 +7,7 @@
 #include "tidelock/sql/backends/mariadb/testing/mariadb_test.h"
 #include "tidelock/sql/delete_in_chunks.h"
 #include "tidelock/sql/testing/watch.h"
+#include "tidelock/world/testing.h"
 
 namespace tidelock::sql::mariadb {
 namespace {

@@ -113,7 +113,7 @@ TEST_F(MariadbSessions, LeaveNothingThatAProcedureSet) {
 
 TEST_F(MariadbSessions, AutocommitStaysOn) {
   const auto db = with_table("max_connections=1");
-  for (const auto* const sql : {"set autocommit = 0", "set @@session.autocommit = off", "set a = 1, autocommit = 0"}) {
+  for (const auto* const sql : {"set autocommit = 0", "set @@session.autocommit = off", "set @a = 1, autocommit = 0"}) {
     auto connection = db->connect();
     EXPECT_THROW_CODE(connection.execute(sql), Code::misuse);
     EXPECT_THROW_CODE(connection.script(std::string(sql) + "; insert into t values (1, 'x')"), Code::misuse);
