@@ -118,7 +118,9 @@ class Deletion {
   }
 
   void refuse_own_table(std::string_view condition) const {
-    if (!reads_table(condition, table_, database_.dialect().lexis)) return;
+    auto table = table_;
+    if (database_.dialect().engine == "duckdb") table.schema.clear();  // What stands before a name may be a catalogue.
+    if (!reads_table(condition, table, database_.dialect().lexis)) return;
     throw Error(
         Code::statement_invalid,
         fmt::format("the condition {} reads {} itself, which each chunk leaves with fewer rows, so that the next "
@@ -275,7 +277,6 @@ class Deletion {
   std::optional<Chunk> attempt(Connection& connection) {
     Chunk chunk;
     const auto permission = allow(connection, options_.allow);
-    const auto begun = database_.runtime().now();
     if (!key_.columns.empty()) {
       chunk.upper = next_bound(connection);
       if (!chunk.upper) return std::nullopt;
@@ -285,7 +286,6 @@ class Deletion {
     chunk.deleted = remove(transaction, chunk.upper);
     transaction.commit_without_position();
     chunk_ended_ = database_.runtime().now();
-    shortest_chunk_ = std::min(shortest_chunk_, chunk_ended_ - begun);
     if (chunk.upper || chunk.deleted > 0) return chunk;
     if (is_any_left(connection)) throw_rows_stay();
     return std::nullopt;
@@ -325,15 +325,15 @@ class Deletion {
     if (options_.on_progress) options_.on_progress(result_.done);
   }
 
-  // From the end of one chunk to that of the next, which takes as long as the shortest at least: what was not deleted
-  // while it counted or waited is not made up for. False when it was stopped, or is through.
+  // From the end of a chunk to the beginning of the next: what was not deleted while it counted or waited is not made
+  // up for. False when it was stopped, or is through.
   bool keep_rate() {
     if (finished_) return false;
     if (!options_.rows_per_second) return true;
     constexpr double kForEver = 1e9;  // Thirty years; a Duration has an end.
     const std::chrono::duration<double> due(
         std::min(static_cast<double>(chunk_deleted_) / *options_.rows_per_second, kForEver));
-    const auto moment = base::later(chunk_ended_ - shortest_chunk_, std::chrono::duration_cast<base::Duration>(due));
+    const auto moment = base::later(chunk_ended_, std::chrono::duration_cast<base::Duration>(due));
     return database_.runtime().sleep_until(moment, options_.stop);
   }
 
@@ -348,7 +348,6 @@ class Deletion {
   std::vector<std::string> order_;  // The texts of the key's columns.
   std::optional<Key> last_;         // Everything up to here is gone.
   base::Instant chunk_ended_{};
-  base::Duration shortest_chunk_ = base::Duration::max();
   std::int64_t chunk_deleted_ = 0;
   bool finished_ = false;
   DeleteResult result_;

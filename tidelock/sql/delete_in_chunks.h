@@ -39,7 +39,7 @@ struct DeleteOptions {
   // Of one transaction; besides, rows of one key stay together, and rows of its part of the key may come to meet the
   // condition between the search and the deleting.
   std::int64_t chunk_rows = 10'000;
-  // At most, from the beginning of each chunk on; a chunk is no more than what this allows in one second, and one row.
+  // At most, from the end of each chunk on; a chunk is no more than what this allows in one second, and one row.
   std::optional<double> rows_per_second{};
   // What to go by, a unique key at best. Empty: the primary key, and where there is none what the engine numbers its
   // rows by. Columns of the key must not hold nulls or numbers with a floating point.

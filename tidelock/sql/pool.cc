@@ -126,6 +126,8 @@ Link& Pool::checkout(std::optional<base::Deadline> deadline, const std::stop_tok
   Waiter* waiter = nullptr;
   {
     const base::LocalGuard guard(mutex_);
+    if (next_generation_ && now >= *next_generation_) [[unlikely]]
+      begin_generation(now);
     slot = take_idle(task, now);
     if (slot == nullptr) [[unlikely]] {
       slot = take_kept(task, now);
@@ -506,9 +508,18 @@ Database::PoolState Pool::state() const {
 void Pool::pass_over(std::uint64_t generation) noexcept {
   const auto now = runtime_.now();
   const base::LocalGuard guard(mutex_);
-  if (generation != generation_ || (generation_began_ && now - *generation_began_ < kGenerationLasts)) return;
+  if (generation != generation_) return;
+  if (generation_began_ && now - *generation_began_ < kGenerationLasts) {
+    next_generation_ = *generation_began_ + kGenerationLasts;
+  } else {
+    begin_generation(now);
+  }
+}
+
+void Pool::begin_generation(base::Instant now) {
   ++generation_;
   generation_began_ = now;
+  next_generation_.reset();
 }
 
 void Pool::observe(std::shared_ptr<Observer> observer) {

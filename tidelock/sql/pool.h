@@ -104,6 +104,7 @@ class Pool {
     base::Histogram waits;
   };
 
+  void begin_generation(base::Instant now) TIDELOCK_REQUIRES(mutex_);
   void report() TIDELOCK_REQUIRES(mutex_);
   Link& lend(Slot& slot, std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
   Slot* take_idle(std::uint64_t task, base::Instant now) TIDELOCK_REQUIRES(mutex_);
@@ -141,6 +142,7 @@ class Pool {
   std::atomic<std::uint64_t> numbers_ = 0;
   std::atomic<std::uint64_t> generation_ = 0;
   std::optional<base::Instant> generation_began_ TIDELOCK_GUARDED_BY(mutex_);  // Empty: with the pool.
+  std::optional<base::Instant> next_generation_ TIDELOCK_GUARDED_BY(mutex_);   // When there is a reason for one.
   std::atomic<Observer*> observer_ = nullptr;
 
   mutable base::LocalMutex mutex_;

@@ -135,7 +135,8 @@ void migrate(Database& database, const Schema& schema, base::Deadline deadline) 
   std::optional<Error> refused;
   for (int tries_left = kTries;; --tries_left) {
     if (deadline.passed(runtime.now())) {
-      throw refused.value_or(Error(Code::timeout, "the deadline passed before the tables were made"));
+      throw Error(Code::timeout, std::string("the deadline passed before the tables were made") +
+                                     (refused ? std::string(": ") + refused->what() : std::string()));
     }
     try {
       make_tables(database, schema, deadline);

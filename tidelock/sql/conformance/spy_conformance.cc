@@ -48,6 +48,25 @@ TEST_P(SqlSpy, WhatIsStoredInASecretColumnIsNotToldByAnEnginesError) {
   });
 }
 
+// What is refused in a transaction that can only be rolled back says which statement was the reason.
+TEST_P(SqlSpy, ASecretIsNotToldByTheErrorOfAnotherStatement) {
+  run([](const Place& place) {
+    const auto db = place.open();
+    db->script("create table u (id integer primary key, password varchar(100))");
+    const auto spy = watched(place, *db);
+    auto connection = db->connect();
+    auto tx = connection.begin();
+    EXPECT_THROW(tx.execute("update u set password = 'hunter2' where nothing = 1"), Error);
+    try {
+      tx.one<int>("select 1");
+    } catch (const Error&) {  // Some engines go on.
+    }
+    tx.rollback();
+    for (const auto& record : spy->recent())
+      EXPECT_EQ(record->error.find("hunter2"), std::string::npos) << record->error;
+  });
+}
+
 TEST_P(SqlSpy, SaysWhyAStatementFailedThatHasNothingToDoWithSecrets) {
   run([](const Place& place) {
     const auto db = place.open();

@@ -4,7 +4,10 @@
 #include <array>
 #include <chrono>
 #include <deque>
+#include <exception>
 #include <functional>
+#include <initializer_list>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -12,11 +15,18 @@
 #include "tidelock/base/error.h"
 #include "tidelock/base/local_mutex.h"
 #include "tidelock/base/secret.h"
+#include "tidelock/base/text.h"
 #include "tidelock/sql/spy/cut_text.h"
 #include "tidelock/sql/spy/running.h"
 
 namespace tidelock::sql::spy {
 namespace {
+
+// Of sqlite:/data/shop.db?mode=ro what its errors say.
+std::string path_of(std::string_view database) {
+  database.remove_prefix(database.find(':') + 1);
+  return std::string(database.substr(0, database.find('?')));
+}
 
 constexpr std::size_t kTextsKept = 4096;        // Of each database. Then all are looked at anew.
 constexpr std::size_t kKeptTextBytes = 65'536;  // A longer one is looked at each time.
@@ -126,7 +136,8 @@ class Spy::Inside {
   std::pair<std::shared_ptr<Record>, std::size_t> record_of(const StatementEvent& event,
                                                             std::shared_ptr<const StatementText> text) const;
   // What it says; the code alone where an engine's words in it may hold a value of a secret column.
-  std::string words_of(const std::exception& error) const;
+  // `harmless`: pieces of its text that may name a secret, since they tell nothing that is not logged anyway.
+  std::string words_of(const std::exception& error, std::initializer_list<std::string> harmless) const;
   void keep(RecordPtr record, std::size_t bytes) TIDELOCK_EXCLUDES(mutex_);
   void watch(const std::stop_token& stop);
 
@@ -229,8 +240,9 @@ std::pair<std::shared_ptr<Record>, std::size_t> Spy::Inside::record_of(
   }
   record->rows = event.rows;
   if (event.error != nullptr) {
-    record->error = event.has_secrets || text->touches_secrets() ? std::string(tidelock::name(event.error->code()))
-                                                                 : words_of(*event.error);
+    record->error = event.has_secrets || text->touches_secrets()
+                        ? std::string(tidelock::name(event.error->code()))
+                        : words_of(*event.error, {base::quoted(event.sql), path_of(event.database)});
     bytes += cut_text(record->error, options_.value_limit_bytes);
   }
   if (const auto* work = base::kUnitOfWork.get(event.runtime)) record->work = *work;
@@ -238,13 +250,19 @@ std::pair<std::shared_ptr<Record>, std::size_t> Spy::Inside::record_of(
   return {std::move(record), bytes};
 }
 
-std::string Spy::Inside::words_of(const std::exception& error) const {
-  // The rest is the statement, the path, or the words of a hook, which hold nothing that is stored.
+// An Error may quote another statement than the one that it is reported for: the one that a transaction failed by.
+std::string Spy::Inside::words_of(const std::exception& error, std::initializer_list<std::string> harmless) const {
   const auto* const known = dynamic_cast<const Error*>(&error);
-  if (known == nullptr || !known->native() || !words_mention_a_secret(known->native()->message, names_)) {
-    return error.what();
+  if (known == nullptr) return error.what();
+  std::string message = known->message();
+  for (const auto& piece : harmless) {
+    if (piece.empty()) continue;
+    for (auto at = message.find(piece); at != message.npos; at = message.find(piece, at))
+      message.erase(at, piece.size());
   }
-  return std::string(tidelock::name(known->code()));
+  const bool tells = words_mention_a_secret(message, names_) ||
+                     (known->native() && words_mention_a_secret(known->native()->message, names_));
+  return tells ? std::string(tidelock::name(known->code())) : error.what();
 }
 
 void Spy::Inside::keep(RecordPtr record, std::size_t bytes) {
@@ -288,7 +306,7 @@ void Spy::Inside::hook_error(std::uint64_t transaction, const std::exception& er
   record->category = LogCategory::warn;
   record->time = runtime_.wall_now();
   record->transaction = transaction;
-  record->error = "an after-commit hook failed: " + words_of(error);
+  record->error = "an after-commit hook failed: " + words_of(error, {});
   if (const auto* work = base::kUnitOfWork.get(runtime_)) record->work = *work;
   record->statement = std::make_shared<const StatementText>(std::make_shared<const Place>(), "", names_, true);
   const auto bytes = sizeof(Record) + record->error.size();

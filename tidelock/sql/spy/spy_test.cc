@@ -204,7 +204,9 @@ WORLD_TEST(Spy, SaysWhyAHookFailedUnlessAnEngineNamesASecret) {
   };
   EXPECT_EQ(words_of(std::runtime_error("mail server refused the token")),
             "an after-commit hook failed: mail server refused the token");
-  EXPECT_EQ(words_of(Error(Code::unavailable, "no token came")), "an after-commit hook failed: no token came");
+  EXPECT_EQ(words_of(Error(Code::unavailable, "no mail came")), "an after-commit hook failed: no mail came");
+  EXPECT_EQ(words_of(Error(Code::statement_invalid, "no such role: alter user app password 'hunter2'")),
+            "an after-commit hook failed: statement_invalid");
   EXPECT_EQ(words_of(Error(Code::constraint_violation, "twice", {1, "Duplicate entry 'hunter2' for key 'password'"})),
             "an after-commit hook failed: constraint_violation");
 }

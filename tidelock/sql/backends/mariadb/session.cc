@@ -352,6 +352,7 @@ void MariadbSession::run_script(std::string_view sql, base::Deadline deadline) {
   StatementKind all{.empty = false, .reads = true};
   const auto note = [&](std::string_view statement) {
     auto kind = kind_of(statement, lexis_);
+    all.may_commit = all.may_commit || kind.may_commit || kind.controls;
     if (!begun_ && std::exchange(kind.controls, false)) all.controls = true;
     if (!begun_) kind.ends_autocommit = false;  // As in a dump. What it does not commit itself is told at its end.
     check_allowed(kind, statement);

@@ -156,15 +156,18 @@ void PostgresSession::run_one(std::string_view sql, base::Deadline deadline) {
   const auto seen = effects(sql);
   refuse_what_stays(sql, seen);
   note(seen);
+  bool is_sent = false;
   try {
     start(deadline);
     if (all.size() >= 2 && first == "COPY") {
       throw Error(Code::unsupported, "COPY is not run in a script: use bulk(), or a query: " + base::quoted(sql));
     }
     const auto settings = settings_for(seen);
+    is_sent = true;
     client_.run(settings.empty() ? std::string(sql) : settings + ";" + std::string(sql), base::quoted(sql));
   } catch (const Error& error) {
-    throw outcome(error, seen.may_write);
+    const auto met = outcome(error, seen.may_write);
+    throw is_sent && seen.may_commit && !begun_ ? failed_in_parts(met) : met;
   }
 }
 

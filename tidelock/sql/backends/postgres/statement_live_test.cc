@@ -75,12 +75,13 @@ TEST_F(PostgresStatementLive, AProcedureThatIsStoppedBehindACommitOfItsOwnIsNotS
       "create procedure p() language plpgsql as $$ begin insert into t values (1); commit; perform pg_sleep(10); end "
       "$$");
   auto connection = db->connect();
-  connection.set_statement_timeout(200ms);
+  connection.set_statement_timeout(2s);
   EXPECT_THROW_CODE(connection.execute("call p()"), Code::unknown_outcome);
   EXPECT_THROW_CODE(connection.execute("do $$ begin insert into t values (2); commit; perform pg_sleep(10); end $$"),
                     Code::unknown_outcome);
+  EXPECT_THROW_CODE(connection.script("call p()"), Code::unknown_outcome);
   EXPECT_THROW_CODE(connection.execute("select pg_sleep(10)"), Code::timeout);
-  EXPECT_EQ(db->one<int>("select count(*) from t"), 2);
+  EXPECT_EQ(db->one<int>("select count(*) from t"), 3);
 }
 
 TEST_F(PostgresStatementLive, WhatIsRunAgainForANewSchemaIsAppliedOnce) {
