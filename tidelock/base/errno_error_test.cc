@@ -62,5 +62,13 @@ TEST(ErrnoError, NamesThePathTheDeedAndTheSystemsOwnWords) {
                "no pipe could be made [Too many open files (24)]");
 }
 
+// As where an error is told by another code: `error.native().value_or(Error::Native{})`.
+TEST(Error, WithoutWordsOfABackendHasNoBrackets) {
+  const Error error(Code::unavailable, "no connection", Error::Native{});
+  EXPECT_STREQ(error.what(), "no connection");
+  EXPECT_FALSE(error.native());
+  EXPECT_STREQ(Error(Code::io_error, "refused", {.code = 7, .message = "by it"}).what(), "refused [by it (7)]");
+}
+
 }  // namespace
 }  // namespace tidelock::base

@@ -129,6 +129,11 @@ Error::Error(Code code, std::string message) : code_(code), message_(std::move(m
 
 Error::Error(Code code, std::string message, Native native, std::string object)
     : code_(code), message_(std::move(message)), native_(std::move(native)), object_(std::move(object)) {
+  if (native_->code == 0 && native_->state.empty() && native_->message.empty()) {  // Taken over from one without.
+    native_.reset();
+    text_ = message_;
+    return;
+  }
   const auto& state = native_->state;
   text_ = message_ + " [" + native_->message + " (" + (state.empty() ? std::to_string(native_->code) : state) + ")]";
 }

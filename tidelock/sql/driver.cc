@@ -24,12 +24,11 @@ std::optional<Notification> Session::wait_for_notification(base::Deadline, const
 Error failed_in_parts(const Error& error) {
   if (error.disposition() == Disposition::permanent && error.code() != Code::cancelled) return error;
   if (error.code() == Code::unknown_outcome) return error;
-  const auto message =
-      "it may have committed a part of its work before it failed, which a transaction around it would have kept from "
-      "it: " +
-      error.message();
-  return error.native() ? Error(Code::unknown_outcome, message, *error.native())
-                        : Error(Code::unknown_outcome, message);
+  return Error(Code::unknown_outcome,
+               "it may have committed a part of its work before it failed, which a transaction around it would have "
+               "kept from it: " +
+                   error.message(),
+               error.native().value_or(Error::Native{}));
 }
 
 }  // namespace tidelock::sql
